@@ -1,0 +1,26 @@
+//! Compiles the protos without `protoc`, and their JSON form.
+
+use prost::Message as _;
+use std::{error::Error, fs, path::PathBuf};
+
+const PROTOS: [&str; 3] = [
+    "quaymeter/v1/event.proto",
+    "quaymeter/v1/ingest.proto",
+    "quaymeter/v1/throughput.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let encoded = descriptors.encode_to_vec();
+    fs::write(out.join("descriptors.bin"), &encoded)?;
+    tonic_prost_build::configure()
+        .compile_well_known_types(true)
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_fds(descriptors)?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&encoded)?
+        .build(&[".quaymeter.v1"])?;
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Every figure that is counted, as a small number: a cell is a sparse list of
+//! (figure, value), and adding, taking back and rolling up are additions.
+
+use super::histogram;
+use crate::event::{
+    AppointmentStage, DispatchStage, Fullness, ServiceKind, ServiceStage, ShipmentStage,
+    VesselCallStage,
+};
+use crate::pb::{DurationKind, Movement};
+use serde::{Deserialize, Serialize};
+
+/// One figure. The numbers are stored: they are never given to another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Figure(u16);
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Containers.
+    Boxes(Movement, Fullness),
+    /// TEU in thousandths.
+    TeuMilli(Movement, Fullness),
+    /// Gross mass in kg.
+    MassKg(Movement, Fullness),
+    /// Truck passages in.
+    TrucksIn,
+    /// Truck passages out.
+    TrucksOut,
+    /// Dispatch steps.
+    Dispatch(DispatchStage),
+    /// Appointment steps.
+    Appointment(AppointmentStage),
+    /// Vessel-call steps.
+    VesselCall(VesselCallStage),
+    /// Shipment steps.
+    Shipment(ShipmentStage),
+    /// Service steps.
+    Service(ServiceKind, ServiceStage),
+    /// How many durations.
+    DurationCount(DurationKind),
+    /// Sum of durations in ms.
+    DurationSumMs(DurationKind),
+    /// Durations in one bucket of [`histogram`].
+    DurationBucket(DurationKind, i32),
+}
+
+const FULLNESS: u16 = 3;
+const TRUCKS: u16 = 128;
+const DISPATCH: u16 = 144;
+const APPOINTMENT: u16 = 160;
+const VESSEL_CALL: u16 = 176;
+const SHIPMENT: u16 = 192;
+const SERVICE: u16 = 256;
+const DURATION: u16 = 1024;
+const DURATION_SPAN: u16 = 1024;
+const BUCKET: u16 = 3;
+
+impl Figure {
+    /// The figure with this meaning.
+    pub fn of(meaning: Meaning) -> Self {
+        let n = |value: i32| value as u16;
+        Self(match meaning {
+            Meaning::Boxes(movement, fullness) => boxed(movement, fullness, 0),
+            Meaning::TeuMilli(movement, fullness) => boxed(movement, fullness, 1),
+            Meaning::MassKg(movement, fullness) => boxed(movement, fullness, 2),
+            Meaning::TrucksIn => TRUCKS,
+            Meaning::TrucksOut => TRUCKS + 1,
+            Meaning::Dispatch(stage) => DISPATCH + n(stage.into()),
+            Meaning::Appointment(stage) => APPOINTMENT + n(stage.into()),
+            Meaning::VesselCall(stage) => VESSEL_CALL + n(stage.into()),
+            Meaning::Shipment(stage) => SHIPMENT + n(stage.into()),
+            Meaning::Service(kind, stage) => SERVICE + n(kind.into()) * 8 + n(stage.into()),
+            Meaning::DurationCount(kind) => duration(kind),
+            Meaning::DurationSumMs(kind) => duration(kind) + 1,
+            Meaning::DurationBucket(kind, histogram::ZERO) => duration(kind) + 2,
+            Meaning::DurationBucket(kind, index) => {
+                duration(kind) + BUCKET + n(index - histogram::LOWEST)
+            }
+        })
+    }
+
+    /// What it counts; none for a number that has no meaning.
+    pub fn meaning(self) -> Option<Meaning> {
+        let n = self.0;
+        let step = i32::from(n % 16);
+        Some(match n {
+            0..TRUCKS => {
+                let movement = Movement::try_from(i32::from(n / 3 / FULLNESS) + 1).ok()?;
+                let fullness = Fullness::try_from(i32::from(n / 3 % FULLNESS) + 1).ok()?;
+                match n % 3 {
+                    0 => Meaning::Boxes(movement, fullness),
+                    1 => Meaning::TeuMilli(movement, fullness),
+                    _ => Meaning::MassKg(movement, fullness),
+                }
+            }
+            TRUCKS => Meaning::TrucksIn,
+            129 => Meaning::TrucksOut,
+            DISPATCH..APPOINTMENT => Meaning::Dispatch(step.try_into().ok()?),
+            APPOINTMENT..VESSEL_CALL => Meaning::Appointment(step.try_into().ok()?),
+            VESSEL_CALL..SHIPMENT => Meaning::VesselCall(step.try_into().ok()?),
+            SHIPMENT..208 => Meaning::Shipment(step.try_into().ok()?),
+            SERVICE..DURATION => {
+                let kind = ServiceKind::try_from(i32::from((n - SERVICE) / 8)).ok()?;
+                Meaning::Service(kind, i32::from(n % 8).try_into().ok()?)
+            }
+            DURATION.. => {
+                let kind = DurationKind::try_from(i32::from(n / DURATION_SPAN)).ok()?;
+                match n % DURATION_SPAN {
+                    0 => Meaning::DurationCount(kind),
+                    1 => Meaning::DurationSumMs(kind),
+                    2 => Meaning::DurationBucket(kind, histogram::ZERO),
+                    at => {
+                        Meaning::DurationBucket(kind, i32::from(at - BUCKET) + histogram::LOWEST)
+                    }
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn boxed(movement: Movement, fullness: Fullness, measure: u16) -> u16 {
+    let (movement, fullness) = (i32::from(movement) as u16, i32::from(fullness) as u16);
+    ((movement - 1) * FULLNESS + fullness - 1) * 3 + measure
+}
+
+fn duration(kind: DurationKind) -> u16 {
+    i32::from(kind) as u16 * DURATION_SPAN
+}
+
+/// A sparse list of figures, by ascending figure, none of them zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures(Vec<(Figure, i64)>);
+
+impl Figures {
+    /// Adds to one figure; a figure that becomes zero is dropped. Wraps on
+    /// overflow, so that taking back stays exact whatever came between.
+    pub fn add(&mut self, figure: Figure, value: i64) {
+        match self.0.binary_search_by_key(&figure, |&(f, _)| f) {
+            Ok(at) => {
+                self.0[at].1 = self.0[at].1.wrapping_add(value);
+                if self.0[at].1 == 0 {
+                    self.0.remove(at);
+                }
+            }
+            Err(at) if value != 0 => self.0.insert(at, (figure, value)),
+            Err(_) => {}
+        }
+    }
+
+    /// Adds all of another list.
+    pub fn merge(&mut self, other: &Figures) {
+        for &(figure, value) in &other.0 {
+            self.add(figure, value);
+        }
+    }
+
+    /// One figure; 0 if it is not there.
+    pub fn get(&self, figure: Figure) -> i64 {
+        let at = self.0.binary_search_by_key(&figure, |&(f, _)| f);
+        at.map_or(0, |at| self.0[at].1)
+    }
+
+    /// Whether all figures are zero.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The figures that are not zero, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
+        self.0.iter().copied()
+    }
+}
