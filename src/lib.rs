@@ -1,5 +1,5 @@
 //! quaymeter: exact throughput per enterprise, metered from a port's events.
 
-pub mod pb;
 pub mod event;
 pub mod meter;
+pub mod pb;
