@@ -2,8 +2,6 @@
 //! movements' directions, steps …) are the proto's own enums; here they are
 //! never UNSPECIFIED.
 
-pub mod container;
-
 use compact_str::CompactString;
 use smallvec::SmallVec;
 

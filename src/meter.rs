@@ -12,7 +12,7 @@ pub mod names;
 pub mod pairing;
 
 use crate::event::{Event, Millis, Statement};
-use cell::{Change, DAY_MS, Day, Posting};
+use cell::{Change, Day, Posting, utc_day_of};
 use contribution::{Contribution, PointKey};
 use figure::{Figure, Meaning};
 use ledger::{Entry, EntryId, Identity, Ledger, Version};
@@ -347,13 +347,13 @@ impl Meter {
     /// Moves the log clock. When it reaches a new UTC day, identities whose last
     /// day is over are forgotten.
     fn advance(&mut self, appended_at: Millis, out: &mut Vec<Change>) {
-        let day = |at: Millis| at.div_euclid(DAY_MS) as Day;
         let before = self.clock;
         let now = before.map_or(appended_at, |clock| clock.max(appended_at));
         self.clock = Some(now);
-        if before.map(day) != Some(day(now)) {
-            self.forget(day(now), out);
-            out.push(Change::Clock(day(now)));
+        let today = utc_day_of(now);
+        if before.map(utc_day_of) != Some(today) {
+            self.forget(today, out);
+            out.push(Change::Clock(today));
         }
     }
 

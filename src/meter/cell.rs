@@ -1,11 +1,13 @@
 //! The cells: what was counted, by facility, enterprise, role, classifier and
 //! time, indexed for questions. They change only by [`Cells::apply`].
 
+use super::codes;
 use super::figure::{Figure, Figures};
 use super::names::{NameId, Names};
 use crate::event::{Classifier, Millis, Role};
 use jiff::tz::TimeZone;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -23,19 +25,21 @@ pub const QUARTER_MS: i64 = 900_000;
 pub const DAY_MS: i64 = 86_400_000;
 
 /// Whose figures: one enterprise in one role, of one classifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Owner {
     /// The enterprise's name.
     pub enterprise: NameId,
     /// Its role.
+    #[serde(with = "codes::role")]
     pub role: Role,
     /// The classifier.
+    #[serde(with = "codes::classifier")]
     pub classifier: Classifier,
 }
 
 /// All figures of an owner at one facility on one day of the reporting zone:
 /// what changes together is kept together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayRecord {
     /// The day cell.
     pub day: Figures,
@@ -44,13 +48,14 @@ pub struct DayRecord {
 }
 
 /// A vessel call's figures on one day of the reporting zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallKey {
     /// The facility's name.
     pub facility: NameId,
     /// The call's id.
     pub call: NameId,
     /// The classifier.
+    #[serde(with = "codes::classifier")]
     pub classifier: Classifier,
     /// The day.
     pub day: Day,
@@ -59,7 +64,7 @@ pub struct CallKey {
 }
 
 /// An appointment slot's figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlotKey {
     /// When it starts.
     pub start: Millis,
@@ -115,7 +120,7 @@ pub struct Keeping {
 }
 
 /// Running totals of one owner: all that was ever added and taken back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Ever added.
     pub added: Figures,
@@ -143,7 +148,7 @@ pub struct Cells {
 }
 
 /// What is stored as one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CellKey {
     /// A [`DayRecord`].
     Day(Owner, Day, NameId),
@@ -158,6 +163,11 @@ pub enum CellKey {
 /// The quarter-hour of an instant.
 pub fn quarter_of(at: Millis) -> Quarter {
     at.div_euclid(QUARTER_MS) as Quarter
+}
+
+/// The UTC day of an instant.
+pub fn utc_day_of(at: Millis) -> Day {
+    at.div_euclid(DAY_MS) as Day
 }
 
 impl Cells {
