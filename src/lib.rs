@@ -2,4 +2,6 @@
 
 pub mod pb;
 pub mod event;
+pub mod pseudonym;
+pub mod wire;
 pub mod meter;
