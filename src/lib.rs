@@ -3,3 +3,7 @@
 pub mod pb;
 pub mod event;
 pub mod meter;
+pub mod view;
+pub mod status;
+pub mod query;
+pub mod cli;

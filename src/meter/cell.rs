@@ -139,3 +139,113 @@ pub struct Cells {
     /// Running totals.
     pub totals: BTreeMap<Owner, Totals>,
 }
+
+impl Keeping {
+    /// The day of the reporting zone on which an instant lies.
+    pub fn day_of(&self, at: Millis) -> Day {
+        let at = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+        let offset = i64::from(self.zone.to_offset(at).seconds());
+        ((at.as_millisecond() + offset * 1000).div_euclid(DAY_MS)) as Day
+    }
+}
+
+impl Cells {
+    /// No cells.
+    pub fn new(keeping: Keeping) -> Self {
+        Self {
+            keeping,
+            names: Names::default(),
+            clock: None,
+            owners: FxHashMap::default(),
+            calls: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// How long cells are kept.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// The first quarter that is kept.
+    pub fn oldest_quarter(&self) -> Quarter {
+        let day = self.clock.map(|clock| clock - self.keeping.quarter_days);
+        day.map_or(Quarter::MIN, |day| day * 96)
+    }
+
+    /// The first day that is kept.
+    pub fn oldest_day(&self) -> Day {
+        self.clock
+            .map_or(Day::MIN, |clock| clock - self.keeping.day_days)
+    }
+
+    /// Applies changes in order.
+    pub fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Name(name) => {
+                    self.names.intern(name);
+                }
+                Change::Clock(day) => self.clock = Some(*day),
+                Change::Posting(posting) => self.post(posting),
+            }
+        }
+    }
+
+    fn post(&mut self, posting: &Posting) {
+        let day = self.keeping.day_of(posting.at);
+        let quarter = posting.at.div_euclid(QUARTER_MS) as Quarter;
+        let add = |to: &mut Figures| {
+            for &(figure, value) in &posting.figures {
+                to.add(figure, posting.sign * value);
+            }
+        };
+        for &(role, enterprise) in &posting.parties {
+            let owner = Owner {
+                enterprise,
+                role,
+                classifier: posting.classifier,
+            };
+            let days = self.owners.entry(owner).or_default();
+            let record = days.entry((day, posting.facility)).or_default();
+            add(&mut record.day);
+            match record.quarters.binary_search_by_key(&quarter, |&(q, _)| q) {
+                Ok(at) => add(&mut record.quarters[at].1),
+                Err(at) => {
+                    record.quarters.insert(at, (quarter, Figures::default()));
+                    add(&mut record.quarters[at].1);
+                }
+            }
+            record.quarters.retain(|(_, figures)| !figures.is_empty());
+            if record.day.is_empty() && record.quarters.is_empty() {
+                days.remove(&(day, posting.facility));
+            }
+            if let Some(end) = posting.slot_end {
+                let facility = posting.facility;
+                add(self
+                    .slots
+                    .entry(SlotKey {
+                        start: posting.at,
+                        end,
+                        facility,
+                        owner,
+                    })
+                    .or_default());
+            }
+        }
+        self.slots.retain(|_, figures| !figures.is_empty());
+        if let Some((call, vessel)) = posting.call {
+            let (facility, classifier) = (posting.facility, posting.classifier);
+            let key = CallKey {
+                facility,
+                call,
+                classifier,
+                day,
+                vessel,
+            };
+            add(self.calls.entry(key).or_default());
+        }
+        self.calls.retain(|_, figures| !figures.is_empty());
+    }
+}
