@@ -64,7 +64,7 @@ pub enum Outcome {
 }
 
 /// What became of all records. All but `identities` only grow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Records applied.
     pub events: i64,
