@@ -5,3 +5,5 @@ pub mod event;
 pub mod meter;
 pub mod config;
 pub mod registry;
+pub mod metrics;
+pub mod server;
