@@ -7,3 +7,4 @@ pub mod config;
 pub mod registry;
 pub mod metrics;
 pub mod server;
+pub mod cli;
