@@ -5,12 +5,23 @@ pub mod pb;
 pub mod event;
 
 pub mod meter;
-pub mod pseudonym;
+
 pub mod wire;
 
-pub mod status;
+pub mod pseudonym;
+
+pub mod config;
+
+pub mod registry;
+
 pub mod view;
 
+pub mod metrics;
+
+pub mod status;
+
 pub mod query;
+
+pub mod server;
 
 pub mod cli;
