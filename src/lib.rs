@@ -14,11 +14,19 @@ pub mod config;
 
 pub mod registry;
 
+pub mod log;
+
+pub mod store;
+
 pub mod view;
 
 pub mod metrics;
 
+pub mod worker;
+
 pub mod status;
+
+pub mod ingest;
 
 pub mod query;
 

@@ -83,6 +83,7 @@ metrics! {
     applied_conflicts: Counter = "quaymeter_applied_conflicts_total" [], Count, "Records of the same revision with other content";
     repaired_durations: Counter = "quaymeter_repaired_durations_total" [], Count, "Durations taken back because their events paired anew";
     forgotten_identities: Counter = "quaymeter_forgotten_identities_total" [], Count, "Identities forgotten";
+    undecodable_records: Counter = "quaymeter_undecodable_records_total" [], Count, "Records of the log that could not be decoded";
     identities: Gauge = "quaymeter_identities" [], Count, "Identities that are known";
     cells: By<Gauge, 1> = "quaymeter_cells" ["grain"], Count, "Cells kept, by grain";
     requests: By<Counter, 2> = "quaymeter_grpc_requests_total" ["method", "code"], Count, "gRPC calls ended, by method and code";

@@ -14,6 +14,9 @@ use crate::pb;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
+/// The version of the canonical encoding, kept with each record of the log.
+pub const SCHEMA: u32 = 1;
+
 /// The most bytes of an event's canonical encoding. The limits of the single
 /// fields keep every valid event below it, so [`accept`] needs not ask.
 pub const ENCODED_BYTES_MAX: usize = 16 * 1024;

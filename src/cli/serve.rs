@@ -4,11 +4,15 @@
 use super::signals::shutdown_signal;
 use super::{logging, settings};
 use crate::config::Config;
-use crate::registry::Registry;
+use crate::log::disk::RealDisk;
+use crate::server::Service;
 use anyhow::Context as _;
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// What `serve` may be told.
 #[derive(Debug, clap::Args)]
@@ -29,11 +33,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     logging::start(&config.log)?;
-    let registry = config.registry.as_deref().map(Registry::load).transpose();
-    let registry = registry.context("load the registry")?.unwrap_or_default();
     warn_of_open_ports(&config);
     let shutdown = shutdown_signal()?;
-    service(config, registry, shutdown).await?;
+    service(config, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,11 +53,28 @@ fn warn_of_open_ports(config: &Config) {
     }
 }
 
-/// The seam to the service.
+/// Binds the ports, says so on stdout, and serves.
 async fn service(
-    _config: Config,
-    _registry: Registry,
-    _shutdown: impl Future<Output = ()> + Send + 'static,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no service")
+    let grpc = bind("listen", config.listen).await?;
+    let http = bind("http_listen", config.http_listen).await?;
+    let listening = format!(
+        "listening grpc={} http={}",
+        grpc.local_addr()?,
+        http.local_addr()?
+    );
+    let service = tokio::task::spawn_blocking(move || {
+        let clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
+        Service::build(config, Arc::new(RealDisk), clock)
+    });
+    let service = service.await??;
+    writeln!(io::stdout(), "{listening}")?;
+    Ok(service.run(grpc, http, shutdown).await?)
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("listen on {address} ({setting})"))
 }
