@@ -239,7 +239,7 @@ fn create(path: &Path) -> io::Result<()> {
     let directory = parent.unwrap_or(Path::new("."));
     // A temporary file has mode 0600 from its first moment.
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    write!(file, "{HEADER}1 = {hex}\n")?;
+    writeln!(file, "{HEADER}1 = {hex}")?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
         // Another process made one meanwhile: theirs is used.

@@ -88,3 +88,6 @@ pub fn content_hash(canonical: &[u8]) -> [u8; 16] {
     hash.copy_from_slice(&Sha256::digest(canonical)[..16]);
     hash
 }
+
+#[cfg(test)]
+mod tests;

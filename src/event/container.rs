@@ -6,10 +6,9 @@ use compact_str::CompactString;
 /// cannot be one: 4 letters and 7 digits.
 pub fn normalise_number(text: &str) -> Option<CompactString> {
     let mut number = [0; 11];
-    let mut length = 0;
-    for byte in text.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
-        *number.get_mut(length)? = byte.to_ascii_uppercase();
-        length += 1;
+    let kept = text.bytes().filter(|b| !matches!(b, b' ' | b'-'));
+    for (place, byte) in kept.enumerate() {
+        *number.get_mut(place)? = byte.to_ascii_uppercase();
     }
     let number = std::str::from_utf8(&number).ok()?;
     has_form(number).then(|| number.into())

@@ -64,8 +64,17 @@ pub fn judge_uscc(code: &str) -> Result<(), Wrong> {
 }
 
 fn uscc_value(byte: u8) -> Option<u32> {
-    let at = USCC_ALPHABET.iter().position(|&b| b == byte)?;
-    u32::try_from(at).ok()
+    /// By byte, one more than its value; 0 for what is not in the alphabet.
+    const VALUES: [u8; 256] = {
+        let mut values = [0; 256];
+        let mut value = 0;
+        while value < USCC_ALPHABET.len() {
+            values[USCC_ALPHABET[value] as usize] = value as u8 + 1;
+            value += 1;
+        }
+        values
+    };
+    u32::from(VALUES[usize::from(byte)]).checked_sub(1)
 }
 
 /// Whether the text can name a source or a client: 1 to 64 characters

@@ -21,11 +21,10 @@ pub fn has_imo_check_digit(number: &str) -> bool {
     let digits = number.bytes().map(|b| u32::from(b.wrapping_sub(b'0')));
     let sum: u32 = digits
         .clone()
-        .take(6)
         .zip((2..=7).rev())
         .map(|(d, weight)| d * weight)
         .sum();
-    digits.last() == Some(sum % 10)
+    digits.skip(6).eq([sum % 10])
 }
 
 /// Whether the text is an IMO number with a right check digit.
