@@ -1,14 +1,18 @@
 //! quaymeter: exact throughput per enterprise, metered from a port's events.
+//!
+//! The rooms stand in reading order, and a room imports only from rooms above
+//! it. The way of an event: `ingest` → `log` → `worker` with its `meter` →
+//! `view` → `query`. See ARCHITECTURE.md.
 
 pub mod pb;
 
 pub mod event;
 
+pub mod pseudonym;
+
 pub mod meter;
 
 pub mod wire;
-
-pub mod pseudonym;
 
 pub mod config;
 
@@ -31,5 +35,17 @@ pub mod ingest;
 pub mod query;
 
 pub mod server;
+
+pub mod client;
+
+pub mod ndjson;
+
+pub mod dcsa;
+
+pub mod truth;
+
+pub mod answers;
+
+pub mod simulate;
 
 pub mod cli;
