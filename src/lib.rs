@@ -3,3 +3,10 @@
 pub mod pb;
 pub mod event;
 pub mod meter;
+pub mod truth;
+pub mod simulate;
+pub mod cli {
+    //! The command line.
+
+    pub mod simulate;
+}
