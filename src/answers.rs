@@ -32,8 +32,11 @@ pub type Client = ThroughputServiceClient<Channel>;
 const PAGE_ROWS: u32 = 5_000;
 
 /// Every classifier, so that nothing is left out.
-const CLASSIFIERS: [pb::Classifier; 3] =
-    [pb::Classifier::Actual, pb::Classifier::Estimated, pb::Classifier::Planned];
+const CLASSIFIERS: [pb::Classifier; 3] = [
+    pb::Classifier::Actual,
+    pb::Classifier::Estimated,
+    pb::Classifier::Planned,
+];
 
 /// A question for everything: an interval, and a position that the answers must
 /// include.
@@ -50,7 +53,10 @@ pub struct Question {
 /// The protobuf form of an instant in ms.
 pub fn instant(ms: i64) -> Instant {
     let nanos = (ms.rem_euclid(1000) * 1_000_000) as i32;
-    Instant { seconds: ms.div_euclid(1000), nanos }
+    Instant {
+        seconds: ms.div_euclid(1000),
+        nanos,
+    }
 }
 
 /// The interval, widened to whole days of a zone.
@@ -60,8 +66,13 @@ pub fn instant(ms: i64) -> Instant {
 pub fn days(question: &Question, zone: &TimeZone) -> Result<(i64, i64), jiff::Error> {
     let at = |ms| Ok::<_, jiff::Error>(Timestamp::from_millisecond(ms)?.to_zoned(zone.clone()));
     let from = at(question.from_ms)?.start_of_day()?;
-    let to = at(question.to_ms)?.start_of_day()?.checked_add(jiff::Span::new().try_days(1)?)?;
-    Ok((from.timestamp().as_millisecond(), to.timestamp().as_millisecond()))
+    let to = at(question.to_ms)?
+        .start_of_day()?
+        .checked_add(jiff::Span::new().try_days(1)?)?;
+    Ok((
+        from.timestamp().as_millisecond(),
+        to.timestamp().as_millisecond(),
+    ))
 }
 
 /// All rows of one grain in one zone, split by enterprise and facility.
@@ -84,7 +95,10 @@ pub async fn rows(
         to: Some(instant(to_ms)),
         grain: grain.into(),
         zone: zone.into(),
-        group_by: vec![pb::Dimension::Enterprise.into(), pb::Dimension::Facility.into()],
+        group_by: vec![
+            pb::Dimension::Enterprise.into(),
+            pb::Dimension::Facility.into(),
+        ],
         at_least: at_least.into(),
         page_size: PAGE_ROWS,
         page_token: String::new(),
@@ -113,8 +127,14 @@ pub async fn everything(
     let mut truth = Truth::default();
     let name = zone.iana_name().unwrap_or("UTC");
     let interval = days(question, zone)?;
-    for (asked, grain) in [(pb::Grain::Quarter, Grain::Quarter), (pb::Grain::Day, Grain::Day)] {
-        truth.add_cells(grain, &rows(client, asked, name, interval, &question.at_least).await?);
+    for (asked, grain) in [
+        (pb::Grain::Quarter, Grain::Quarter),
+        (pb::Grain::Day, Grain::Day),
+    ] {
+        truth.add_cells(
+            grain,
+            &rows(client, asked, name, interval, &question.at_least).await?,
+        );
     }
     for classifier in CLASSIFIERS {
         calls(client, classifier, interval, &question.at_least, &mut truth).await?;
@@ -139,7 +159,10 @@ async fn calls(
         ..Default::default()
     };
     loop {
-        let answer = client.list_vessel_calls(request.clone()).await?.into_inner();
+        let answer = client
+            .list_vessel_calls(request.clone())
+            .await?
+            .into_inner();
         truth.add_calls(&answer.calls);
         request.page_token = answer.next_page_token;
         if request.page_token.is_empty() {

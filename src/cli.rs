@@ -1,11 +1,14 @@
 //! The command line: what is asked, and who answers it.
 
 mod check_config;
+mod demo;
 mod logging;
-pub mod query;
+mod publish;
+//Q mod query;
 mod serve;
 mod settings;
 mod signals;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,6 +29,14 @@ pub struct Cli {
 enum Command {
     /// Run the service
     Serve(serve::Args),
+    /// Run a simulated day of Ningbo and compare every cell with the truth
+    Demo(demo::Args),
+    /// Simulate a day of a port, to a service or as NDJSON
+    Simulate(simulate::Args),
+    /// Publish events from files or standard input
+    Publish(publish::Args),
+    //Q Ask
+    //Q Query(query::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
 }
@@ -37,8 +48,12 @@ Examples:
   quaymeter serve --dump-config > quaymeter.toml
   QUAYMETER_LISTEN=0.0.0.0:7070 quaymeter serve
   quaymeter check-config --config quaymeter.toml
+  quaymeter demo
+  quaymeter simulate --events 20000 --to http://127.0.0.1:7070
+  quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
+  quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
 
-Exit status: 0 done, 1 failed.";
+Exit status: 0 done, 1 failed; publish: 2 some events were refused.";
 
 impl Cli {
     /// Reads the process's arguments.
@@ -64,6 +79,10 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Simulate(args) => simulate::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            //Q Command::Query(args) => query::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
         }
     }

@@ -48,4 +48,6 @@ pub mod answers;
 
 pub mod simulate;
 
+pub mod deliver;
+
 pub mod cli;

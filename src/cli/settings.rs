@@ -1,8 +1,9 @@
 //! A flag for every setting, made from the table of settings.
 
 use crate::config::{Config, Error, SETTINGS, Setting, Sources};
+use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The flags' names: clap wants them for good.
@@ -31,6 +32,21 @@ impl SettingArgs {
             flags: self.flags.0,
         })
     }
+}
+
+/// The defaults, with data in this directory: whatever the environment says.
+///
+/// # Errors
+/// A path that is no text.
+pub fn defaults(data_dir: &Path) -> anyhow::Result<Config> {
+    let data_dir = data_dir
+        .to_str()
+        .context("the data directory's path is not UTF-8")?;
+    let flags = vec![("data_dir", data_dir.to_owned())];
+    Ok(Config::resolve(Sources {
+        flags,
+        ..Sources::default()
+    })?)
 }
 
 /// The settings that flags gave.

@@ -1,5 +1,6 @@
 //! `quaymeter simulate`: a simulated day as NDJSON, its truth as a file.
 
+use crate::deliver::{Delivered, Delivery, deliver};
 use crate::simulate::{FULL_DAY, Options, Rates, Sent, Simulation};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +9,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Simulates a day of Ningbo-Zhoushan Port, deterministic from a seed.
 #[derive(Debug, Clone, clap::Args)]
@@ -63,7 +67,11 @@ pub struct Args {
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number".to_string())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not between 0 and 1".into()) }
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("not between 0 and 1".into())
+    }
 }
 
 impl Args {
@@ -88,16 +96,18 @@ impl Args {
     }
 }
 
-/// Simulates, writes the truth if asked, and the events to stdout.
+/// Simulates, writes the truth if asked, and delivers the events: to a service,
+/// or to stdout.
 ///
 /// # Errors
-///
-/// A file or stdout that cannot be written; a `--to`, which needs [`send`].
+/// A file or stdout that cannot be written; a service that cannot be reached.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(args.to.is_none(), "sending to a server is not part of this build");
     let simulation = Simulation::new(&args.options(Timestamp::now()));
     if let Some(path) = &args.truth {
         write_truth(&simulation, &args.zone, path)?;
+    }
+    if let Some(endpoint) = args.to {
+        return send(&simulation, endpoint).await;
     }
     match write_events(&simulation, io::stdout().lock()) {
         // Whoever reads has read enough.
@@ -105,6 +115,55 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         result => result.context("writing events to stdout")?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the day to a service. Outcomes that were not meant are told, and are a
+/// failure.
+async fn send(simulation: &Simulation, endpoint: String) -> anyhow::Result<ExitCode> {
+    let delivery = Delivery {
+        endpoint,
+        streams: 1,
+        batch_events: 500,
+    };
+    let delivered = with_progress(simulation, &delivery).await?;
+    let Delivered {
+        accepted,
+        refused,
+        surprises,
+        ..
+    } = delivered;
+    eprintln!("{accepted} accepted, {refused} refused, {surprises} not as meant");
+    for surprise in delivered.told {
+        eprintln!("{surprise}");
+    }
+    Ok(if surprises == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::FAILED)
+    })
+}
+
+/// Delivers a day under a progress bar.
+///
+/// # Errors
+/// What could not be published.
+pub async fn with_progress(
+    simulation: &Simulation,
+    delivery: &Delivery,
+) -> Result<Delivered, crate::deliver::Error> {
+    let (progress, acknowledged) = (bar(simulation.counts().sent), Arc::new(AtomicU64::new(0)));
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let delivering = deliver(simulation, delivery, Arc::clone(&acknowledged));
+    tokio::pin!(delivering);
+    loop {
+        tokio::select! {
+            delivered = &mut delivering => {
+                progress.finish_and_clear();
+                return delivered;
+            }
+            _ = beat.tick() => progress.set_position(acknowledged.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// Writes the truth as NDJSON.
@@ -116,8 +175,11 @@ pub fn write_truth(simulation: &Simulation, zone: &TimeZone, path: &Path) -> any
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     let mut out = BufWriter::new(file);
     let truth = simulation.truth(zone).context("reckoning the truth")?;
-    truth.write(&mut out).with_context(|| format!("writing {}", path.display()))?;
-    out.flush().with_context(|| format!("writing {}", path.display()))
+    truth
+        .write(&mut out)
+        .with_context(|| format!("writing {}", path.display()))?;
+    out.flush()
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 /// Writes all events as NDJSON, in sending order. Refused ones are among them.
@@ -127,7 +189,7 @@ pub fn write_truth(simulation: &Simulation, zone: &TimeZone, path: &Path) -> any
 /// What the writer says.
 pub fn write_events(simulation: &Simulation, out: impl Write) -> io::Result<()> {
     let sent = simulation.sent();
-    let progress = progress(sent.len());
+    let progress = bar(sent.len() as u64);
     let mut out = BufWriter::with_capacity(1 << 16, out);
     for Sent { event, .. } in progress.wrap_iter(sent) {
         serde_json::to_writer(&mut out, &event)?;
@@ -136,44 +198,9 @@ pub fn write_events(simulation: &Simulation, out: impl Write) -> io::Result<()> 
     out.flush()
 }
 
-/// Sends all events in batches of one source each, at most `batch_events_max`
-/// events long, as nearly in sending order as that allows. `publish` gets the
-/// source and the batch, in which each event has what is to become of it.
-///
-/// # Errors
-///
-/// The first error of `publish`.
-pub async fn send(
-    simulation: &Simulation,
-    batch_events_max: usize,
-    mut publish: impl AsyncFnMut(&'static str, Vec<Sent>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let sent = simulation.sent();
-    let progress = progress(sent.len());
-    let mut batches: Vec<(&'static str, Vec<Sent>)> = Vec::new();
-    for event in progress.wrap_iter(sent) {
-        let source = event.source;
-        let at = batches.iter().position(|(of, _)| *of == source).unwrap_or_else(|| {
-            batches.push((source, Vec::new()));
-            batches.len() - 1
-        });
-        let batch = &mut batches[at].1;
-        batch.push(event);
-        if batch.len() >= batch_events_max {
-            publish(source, std::mem::take(batch)).await?;
-        }
-    }
-    for (source, batch) in batches {
-        if !batch.is_empty() {
-            publish(source, batch).await?;
-        }
-    }
-    Ok(())
-}
-
 /// A bar on stderr, if that is a terminal.
-fn progress(events: usize) -> ProgressBar {
-    let bar = ProgressBar::new(events as u64);
+pub fn bar(events: u64) -> ProgressBar {
+    let bar = ProgressBar::new(events);
     let style = "{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left";
     match ProgressStyle::with_template(style) {
         Ok(style) => bar.with_style(style),

@@ -13,6 +13,9 @@ use toml::de::{DeTable, DeValue};
 /// The variable that names the file when no flag does.
 pub const FILE_VARIABLE: &str = "QUAYMETER_CONFIG";
 
+/// Variables of the client commands, which may be set beside a service's.
+pub const CLIENT_VARIABLES: [&str; 2] = ["QUAYMETER_TO", "QUAYMETER_SOURCE"];
+
 /// More than any configuration needs: a larger file is another file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -278,7 +281,8 @@ impl Found {
 
     fn read_variable(&mut self, name: OsString, value: OsString) {
         let Ok(name) = name.into_string() else { return };
-        if !name.starts_with(VARIABLE_PREFIX) || name == FILE_VARIABLE || is_service_link(&name) {
+        let others = name == FILE_VARIABLE || CLIENT_VARIABLES.contains(&&*name);
+        if !name.starts_with(VARIABLE_PREFIX) || others || is_service_link(&name) {
             return;
         }
         let origin = Origin::Variable(name.clone());

@@ -112,7 +112,11 @@ impl Quays {
         let call = Call {
             id: format_compact!("V{:06}", 100_000 + number),
             imo: if barge { "".into() } else { imo(number % 1500) },
-            call_sign: if barge { call_sign(number % 300) } else { "".into() },
+            call_sign: if barge {
+                call_sign(number % 300)
+            } else {
+                "".into()
+            },
             voyage: format_compact!("{:03}{}", number % 900 + 1, dice.pick(&["E", "W"])),
             parties: [
                 town.carriers[town.carrier_share.throw(dice)],
@@ -140,7 +144,11 @@ impl Quays {
             (VesselCallStage::Unberthed, call.unberthed),
             (VesselCallStage::Departed, departed),
         ];
-        for classifier in [Classifier::Planned, Classifier::Estimated, Classifier::Actual] {
+        for classifier in [
+            Classifier::Planned,
+            Classifier::Estimated,
+            Classifier::Actual,
+        ] {
             if classifier == Classifier::Estimated && call.berthed > scribe.day.1 + 24 * HOUR {
                 continue;
             }
@@ -152,11 +160,20 @@ impl Quays {
             };
             let mut berthed = None;
             for (stage, at) in moments {
-                let what = What::Vessel { stage, call: number };
+                let what = What::Vessel {
+                    stage,
+                    call: number,
+                };
                 let place = town.terminals[call.terminal].facility;
                 let fact = Fact::new(Source::Tos, place, at + off, what).by(&call.parties);
-                let ended = if stage == VesselCallStage::Unberthed { berthed } else { None };
-                let fact = fact.ending(DurationKind::BerthStay, ended).as_only(classifier);
+                let ended = if stage == VesselCallStage::Unberthed {
+                    berthed
+                } else {
+                    None
+                };
+                let fact = fact
+                    .ending(DurationKind::BerthStay, ended)
+                    .as_only(classifier);
                 let told = scribe.tell(fact);
                 if stage == VesselCallStage::Berthed {
                     berthed = told;
@@ -206,9 +223,18 @@ impl Quays {
         let [carrier, agent, _] = call.parties;
         // Each provider is known for one or two services.
         let of_kind = i32::from(kind) as usize + 11 * dice.index(2);
-        let parties = [town.providers[of_kind % town.providers.len()], agent, carrier];
+        let parties = [
+            town.providers[of_kind % town.providers.len()],
+            agent,
+            carrier,
+        ];
         let fact = |stage, at| {
-            let what = What::Service { kind, stage, order, call: number };
+            let what = What::Service {
+                kind,
+                stage,
+                order,
+                call: number,
+            };
             let place = town.terminals[call.terminal].facility;
             Fact::new(Source::Ygt, place, at, what).by(&parties)
         };
@@ -244,7 +270,11 @@ impl Quays {
                 let container = new_box(dice, scribe, Fullness::Laden);
                 self.restow(town, scribe, number, at, container);
             } else {
-                self.stowage[terminal].push(Stowage { at, call: number, cargo: None });
+                self.stowage[terminal].push(Stowage {
+                    at,
+                    call: number,
+                    cargo: None,
+                });
             }
         }
     }
@@ -260,26 +290,40 @@ impl Quays {
         let call = &self.calls[number as usize];
         let fullness = fullness(dice, 0.12);
         let container = new_box(dice, scribe, fullness);
-        let what = What::Quay { load: false, restow: false, container, call: number };
+        let what = What::Quay {
+            load: false,
+            restow: false,
+            container,
+            call: number,
+        };
         let place = town.terminals[call.terminal].facility;
         let fact = Fact::new(Source::Tos, place, at, what).by(&call.parties);
         let discharged = scribe.tell(fact);
-        Landed { container, carrier: call.parties[0], discharged, at, taken: false }
+        Landed {
+            container,
+            carrier: call.parties[0],
+            discharged,
+            at,
+            taken: false,
+        }
     }
 
-    fn restow(
-        &self,
-        town: &Town,
-        scribe: &mut Scribe,
-        number: u32,
-        at: i64,
-        container: Container,
-    ) {
+    fn restow(&self, town: &Town, scribe: &mut Scribe, number: u32, at: i64, container: Container) {
         let call = &self.calls[number as usize];
         let place = town.terminals[call.terminal].facility;
-        let what = What::Quay { load: false, restow: true, container, call: number };
+        let what = What::Quay {
+            load: false,
+            restow: true,
+            container,
+            call: number,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at, what).by(&call.parties));
-        let what = What::Quay { load: true, restow: true, container, call: number };
+        let what = What::Quay {
+            load: true,
+            restow: true,
+            container,
+            call: number,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at + 9 * MINUTE, what).by(&call.parties));
     }
 
@@ -302,8 +346,13 @@ impl Quays {
         let stowage = &mut self.stowage[terminal];
         let first = stowage.partition_point(|place| place.at <= at + 3 * HOUR);
         let first = first + dice.index((stowage.len() - first).min(1500));
-        let mut free = stowage[first..].iter_mut().take(24).filter(|place| place.cargo.is_none());
-        let Some(place) = free.next() else { return false };
+        let mut free = stowage[first..]
+            .iter_mut()
+            .take(24)
+            .filter(|place| place.cargo.is_none());
+        let Some(place) = free.next() else {
+            return false;
+        };
         place.cargo = Some(cargo);
         true
     }
@@ -335,13 +384,24 @@ impl Quays {
     }
 
     /// Some of what a later vessel is to load.
-    fn foretell(&self, dice: &mut Dice, town: &Town, scribe: &mut Scribe, (number, at): (u32, i64)) {
+    fn foretell(
+        &self,
+        dice: &mut Dice,
+        town: &Town,
+        scribe: &mut Scribe,
+        (number, at): (u32, i64),
+    ) {
         if !dice.chance(0.06) {
             return;
         }
         let call = &self.calls[number as usize];
         let container = new_box(dice, scribe, Fullness::Laden);
-        let what = What::Quay { load: true, restow: false, container, call: number };
+        let what = What::Quay {
+            load: true,
+            restow: false,
+            container,
+            call: number,
+        };
         let place = town.terminals[call.terminal].facility;
         let fact = Fact::new(Source::Tos, place, at, what).by(&call.parties);
         scribe.tell(fact.as_only(Classifier::Planned));
@@ -356,9 +416,23 @@ impl Quays {
     ) -> Stowed {
         let terminal = self.calls[number as usize].terminal;
         let [carrier, _, operator] = self.calls[number as usize].parties;
-        let transhipped = if dice.chance(0.2) { self.collect(dice, terminal, at) } else { None };
-        if let Some(Landed { container, carrier, discharged, .. }) = transhipped {
-            return Stowed { container, carrier, arrived: discharged };
+        let transhipped = if dice.chance(0.2) {
+            self.collect(dice, terminal, at)
+        } else {
+            None
+        };
+        if let Some(Landed {
+            container,
+            carrier,
+            discharged,
+            ..
+        }) = transhipped
+        {
+            return Stowed {
+                container,
+                carrier,
+                arrived: discharged,
+            };
         }
         let fullness = fullness(dice, 0.3);
         let container = new_box(dice, scribe, fullness);
@@ -366,12 +440,22 @@ impl Quays {
         if dice.chance(0.08) {
             let visit = scribe.number();
             let boxes = [container].into_iter().collect();
-            let what = What::Gate { out: false, boxes, truck: None, visit };
+            let what = What::Gate {
+                out: false,
+                boxes,
+                truck: None,
+                visit,
+            };
             let place = town.terminals[terminal].facility;
             let came = at - dice.minutes(240, 1200);
-            arrived = scribe.tell(Fact::new(Source::Tos, place, came, what).by(&[carrier, operator]));
+            arrived =
+                scribe.tell(Fact::new(Source::Tos, place, came, what).by(&[carrier, operator]));
         }
-        Stowed { container, carrier, arrived }
+        Stowed {
+            container,
+            carrier,
+            arrived,
+        }
     }
 }
 
@@ -383,10 +467,17 @@ pub(super) fn inspect(
     (container, at): (Container, i64),
     parties: &[Party],
 ) {
-    let steps = [YardActivity::Remove, YardActivity::Inspect, YardActivity::Reseal];
+    let steps = [
+        YardActivity::Remove,
+        YardActivity::Inspect,
+        YardActivity::Reseal,
+    ];
     let mut at = at - dice.minutes(70, 110);
     for activity in steps {
-        let what = What::Yard { activity, container };
+        let what = What::Yard {
+            activity,
+            container,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at, what).by(parties));
         at += dice.minutes(5, 20);
     }
