@@ -4,3 +4,4 @@ pub mod pb;
 pub mod event;
 pub mod meter;
 pub mod log;
+pub mod store;
