@@ -83,7 +83,7 @@ impl Appender {
         let start = Instant::now();
         self.put(frames)?;
         let write = start.elapsed();
-        let _ = Self::sync;
+        self.sync()?;
         let sync = start.elapsed() - write;
         self.tail = Tail {
             bytes: self.tail.bytes + bytes,
