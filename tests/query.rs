@@ -1,6 +1,8 @@
 //! Questions against cells that are fed by hand: roll-ups against brute force,
 //! and the service over real sockets.
 
+#[path = "query/cli.rs"]
+mod cli;
 #[path = "query/fixture.rs"]
 mod fixture;
 #[path = "query/lists.rs"]

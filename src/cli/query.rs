@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use output::{Format, Output};
 use serde::Serialize;
-use std::io::{self, StdoutLock};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -25,20 +25,34 @@ use tonic_types::StatusExt as _;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 type Client = ThroughputServiceClient<Channel>;
+type To<'a> = &'a mut (dyn Write + Send);
+
+/// Asks and prints to the standard output.
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let printed = print(&args, &mut io::BufWriter::new(io::stdout())).await;
+    // Who reads us has seen enough: `quaymeter query … | head`.
+    let closed = |error: &anyhow::Error| {
+        let io = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<io::Error>());
+        io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match printed {
+        Err(error) if !closed(&error) => Err(error),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
 
 /// Asks and prints.
-pub async fn run(args: Args) -> Result<ExitCode> {
+pub async fn print(args: &Args, to: To<'_>) -> Result<()> {
     let connected = Client::connect(args.server.clone()).await;
     let client = connected.with_context(|| format!("connecting to {}", args.server))?;
     let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
     let request = pb::GetStatusRequest {
         at_least: args.at_least.clone(),
     };
-    let status = client
-        .get_status(request)
-        .await
-        .map_err(explained)?
-        .into_inner();
+    let status = client.get_status(request).await.map_err(explained)?;
+    let status = status.into_inner();
     let reporting = zone(&status.reporting_zone)?;
     let zone = args
         .zone
@@ -46,27 +60,26 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         .map_or_else(|| Ok(reporting.clone()), zone)?;
     let now = Timestamp::now().to_zoned(zone);
     let asked = Asked {
-        args: &args,
+        args,
         now,
         reporting,
     };
     let kind = &args.what.kind;
     if kind.status {
-        asked.status(&status)?;
+        asked.status(&status, to)
     } else if let Some(limit) = kind.top {
-        asked.top(&mut client, limit).await?;
+        asked.top(&mut client, limit, to).await
     } else if kind.calls {
-        asked.calls(&mut client).await?;
+        asked.calls(&mut client, to).await
     } else if kind.no_shows {
-        asked.no_shows(&mut client).await?;
+        asked.no_shows(&mut client, to).await
     } else if kind.enterprises {
-        asked.enterprises(&mut client).await?;
+        asked.enterprises(&mut client, to).await
     } else if kind.watch {
-        asked.watch(&mut client).await?;
+        asked.watch(&mut client, to).await
     } else {
-        asked.throughput(&mut client).await?;
+        asked.throughput(&mut client, to).await
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn zone(name: &str) -> Result<TimeZone> {
@@ -150,11 +163,11 @@ impl Asked<'_> {
     }
 
     fn question(&self) -> Result<pb::GetThroughputRequest> {
-        let (from, to) = self.interval(self.args.grain, self.zone())?;
+        let (from, until) = self.interval(self.args.grain, self.zone())?;
         Ok(pb::GetThroughputRequest {
             filter: Some(self.filter()),
             from: Some(ask::message(from)),
-            to: Some(ask::message(to)),
+            to: Some(ask::message(until)),
             grain: self.args.grain.into(),
             zone: self.zone().iana_name().unwrap_or("UTC").into(),
             group_by: self.args.by.iter().map(|&one| one.into()).collect(),
@@ -163,12 +176,12 @@ impl Asked<'_> {
         })
     }
 
-    fn output(&self, columns: Vec<&'static str>) -> Result<Output<StdoutLock<'static>>> {
-        Output::new(self.args.format, columns, io::stdout().lock())
+    fn output<'t>(&self, columns: Vec<&'static str>, to: To<'t>) -> Result<Output<To<'t>>> {
+        Output::new(self.args.format, columns, to)
     }
 
-    fn status(&self, status: &pb::GetStatusResponse) -> Result<()> {
-        let mut output = self.output(vec!["figure", "value"])?;
+    fn status(&self, status: &pb::GetStatusResponse, to: To<'_>) -> Result<()> {
+        let mut output = self.output(vec!["figure", "value"], to)?;
         let lines = rows::status(status, self.zone());
         if self.args.format == Format::Json {
             output.row(status, Vec::new())?;
@@ -180,7 +193,7 @@ impl Asked<'_> {
         output.finish()
     }
 
-    async fn throughput(&self, client: &mut Client) -> Result<()> {
+    async fn throughput(&self, client: &mut Client, to: To<'_>) -> Result<()> {
         let durations = self.args.what.kind.durations;
         let columns = if durations {
             rows::duration_columns()
@@ -188,7 +201,7 @@ impl Asked<'_> {
             rows::throughput_columns()
         };
         let mut request = self.question()?;
-        let mut output = self.output(columns)?;
+        let mut output = self.output(columns, to)?;
         loop {
             let page = client
                 .get_throughput(request.clone())
@@ -212,17 +225,17 @@ impl Asked<'_> {
         }
     }
 
-    async fn top(&self, client: &mut Client, limit: u32) -> Result<()> {
+    async fn top(&self, client: &mut Client, limit: u32, to: To<'_>) -> Result<()> {
         let [role] = self.args.role[..] else {
             bail!("--top ranks in one --role: roles are never summed");
         };
-        let (from, to) = self.interval(Grain::Quarter, self.zone())?;
+        let (from, until) = self.interval(Grain::Quarter, self.zone())?;
         let measure = self.args.what.measure;
         let request = pb::ListTopEnterprisesRequest {
             role: role.into(),
             measure: measure.into(),
             from: Some(ask::message(from)),
-            to: Some(ask::message(to)),
+            to: Some(ask::message(until)),
             limit,
             facilities: self.args.facility.clone(),
             classifier: self.one_classifier()?,
@@ -233,9 +246,8 @@ impl Asked<'_> {
             .await
             .map_err(explained)?
             .into_inner();
-        self.print(rows::top_columns(measure), &answer.enterprises, |row| {
-            rows::top(row, measure)
-        })
+        let cells = |row: &pb::RankedEnterprise| rows::top(row, measure);
+        self.print(rows::top_columns(measure), &answer.enterprises, cells, to)
     }
 
     fn print<T: Serialize>(
@@ -243,19 +255,20 @@ impl Asked<'_> {
         columns: Vec<&'static str>,
         rows: &[T],
         cells: impl Fn(&T) -> Vec<output::Cell>,
+        to: To<'_>,
     ) -> Result<()> {
-        let mut output = self.output(columns)?;
+        let mut output = self.output(columns, to)?;
         rows.iter()
             .try_for_each(|row| output.row(row, cells(row)))?;
         output.finish()
     }
 
-    async fn calls(&self, client: &mut Client) -> Result<()> {
+    async fn calls(&self, client: &mut Client, to: To<'_>) -> Result<()> {
         // Calls are kept by days of the reporting zone, whatever the zone asked.
-        let (from, to) = self.interval(Grain::Day, &self.reporting)?;
+        let (from, until) = self.interval(Grain::Day, &self.reporting)?;
         let mut request = pb::ListVesselCallsRequest {
             from: Some(ask::message(from)),
-            to: Some(ask::message(to)),
+            to: Some(ask::message(until)),
             facilities: self.args.facility.clone(),
             classifier: self.one_classifier()?,
             call_id: self.args.what.call_id.clone(),
@@ -272,17 +285,17 @@ impl Asked<'_> {
             calls.extend(page.calls);
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
-                return self.print(rows::call_columns(), &calls, rows::call);
+                return self.print(rows::call_columns(), &calls, rows::call, to);
             }
         }
     }
 
-    async fn no_shows(&self, client: &mut Client) -> Result<()> {
-        let (from, to) = self.interval(Grain::Quarter, self.zone())?;
+    async fn no_shows(&self, client: &mut Client, to: To<'_>) -> Result<()> {
+        let (from, until) = self.interval(Grain::Quarter, self.zone())?;
         let mut request = pb::ListNoShowsRequest {
             filter: Some(self.filter()),
             from: Some(ask::message(from)),
-            to: Some(ask::message(to)),
+            to: Some(ask::message(until)),
             at_least: self.args.at_least.clone(),
             ..Default::default()
         };
@@ -297,12 +310,12 @@ impl Asked<'_> {
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 let cells = |row: &pb::NoShowRow| rows::no_show(row, self.zone());
-                return self.print(rows::no_show_columns(), &slots, cells);
+                return self.print(rows::no_show_columns(), &slots, cells, to);
             }
         }
     }
 
-    async fn enterprises(&self, client: &mut Client) -> Result<()> {
+    async fn enterprises(&self, client: &mut Client, to: To<'_>) -> Result<()> {
         let role = match self.args.role[..] {
             [] => Role::Unspecified,
             [role] => role,
@@ -324,12 +337,17 @@ impl Asked<'_> {
             enterprises.extend(page.enterprises);
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
-                return self.print(rows::enterprise_columns(), &enterprises, rows::enterprise);
+                return self.print(
+                    rows::enterprise_columns(),
+                    &enterprises,
+                    rows::enterprise,
+                    to,
+                );
             }
         }
     }
 
-    async fn watch(&self, client: &mut Client) -> Result<()> {
+    async fn watch(&self, client: &mut Client, to: To<'_>) -> Result<()> {
         let request = pb::WatchThroughputRequest {
             query: Some(self.question()?),
             interval: None,
@@ -341,14 +359,14 @@ impl Asked<'_> {
             .into_inner();
         while let Some(message) = stream.message().await.map_err(explained)? {
             if self.args.format == Format::Json {
-                let mut output = self.output(Vec::new())?;
+                let mut output = self.output(Vec::new(), &mut *to)?;
                 output.row(&message, Vec::new())?;
                 output.finish()?;
                 continue;
             }
             let changed: Vec<_> = message.rows.into_iter().chain(message.removed).collect();
             let cells = |row: &pb::ThroughputRow| rows::throughput(row, self.zone());
-            self.print(rows::throughput_columns(), &changed, cells)?;
+            self.print(rows::throughput_columns(), &changed, cells, &mut *to)?;
         }
         Ok(())
     }

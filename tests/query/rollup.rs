@@ -329,8 +329,8 @@ proptest! {
             let midnight = |at| stamp(grain::floor(Grain::Day, &zone, ms(at)).unwrap());
             let all = pb::GetThroughputRequest {
                 filter: Some(pb::Filter { classifiers: vec![1, 2, 3], ..Default::default() }),
-                from: midnight("2025-12-01T00:00:00Z"),
-                to: midnight("2026-12-31T00:00:00Z"),
+                from: midnight("2025-12-20T00:00:00Z"),
+                to: midnight("2027-01-12T00:00:00Z"),
                 grain: grain.into(),
                 zone: case.reporting.into(),
                 group_by: vec![1, 2],

@@ -24,7 +24,7 @@ const NOW: &str = "2026-11-23T04:00:00Z";
 pub struct Running {
     pub stop: watch::Sender<bool>,
     pub settings: Settings,
-    address: String,
+    pub address: String,
 }
 
 struct Names;
