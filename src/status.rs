@@ -40,7 +40,7 @@ pub fn invalid(field: &str, found: impl Display, expected: impl Display) -> Stat
 /// The question reaches further back than what is kept; `earliest` is the first
 /// instant, in RFC 3339, from which on it can be answered.
 pub fn beyond_retention(field: &str, found: &str, earliest: &str, why: &str) -> Status {
-    let message = format!("{field} is {found}, but {why} is kept from {earliest} on");
+    let message = format!("{field} is {found}, but answers reach back to {earliest}: {why}");
     let metadata = [("field", field), ("found", found), ("earliest", earliest)];
     Status::with_error_details(
         Code::OutOfRange,

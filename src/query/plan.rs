@@ -102,19 +102,19 @@ impl Plan {
         if self.edges[0] >= oldest {
             return Ok(());
         }
-        let (kept_from, what) = match self.unit {
+        let (kept_from, why) = match self.unit {
             Unit::Day => (
                 grain::day_start(&self.reporting, oldest),
-                "what whole days can answer",
+                "days are kept no longer",
             ),
             Unit::Quarter => (
                 i64::from(oldest) * QUARTER_MS,
-                "what quarter-hours can answer (whole days of the reporting zone reach further)",
+                "quarter-hours are kept no longer, whole days of the reporting zone are",
             ),
         };
         let earliest = grain::ceil(self.grain, &self.zone, kept_from).unwrap_or(kept_from);
         let (from, earliest) = (grain::show(self.starts[0]), grain::show(earliest));
-        Err(status::beyond_retention("from", &from, &earliest, what))
+        Err(status::beyond_retention("from", &from, &earliest, why))
     }
 
     /// Visits the selected cells of some rows: row, facility, owner, figures.

@@ -1,0 +1,15 @@
+//! Questions against cells that are fed by hand: roll-ups against brute force,
+//! and the service over real sockets.
+
+#[path = "query/cli.rs"]
+mod cli;
+#[path = "query/fixture.rs"]
+mod fixture;
+#[path = "query/lists.rs"]
+mod lists;
+#[path = "query/rollup.rs"]
+mod rollup;
+#[path = "query/service.rs"]
+mod service;
+#[path = "query/watching.rs"]
+mod watching;
