@@ -93,7 +93,14 @@ impl Options {
     /// A full day with the usual rates.
     pub fn new(seed: u64, end_ms: i64) -> Self {
         let rates = Rates::default();
-        Self { seed, end_ms, events: FULL_DAY, enterprises: None, drivers: None, rates }
+        Self {
+            seed,
+            end_ms,
+            events: FULL_DAY,
+            enterprises: None,
+            drivers: None,
+            rates,
+        }
     }
 
     /// The same with about this many events.
@@ -167,8 +174,13 @@ impl Simulation {
         let (day, plans_until) = ((end - 24 * HOUR, end), end + 72 * HOUR);
         let events = options.events.clamp(1_000, 10_000_000);
         let scale = f64::from(events) / f64::from(FULL_DAY);
-        let enterprises = options.enterprises.unwrap_or((3000.0 * scale.sqrt()) as u32);
-        let drivers = options.drivers.unwrap_or((32_000.0 * scale) as u32).clamp(300, 90_000);
+        let enterprises = options
+            .enterprises
+            .unwrap_or((3000.0 * scale.sqrt()) as u32);
+        let drivers = options
+            .drivers
+            .unwrap_or((32_000.0 * scale) as u32)
+            .clamp(300, 90_000);
         let dice = |part| Dice::new(options.seed, part);
         let town = Town::new(&mut dice(1), enterprises.clamp(60, 30_000), drivers);
         let mut scribe = Scribe::new(day, plans_until);
@@ -184,13 +196,23 @@ impl Simulation {
         let share_of_day = (span.1 - span.0) as f64 / (24 * HOUR) as f64;
         let rounds = f64::from(events) * EVENTS_BY_ROAD / EVENTS_PER_ROUND * share_of_day;
         let mut on_road = dice(3);
-        road::Roads::new(&mut on_road, &town, &mut scribe, &mut quays)
-            .drive(rounds as usize, span, drivers);
+        road::Roads::new(&mut on_road, &town, &mut scribe, &mut quays).drive(
+            rounds as usize,
+            span,
+            drivers,
+        );
         quays.load(&mut at_quay, &town, &mut scribe);
         let facts = scribe.facts;
         let mail = Post::new(dice(4), &town, options.rates.clamped(), end).deliver(&facts, day);
         let tag = stir(options.seed ^ stir(end as u64));
-        Self { tag, end_ms: end, town, quays, facts, mail }
+        Self {
+            tag,
+            end_ms: end,
+            town,
+            quays,
+            facts,
+            mail,
+        }
     }
 
     /// All that is sent, in sending order.
@@ -204,7 +226,13 @@ impl Simulation {
     ///
     /// An end at the very edge of representable time.
     pub fn truth(&self, zone: &TimeZone) -> Result<Truth, jiff::Error> {
-        reckon::reckon(&self.facts, &self.mail.void, &self.town, &self.quays.calls, zone)
+        reckon::reckon(
+            &self.facts,
+            &self.mail.void,
+            &self.town,
+            &self.quays.calls,
+            zone,
+        )
     }
 
     /// How many of each there are.
@@ -213,7 +241,11 @@ impl Simulation {
     }
 
     fn put(&self, sending: &Sending) -> Sent {
-        let words = Words { tag: self.tag, town: &self.town, calls: &self.quays.calls };
+        let words = Words {
+            tag: self.tag,
+            town: &self.town,
+            calls: &self.quays.calls,
+        };
         let fact = match sending.content {
             Content::Wrong(at) => &self.mail.wrong[at as usize],
             Content::True(fact)
@@ -229,19 +261,29 @@ impl Simulation {
         let event = match sending.content {
             Content::True(_) | Content::Wrong(_) => words.statement(fact, sending.manner),
             Content::Retraction { wordy: false, .. } => words.retraction(fact, sending.manner),
-            Content::Retraction { .. } => {
-                pb::Event { retracted: true, ..words.statement(fact, sending.manner) }
-            }
+            Content::Retraction { .. } => pb::Event {
+                retracted: true,
+                ..words.statement(fact, sending.manner)
+            },
             Content::Damaged { fault, own_id, .. } => {
                 let identity = own_id.unwrap_or(fact.identity);
-                let mut event =
-                    words.statement(&Fact { identity, ..fact.clone() }, sending.manner);
+                let mut event = words.statement(
+                    &Fact {
+                        identity,
+                        ..fact.clone()
+                    },
+                    sending.manner,
+                );
                 fault.apply(&mut event, self.end_ms);
                 expected = Expected::Refused(fault.reason());
                 event
             }
         };
-        Sent { source, event, expected }
+        Sent {
+            source,
+            event,
+            expected,
+        }
     }
 }
 

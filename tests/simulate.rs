@@ -8,7 +8,7 @@ mod simulated {
 use jiff::tz::TimeZone;
 use quaymeter::pb::{self, Reason, event::Detail};
 use quaymeter::simulate::{Expected, Options, Rates, SOURCES, Sent, Simulation};
-use quaymeter::truth::{Figure, Grain, Split, Truth, diff};
+use quaymeter::truth::{Figure, Grain, Truth, diff};
 use simulated::recount::recount;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::error::Error;
@@ -28,7 +28,10 @@ fn shanghai() -> Result<TimeZone, jiff::Error> {
 }
 
 fn lines(simulation: &Simulation) -> Result<Vec<String>, serde_json::Error> {
-    simulation.sent().map(|sent| serde_json::to_string(&sent.event)).collect()
+    simulation
+        .sent()
+        .map(|sent| serde_json::to_string(&sent.event))
+        .collect()
 }
 
 #[test]
@@ -49,10 +52,18 @@ fn same_seed_and_end_make_the_same_bytes() -> Outcome {
 
 #[test]
 fn rates_leave_the_day_itself_as_it_was() -> Outcome {
-    let plain = Options { rates: Rates::NONE, ..Options::new(7, END_MS).with_events(3000) };
+    let plain = Options {
+        rates: Rates::NONE,
+        ..Options::new(7, END_MS).with_events(3000)
+    };
     let usual = Options::new(7, END_MS).with_events(3000);
     let duplicated = Options {
-        rates: Rates { duplicates: 0.5, disorder: 0.9, late: 0.3, ..Rates::NONE },
+        rates: Rates {
+            duplicates: 0.5,
+            disorder: 0.9,
+            late: 0.3,
+            ..Rates::NONE
+        },
         ..usual.clone()
     };
     let truth = |options| Simulation::new(options).truth(&shanghai()?);
@@ -77,12 +88,24 @@ fn truth_is_what_a_recount_of_the_sent_events_finds() -> Outcome {
     for seed in 0..6 {
         let events = [1000, 4000, 12_000][seed as usize % 3];
         for rates in [Rates::default(), rough] {
-            let options = Options { rates, ..Options::new(seed, END_MS).with_events(events) };
+            let options = Options {
+                rates,
+                ..Options::new(seed, END_MS).with_events(events)
+            };
             let simulation = Simulation::new(&options);
             let found = recount(simulation.sent(), &shanghai()?)?;
             let differences = diff(&simulation.truth(&shanghai()?)?, &found);
-            let shown: Vec<_> = differences.iter().take(5).map(ToString::to_string).collect();
-            assert_eq!(shown, Vec::<String>::new(), "{} differ, seed {seed}", differences.len());
+            let shown: Vec<_> = differences
+                .iter()
+                .take(5)
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(
+                shown,
+                Vec::<String>::new(),
+                "{} differ, seed {seed}",
+                differences.len()
+            );
         }
     }
     Ok(())
@@ -123,11 +146,19 @@ fn a_full_day_is_large_enough_and_has_everything() -> Outcome {
     let truth = simulation.truth(&shanghai()?)?;
     assert!(truth.count(Grain::Quarter) >= 100_000 && truth.count(Grain::Day) >= 10_000);
     let enterprises: BTreeSet<_> = truth.cells.keys().map(|key| &key.enterprise).collect();
-    assert!((2_500..3_200).contains(&enterprises.len()), "{}", enterprises.len());
+    assert!(
+        (2_500..3_200).contains(&enterprises.len()),
+        "{}",
+        enterprises.len()
+    );
     let facilities: BTreeSet<_> = truth.cells.keys().map(|key| &key.facility).collect();
     assert_eq!(facilities.len(), 161);
-    let names: BTreeSet<String> =
-        truth.cells.values().flat_map(|f| f.iter()).map(|(figure, _)| figure.to_string()).collect();
+    let names: BTreeSet<String> = truth
+        .cells
+        .values()
+        .flat_map(|f| f.iter())
+        .map(|(figure, _)| figure.to_string())
+        .collect();
     let expected = [
         "boxes.gate_in.laden boxes.gate_out.empty boxes.loaded.laden boxes.discharged.unknown",
         "boxes.restowed.laden boxes.stuffed.laden boxes.stripped.empty boxes.picked.laden",
@@ -154,8 +185,10 @@ fn a_full_day_is_large_enough_and_has_everything() -> Outcome {
 /// twenty needs much longer.
 fn assert_turns_are_plausible(truth: &Truth) {
     let mut buckets = BTreeMap::<i32, i64>::new();
-    let terminals =
-        truth.cells.iter().filter(|(key, _)| key.grain == Grain::Day && key.role == pb::Role::Terminal);
+    let terminals = truth
+        .cells
+        .iter()
+        .filter(|(key, _)| key.grain == Grain::Day && key.role == pb::Role::Terminal);
     for (figure, count) in terminals.flat_map(|(_, figures)| figures.iter()) {
         if let Figure::Bucket(pb::DurationKind::TruckTurn, Some(index)) = figure {
             *buckets.entry(index).or_default() += count;
@@ -172,7 +205,11 @@ fn assert_turns_are_plausible(truth: &Truth) {
     };
     assert!(all > 10_000, "{all} turns");
     assert!((34.0..48.0).contains(&percentile(50)), "{}", percentile(50));
-    assert!((85.0..180.0).contains(&percentile(98)), "{}", percentile(98));
+    assert!(
+        (85.0..180.0).contains(&percentile(98)),
+        "{}",
+        percentile(98)
+    );
 }
 
 #[test]
@@ -180,12 +217,19 @@ fn event_ids_are_unique_but_for_versions_and_repetitions() {
     let mut of_id = HashMap::<String, (&str, String)>::new();
     let mut identities = HashSet::new();
     let simulation = small(5, 20_000);
-    for Sent { source, event, expected } in simulation.sent() {
+    for Sent {
+        source,
+        event,
+        expected,
+    } in simulation.sent()
+    {
         assert!(SOURCES.contains(&source));
         let facility = event.facility.to_uppercase().replace("CNNGB", "CNNBO");
         if expected == Expected::Accepted {
             let place = (source, facility.clone());
-            let known = of_id.entry(event.event_id.clone()).or_insert_with(|| place.clone());
+            let known = of_id
+                .entry(event.event_id.clone())
+                .or_insert_with(|| place.clone());
             assert_eq!(*known, place, "{}", event.event_id);
             identities.insert((source, event.event_id, facility));
         }
@@ -195,8 +239,13 @@ fn event_ids_are_unique_but_for_versions_and_repetitions() {
 
 #[test]
 fn what_happened_lies_within_the_day_before_the_end() {
-    for Sent { event, expected, .. } in small(5, 20_000).sent() {
-        let Some(at) = event.occurred_at.filter(|_| expected == Expected::Accepted) else { continue };
+    for Sent {
+        event, expected, ..
+    } in small(5, 20_000).sent()
+    {
+        let Some(at) = event.occurred_at.filter(|_| expected == Expected::Accepted) else {
+            continue;
+        };
         let at = at.seconds * 1000 + i64::from(at.nanos) / 1_000_000;
         let actual = matches!(
             event.classifier(),
@@ -211,24 +260,37 @@ fn what_happened_lies_within_the_day_before_the_end() {
 #[test]
 fn every_reason_that_can_be_made_is_made_and_looks_it() {
     let options = Options {
-        rates: Rates { invalid: 0.01, ..Rates::default() },
+        rates: Rates {
+            invalid: 0.01,
+            ..Rates::default()
+        },
         ..Options::new(9, END_MS).with_events(20_000)
     };
     let mut reasons = BTreeMap::<&str, usize>::new();
-    for Sent { event, expected, .. } in Simulation::new(&options).sent() {
-        let Expected::Refused(reason) = expected else { continue };
+    for Sent {
+        event, expected, ..
+    } in Simulation::new(&options).sent()
+    {
+        let Expected::Refused(reason) = expected else {
+            continue;
+        };
         *reasons.entry(reason.as_str_name()).or_default() += 1;
         let looks = match reason {
             Reason::TooLong => event.event_id.len() > 128,
-            Reason::DuplicateParty => event.parties[0] == event.parties[1],
+            Reason::DuplicateParty => event.parties[1..].contains(&event.parties[0]),
             Reason::SlotOrder => matches!(&event.detail, Some(Detail::AppointmentStep(step))
                 if step.slot_end.map(|end| end.seconds) < step.slot_start.map(|s| s.seconds)),
             Reason::NoTruckNorContainer => matches!(&event.detail, Some(Detail::GateMove(gate))
                 if gate.containers.is_empty() && gate.tractor_plate.is_empty()),
             Reason::UsccCheckCharacter => event.parties.iter().any(|party| {
-                party.enterprise.strip_prefix("uscc:").is_some_and(|code| !uscc_is_right(code))
+                party
+                    .enterprise
+                    .strip_prefix("uscc:")
+                    .is_some_and(|code| !uscc_is_right(code))
             }),
-            Reason::Future => event.occurred_at.is_some_and(|at| at.seconds > END_MS / 1000 + 600),
+            Reason::Future => event
+                .occurred_at
+                .is_some_and(|at| at.seconds > END_MS / 1000 + 600),
             _ => true,
         };
         assert!(looks, "{reason:?}: {event:?}");
@@ -242,13 +304,22 @@ fn every_reason_that_can_be_made_is_made_and_looks_it() {
         .flat_map(|names| names.split(' '))
         .map(|name| format!("REASON_{name}"))
         .collect();
-    assert_eq!(reasons.keys().map(ToString::to_string).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(
+        reasons
+            .keys()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>(),
+        expected
+    );
 }
 
 #[test]
 fn identifiers_have_right_check_characters_unless_meant_otherwise() {
     let (mut right, mut wrong) = (BTreeSet::new(), BTreeSet::new());
-    for Sent { event, expected, .. } in small(5, 20_000).sent() {
+    for Sent {
+        event, expected, ..
+    } in small(5, 60_000).sent()
+    {
         if expected != Expected::Accepted {
             continue;
         }
@@ -265,11 +336,19 @@ fn identifiers_have_right_check_characters_unless_meant_otherwise() {
         assert!(imo.is_empty() || imo_is_right(imo), "{imo}");
         for container in containers(&event) {
             let number = container.number.to_uppercase().replace([' ', '-'], "");
-            if container_is_right(&number) { right.insert(number) } else { wrong.insert(number) };
+            if container_is_right(&number) {
+                right.insert(number)
+            } else {
+                wrong.insert(number)
+            };
         }
     }
-    assert!(right.len() > 3000, "{}", right.len());
-    assert!((1..right.len() / 200).contains(&wrong.len()), "{} are wrong", wrong.len());
+    assert!(right.len() > 6000, "{}", right.len());
+    assert!(
+        (1..right.len() / 200).contains(&wrong.len()),
+        "{} are wrong",
+        wrong.len()
+    );
 }
 
 fn containers(event: &pb::Event) -> Vec<&pb::Container> {
@@ -284,9 +363,18 @@ fn containers(event: &pb::Event) -> Vec<&pb::Container> {
 fn uscc_is_right(code: &str) -> bool {
     let alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY";
     let values: Option<Vec<usize>> = code.chars().map(|c| alphabet.find(c)).collect();
-    let weights = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28, 1];
+    let weights = [
+        1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28, 1,
+    ];
     values.is_some_and(|values| {
-        values.len() == 18 && values.iter().zip(weights).map(|(v, w)| v * w).sum::<usize>() % 31 == 0
+        values.len() == 18
+            && values
+                .iter()
+                .zip(weights)
+                .map(|(v, w)| v * w)
+                .sum::<usize>()
+                % 31
+                == 0
     })
 }
 
@@ -303,41 +391,22 @@ fn container_is_right(number: &str) -> bool {
         letter @ 21..=30 => letter + 2,
         letter => letter + 3,
     };
-    let sum: u32 = number[..10].chars().enumerate().map(|(place, c)| value(c) << place).sum();
+    let sum: u32 = number[..10]
+        .chars()
+        .enumerate()
+        .map(|(place, c)| value(c) << place)
+        .sum();
     number.len() == 11 && number[10..].parse() == Ok(sum % 11 % 10)
-}
-
-#[test]
-fn quarters_roll_up_to_the_same_sums_in_every_zone() -> Outcome {
-    let truth = small(2, 5000).truth(&shanghai()?)?;
-    let all = (i64::MIN, i64::MAX);
-    let days = truth.rolled_up(Grain::Day, &shanghai()?, Split::FULL, all)?;
-    let kept: BTreeMap<_, _> =
-        truth.cells.iter().filter(|(key, _)| key.grain == Grain::Day).collect();
-    assert!(days.iter().eq(kept));
-    let sums = |grain, zone: &str| -> Result<BTreeMap<(pb::Role, pb::Classifier, Figure), i64>, Box<dyn Error>> {
-        let split = Split { facility: false, enterprise: false };
-        let mut sums = BTreeMap::new();
-        for (key, figures) in truth.rolled_up(grain, &TimeZone::get(zone)?, split, all)? {
-            for (figure, value) in figures.iter() {
-                *sums.entry((key.role, key.classifier, figure)).or_default() += value;
-            }
-        }
-        Ok(sums)
-    };
-    let whole = sums(Grain::Month, "UTC")?;
-    for zone in ["Asia/Shanghai", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe"] {
-        for grain in [Grain::Quarter, Grain::Hour, Grain::Day, Grain::Week, Grain::Month] {
-            assert_eq!(sums(grain, zone)?, whole, "{zone} {grain:?}");
-        }
-    }
-    Ok(())
 }
 
 #[test]
 fn vessel_calls_add_up_to_the_terminals_throughput() -> Outcome {
     let truth = small(4, 20_000).truth(&shanghai()?)?;
-    let of_calls: i64 = truth.calls.values().map(|call| call.loaded + call.discharged).sum();
+    let of_calls: i64 = truth
+        .calls
+        .values()
+        .map(|call| call.loaded + call.discharged)
+        .sum();
     let moved = |figure: &Figure| {
         matches!(
             figure,
@@ -354,24 +423,13 @@ fn vessel_calls_add_up_to_the_terminals_throughput() -> Outcome {
         .sum();
     assert_eq!(of_calls, of_terminals);
     assert!(of_calls > 500, "{of_calls}");
-    assert!(truth.calls.values().map(|call| call.berth_stays).sum::<i64>() > 0);
-    Ok(())
-}
-
-#[test]
-fn every_difference_is_found_over_the_union_of_both_sides() -> Outcome {
-    let truth = small(2, 1000).truth(&shanghai()?)?;
-    let mut answered = truth.clone();
-    let (gone, figures) = answered.cells.pop_first().ok_or("no cells")?;
-    let mut more = answered.cells.last_key_value().ok_or("no cells")?.0.clone();
-    more.start_ms += 1;
-    answered.cells.entry(more).or_default().add(Figure::TrucksIn, 3);
-    let (_, call) = answered.calls.iter_mut().next().ok_or("no calls")?;
-    call.loaded += 1;
-    let found = diff(&truth, &answered);
-    assert_eq!(found.len(), figures.iter().count() + 2);
-    assert!(found[0].to_string().contains(gone.facility.as_str()));
-    assert!(found.iter().any(|d| d.figure == "trucks.in" && d.truth == 0 && d.answered == 3));
-    assert!(found.iter().any(|d| d.figure == "loaded" && d.truth + 1 == d.answered));
+    assert!(
+        truth
+            .calls
+            .values()
+            .map(|call| call.berth_stays)
+            .sum::<i64>()
+            > 0
+    );
     Ok(())
 }

@@ -21,7 +21,11 @@ pub(super) enum Content {
     Retraction { of: FactId, wordy: bool },
     /// Something that is to be refused: a fact, damaged. It has the fact's id,
     /// or one of its own.
-    Damaged { fact: FactId, fault: Fault, own_id: Option<FactId> },
+    Damaged {
+        fact: FactId,
+        fault: Fault,
+        own_id: Option<FactId>,
+    },
 }
 
 /// One sending.
@@ -95,7 +99,14 @@ impl<'a> Post<'a> {
             void: Vec::new(),
             counts: Counts::default(),
         };
-        Self { dice, town, rates, end, mail, thinned: HashSet::new() }
+        Self {
+            dice,
+            town,
+            rates,
+            end,
+            mail,
+            thinned: HashSet::new(),
+        }
     }
 
     /// Sends all facts.
@@ -139,14 +150,26 @@ impl<'a> Post<'a> {
     fn send(&mut self, at: i64, content: Content, revision: i64) {
         let held_up = self.dice.chance(self.rates.disorder);
         self.mail.counts.displaced += u64::from(held_up);
-        let wait = if held_up { self.dice.between(0, self.rates.displacement_ms) } else { 0 };
+        let wait = if held_up {
+            self.dice.between(0, self.rates.displacement_ms)
+        } else {
+            0
+        };
         let quaint = self.dice.chance(0.005);
-        let sending = Sending { at: at + wait, content, manner: Manner { revision, quaint } };
+        let sending = Sending {
+            at: at + wait,
+            content,
+            manner: Manner { revision, quaint },
+        };
         self.mail.sendings.push(sending);
         if !self.dice.chance(self.rates.duplicates) {
             return;
         }
-        let again = if self.dice.chance(0.05) { self.dice.between(2, 12) } else { 1 };
+        let again = if self.dice.chance(0.05) {
+            self.dice.between(2, 12)
+        } else {
+            1
+        };
         for _ in 0..again {
             let wait = match self.dice.index(10) {
                 0 => 0,
@@ -155,7 +178,11 @@ impl<'a> Post<'a> {
             };
             let quaint = self.dice.chance(0.05);
             let manner = Manner { revision, quaint };
-            self.mail.sendings.push(Sending { at: sending.at + wait, content, manner });
+            self.mail.sendings.push(Sending {
+                at: sending.at + wait,
+                content,
+                manner,
+            });
             self.mail.counts.duplicates += 1;
         }
     }
@@ -177,7 +204,10 @@ impl<'a> Post<'a> {
     /// brings it back.
     fn retract(&mut self, fact: &Fact, told: i64) {
         let wordy = self.dice.chance(0.3);
-        let retraction = Content::Retraction { of: fact.identity, wordy };
+        let retraction = Content::Retraction {
+            of: fact.identity,
+            wordy,
+        };
         if self.dice.chance(0.15) {
             self.mail.counts.retractions += 1;
             self.mail.counts.brought_back += 1;
@@ -227,7 +257,11 @@ impl<'a> Post<'a> {
         match self.dice.index(4) {
             0 => {
                 let at = fact.at + self.dice.between(-20 * MINUTE, 20 * MINUTE);
-                wrong.at = at.min(if fact.classifier == Classifier::Actual { self.end } else { at });
+                wrong.at = at.min(if fact.classifier == Classifier::Actual {
+                    self.end
+                } else {
+                    at
+                });
             }
             1 => {
                 let at = self.dice.index(wrong.parties.len());
@@ -250,9 +284,13 @@ impl<'a> Post<'a> {
             What::Gate { boxes, truck, .. } => match dice.index(4) {
                 0 => *truck = truck.map(|truck| if truck > 0 { truck - 1 } else { 1 }),
                 1 if truck.is_some() => boxes.clear(),
-                _ => boxes.iter_mut().for_each(|container| misread(dice, container)),
+                _ => boxes
+                    .iter_mut()
+                    .for_each(|container| misread(dice, container)),
             },
-            What::Quay { restow, container, .. } => match dice.index(4) {
+            What::Quay {
+                restow, container, ..
+            } => match dice.index(4) {
                 0 => *restow = !*restow,
                 _ => misread(dice, container),
             },
@@ -277,13 +315,29 @@ impl<'a> Post<'a> {
         for (number, fault) in (0..count).zip(Fault::ALL.into_iter().cycle()) {
             let fits = |fact: &&Fact| fault.fits(fact);
             let from = self.dice.index(facts.len());
-            let Some(fact) = facts[from..].iter().chain(facts).find(fits) else { continue };
+            let Some(fact) = facts[from..].iter().chain(facts).find(fits) else {
+                continue;
+            };
             // Half of them are a first try of what is then sent aright.
-            let own_id = self.dice.chance(0.5).then_some((facts.len() + number) as FactId);
-            let content = Content::Damaged { fact: fact.identity, fault, own_id };
+            let own_id = self
+                .dice
+                .chance(0.5)
+                .then_some((facts.len() + number) as FactId);
+            let content = Content::Damaged {
+                fact: fact.identity,
+                fault,
+                own_id,
+            };
             let at = fact.at.clamp(day.0, day.1) - self.dice.between(0, MINUTE);
-            let manner = Manner { revision: revision(fact, 0), quaint: false };
-            self.mail.sendings.push(Sending { at, content, manner });
+            let manner = Manner {
+                revision: revision(fact, 0),
+                quaint: false,
+            };
+            self.mail.sendings.push(Sending {
+                at,
+                content,
+                manner,
+            });
             self.mail.counts.invalid += 1;
         }
     }

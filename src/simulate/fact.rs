@@ -39,7 +39,11 @@ pub(super) struct Container {
 impl Container {
     /// A new one.
     pub fn with(self, fullness: Fullness, mass_kg: u32) -> Self {
-        Self { mass_kg, fullness, ..self }
+        Self {
+            mass_kg,
+            fullness,
+            ..self
+        }
     }
 }
 
@@ -47,19 +51,45 @@ impl Container {
 #[derive(Clone)]
 pub(super) enum What {
     /// A truck, or a wagon without a tractor, passed a gate.
-    Gate { out: bool, boxes: SmallVec<[Container; 2]>, truck: Option<u32>, visit: u32 },
+    Gate {
+        out: bool,
+        boxes: SmallVec<[Container; 2]>,
+        truck: Option<u32>,
+        visit: u32,
+    },
     /// A container went over the quay.
-    Quay { load: bool, restow: bool, container: Container, call: u32 },
+    Quay {
+        load: bool,
+        restow: bool,
+        container: Container,
+        call: u32,
+    },
     /// A container was worked on.
-    Yard { activity: YardActivity, container: Container },
+    Yard {
+        activity: YardActivity,
+        container: Container,
+    },
     /// A dispatch order's step.
-    Dispatch { order: u32, stage: DispatchStage, truck: Option<u32> },
+    Dispatch {
+        order: u32,
+        stage: DispatchStage,
+        truck: Option<u32>,
+    },
     /// An appointment's step.
-    Appointment { appointment: u32, stage: AppointmentStage, slot: (i64, i64) },
+    Appointment {
+        appointment: u32,
+        stage: AppointmentStage,
+        slot: (i64, i64),
+    },
     /// A vessel call's moment.
     Vessel { stage: VesselCallStage, call: u32 },
     /// A service's step.
-    Service { kind: ServiceKind, stage: ServiceStage, order: u32, call: u32 },
+    Service {
+        kind: ServiceKind,
+        stage: ServiceStage,
+        order: u32,
+        call: u32,
+    },
     /// A shipment's step.
     Shipment { stage: ShipmentStage, document: u32 },
 }
@@ -116,7 +146,7 @@ impl Fact {
     }
 
     /// Not as having happened.
-    pub fn as_only(mut self, classifier: Classifier) -> Self {
+    pub fn only_as(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self
     }
@@ -129,7 +159,10 @@ impl Fact {
 
     /// The enterprise in this role.
     pub fn enterprise(&self, role: Role) -> Option<Enterprise> {
-        self.parties.iter().find(|party| party.0 == role).map(|party| party.1)
+        self.parties
+            .iter()
+            .find(|party| party.0 == role)
+            .map(|party| party.1)
     }
 
     /// The lists in which this fact has neighbours: facility, classifier and
@@ -145,7 +178,11 @@ impl Fact {
                 lists.extend(truck.map(|truck| list(1, truck)));
                 lists.extend(boxes.iter().map(|container| list(2, container.number)));
             }
-            What::Quay { container, restow: false, .. } => lists.push(list(2, container.number)),
+            What::Quay {
+                container,
+                restow: false,
+                ..
+            } => lists.push(list(2, container.number)),
             What::Dispatch { order, .. } => lists.push(list(3, *order)),
             What::Vessel { call, .. } => lists.push(list(4, *call)),
             What::Service { order, .. } => lists.push(list(5, *order)),
@@ -171,7 +208,13 @@ pub(super) struct Scribe {
 impl Scribe {
     /// Of this day.
     pub fn new(day: (i64, i64), plans_until: i64) -> Self {
-        Self { facts: Vec::new(), day, plans_until, boxes: 0, orders: 0 }
+        Self {
+            facts: Vec::new(),
+            day,
+            plans_until,
+            boxes: 0,
+            orders: 0,
+        }
     }
 
     /// Tells a fact. None if it is outside of the day.
@@ -185,7 +228,8 @@ impl Scribe {
         }
         // What is expected to end does not end what really began.
         let facts = &self.facts;
-        fact.ends.retain(|(_, start)| facts[*start as usize].classifier == fact.classifier);
+        fact.ends
+            .retain(|(_, start)| facts[*start as usize].classifier == fact.classifier);
         fact.identity = self.facts.len() as FactId;
         self.facts.push(fact);
         Some(self.facts.len() as FactId - 1)
@@ -195,9 +239,22 @@ impl Scribe {
     pub fn new_box(&mut self, dice: &mut Dice, size: u8, fullness: Fullness) -> Container {
         self.boxes += 1;
         let tare = super::identifiers::SIZES[size as usize].tare_kg;
-        let cargo = if fullness == Fullness::Empty { 0 } else { dice.between(2_000, 24_000) };
-        let mass_kg = if dice.chance(0.003) { 0 } else { tare + cargo as u32 };
-        Container { number: self.boxes, mass_kg, size, fullness }
+        let cargo = if fullness == Fullness::Empty {
+            0
+        } else {
+            dice.between(2_000, 24_000)
+        };
+        let mass_kg = if dice.chance(0.003) {
+            0
+        } else {
+            tare + cargo as u32
+        };
+        Container {
+            number: self.boxes,
+            mass_kg,
+            size,
+            fullness,
+        }
     }
 
     /// The number of a new order, appointment, visit or document.

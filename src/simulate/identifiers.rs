@@ -30,9 +30,19 @@ pub(super) fn uscc(number: u32) -> CompactString {
 }
 
 fn organisation_check(code: &[u8; 8]) -> char {
-    let value = |c: u8| u32::from(if c.is_ascii_digit() { c - b'0' } else { c - b'A' + 10 });
+    let value = |c: u8| {
+        u32::from(if c.is_ascii_digit() {
+            c - b'0'
+        } else {
+            c - b'A' + 10
+        })
+    };
     let weights = [3, 7, 9, 10, 5, 8, 4, 2];
-    let sum: u32 = code.iter().zip(weights).map(|(&c, weight)| value(c) * weight).sum();
+    let sum: u32 = code
+        .iter()
+        .zip(weights)
+        .map(|(&c, weight)| value(c) * weight)
+        .sum();
     match 11 - sum % 11 {
         10 => 'X',
         11 => '0',
@@ -43,7 +53,10 @@ fn organisation_check(code: &[u8; 8]) -> char {
 fn weigh_31(code: &str) -> usize {
     let value = |c: u8| BASE_31.iter().position(|&b| b == c).unwrap_or_default();
     let powers = std::iter::successors(Some(1), |power| Some(power * 3 % 31));
-    code.bytes().zip(powers).map(|(c, power)| value(c) * power).sum()
+    code.bytes()
+        .zip(powers)
+        .map(|(c, power)| value(c) * power)
+        .sum()
 }
 
 const OWNERS: [&str; 20] = [
@@ -56,8 +69,10 @@ pub(super) fn container(number: u32) -> CompactString {
     let owner = OWNERS[number as usize % OWNERS.len()];
     let serial = (u64::from(number) / OWNERS.len() as u64 * 700_001 + 31_337) % 1_000_000;
     let mut code = format_compact!("{owner}{serial:06}");
-    let wrong = u32::from(stir(number.into()) % 1000 == 0);
-    code.push(char::from(b'0' + ((container_check(&code) + wrong) % 10) as u8));
+    let wrong = u32::from(stir(number.into()).is_multiple_of(1000));
+    code.push(char::from(
+        b'0' + ((container_check(&code) + wrong) % 10) as u8,
+    ));
     code
 }
 
@@ -70,7 +85,12 @@ fn container_check(code: &str) -> u32 {
         let plain = u32::from(c - b'A') + 10;
         plain + u32::from(plain > 10) + u32::from(plain > 20) + u32::from(plain > 30)
     };
-    code.bytes().enumerate().map(|(place, c)| value(c) << place).sum::<u32>() % 11 % 10
+    code.bytes()
+        .enumerate()
+        .map(|(place, c)| value(c) << place)
+        .sum::<u32>()
+        % 11
+        % 10
 }
 
 /// Size and type codes with their share of boxes, tare in kg and TEU in
@@ -105,7 +125,12 @@ pub(super) struct Size {
 
 impl Size {
     const fn new(code: &'static str, share: f64, tare_kg: u32, teu_milli: i64) -> Self {
-        Self { code, share, tare_kg, teu_milli }
+        Self {
+            code,
+            share,
+            tare_kg,
+            teu_milli,
+        }
     }
 }
 
@@ -113,14 +138,21 @@ impl Size {
 pub(super) fn imo(number: u32) -> CompactString {
     let serial = 910_000 + (number * 37) % 80_000;
     let digits = format_compact!("{serial}");
-    let sum: u32 =
-        digits.bytes().zip((2..=7).rev()).map(|(c, weight)| u32::from(c - b'0') * weight).sum();
+    let sum: u32 = digits
+        .bytes()
+        .zip((2..=7).rev())
+        .map(|(c, weight)| u32::from(c - b'0') * weight)
+        .sum();
     format_compact!("{digits}{}", sum % 10)
 }
 
 /// A barge's radio call sign.
 pub(super) fn call_sign(number: u32) -> CompactString {
-    format_compact!("B{}{:04}", char::from(b'A' + (number / 10_000 % 26) as u8), number % 10_000)
+    format_compact!(
+        "B{}{:04}",
+        char::from(b'A' + (number / 10_000 % 26) as u8),
+        number % 10_000
+    )
 }
 
 /// A tractor's plate: mostly of Ningbo, some of Zhoushan and of neighbours,
@@ -146,7 +178,10 @@ pub(super) fn trailer(number: u32) -> CompactString {
 
 /// A UUID (version 4 in form).
 pub(super) fn uuid(seed: u64, number: u32) -> CompactString {
-    let (high, low) = (stir(seed ^ stir(number.into())), stir(seed.wrapping_add(number.into())));
+    let (high, low) = (
+        stir(seed ^ stir(number.into())),
+        stir(seed.wrapping_add(number.into())),
+    );
     // The last group alone tells numbers apart: an odd factor is one to one.
     let node = (u64::from(number) + (seed << 32)).wrapping_mul(0x5851_f42d_4c95) & 0xffff_ffff_ffff;
     let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
@@ -165,7 +200,10 @@ mod tests {
         assert_eq!(char::from(BASE_31[check]), 'L');
         assert_eq!(organisation_check(b"MA1K3BTP"), '2');
         for number in ["CSQU3054383", "TCNU7200794", "GYOU4047990", "TGHU1643396"] {
-            assert!(number.ends_with(&container_check(&number[..10]).to_string()), "{number}");
+            assert!(
+                number.ends_with(&container_check(&number[..10]).to_string()),
+                "{number}"
+            );
         }
         assert_eq!(imo(0), "9100009");
     }

@@ -106,8 +106,16 @@ impl Fault {
             Self::Revision => event.revision = -1,
             Self::PartyTwice => fill(&mut event.parties, 8, |_, _| {}),
             Self::Uscc => {
-                for party in event.parties.iter_mut().filter(|p| p.role() == pb::Role::Forwarder) {
-                    let wrong = if party.enterprise.ends_with('0') { '1' } else { '0' };
+                for party in event
+                    .parties
+                    .iter_mut()
+                    .filter(|p| p.role() == pb::Role::Forwarder)
+                {
+                    let wrong = if party.enterprise.ends_with('0') {
+                        '1'
+                    } else {
+                        '0'
+                    };
                     party.enterprise.pop();
                     party.enterprise.push(wrong);
                 }
@@ -142,13 +150,23 @@ impl Fault {
             (Self::SlotOrder, Some(Detail::AppointmentStep(step))) => {
                 std::mem::swap(&mut step.slot_start, &mut step.slot_end);
             }
-            (_, Some(Detail::QuayMove(pb::QuayMove { container: Some(container), .. })))
-            | (_, Some(Detail::YardMove(pb::YardMove { container: Some(container), .. }))) => {
-                match self {
-                    Self::Mass => container.gross_mass_kg = Some(1_000_000),
-                    _ => container.number = "MSKU12345".into(),
-                }
-            }
+            (
+                _,
+                Some(Detail::QuayMove(pb::QuayMove {
+                    container: Some(container),
+                    ..
+                })),
+            )
+            | (
+                _,
+                Some(Detail::YardMove(pb::YardMove {
+                    container: Some(container),
+                    ..
+                })),
+            ) => match self {
+                Self::Mass => container.gross_mass_kg = Some(1_000_000),
+                _ => container.number = "MSKU12345".into(),
+            },
             _ => {}
         }
     }
@@ -162,7 +180,9 @@ fn rename_first(event: &mut pb::Event, rename: impl Fn(&str) -> String) {
 
 /// Repeats the first of a list until there are `count`, and changes the copies.
 fn fill<T: Clone>(list: &mut Vec<T>, count: usize, change: impl Fn(u32, &mut T)) {
-    let Some(first) = list.first().cloned() else { return };
+    let Some(first) = list.first().cloned() else {
+        return;
+    };
     while list.len() < count {
         let mut copy = first.clone();
         change(list.len() as u32, &mut copy);

@@ -57,7 +57,11 @@ impl Round {
         let forwarder = town.forwarder_share.throw(dice);
         let habits = &town.forwarders[forwarder];
         let usual = dice.chance(0.8);
-        let terminal = if usual { dice.pick(&habits.terminals) } else { town.terminal_share.throw(dice) };
+        let terminal = if usual {
+            dice.pick(&habits.terminals)
+        } else {
+            town.terminal_share.throw(dice)
+        };
         let came = rhythm.throw(dice);
         let stay = (came, came + turn(dice, 36.0));
         let kind = dice.unit();
@@ -71,7 +75,15 @@ impl Round {
             _ => Fate::Done,
         };
         let shipper = town.shippers[dice.pick(&habits.shippers)];
-        Self { forwarder, shipper, terminal, stay, export, import, fate }
+        Self {
+            forwarder,
+            shipper,
+            terminal,
+            stay,
+            export,
+            import,
+            fate,
+        }
     }
 
     /// When the truck begins.
@@ -89,25 +101,41 @@ impl Round {
 fn export(dice: &mut Dice, town: &Town, forwarder: usize, came: i64) -> Errand {
     let worked = came - dice.minutes(40, 100);
     let left = worked - dice.minutes(80, 200);
-    Errand { depot: depot(dice, town, forwarder), stay: (left - turn(dice, 17.0), left), worked }
+    Errand {
+        depot: depot(dice, town, forwarder),
+        stay: (left - turn(dice, 17.0), left),
+        worked,
+    }
 }
 
 /// A box is stripped, and the empty one brought back.
 fn import(dice: &mut Dice, town: &Town, forwarder: usize, left: i64) -> Errand {
     let worked = left + dice.minutes(80, 220);
     let came = worked + dice.minutes(30, 90);
-    Errand { depot: depot(dice, town, forwarder), stay: (came, came + turn(dice, 15.0)), worked }
+    Errand {
+        depot: depot(dice, town, forwarder),
+        stay: (came, came + turn(dice, 15.0)),
+        worked,
+    }
 }
 
 fn depot(dice: &mut Dice, town: &Town, forwarder: usize) -> usize {
     let usual = dice.chance(0.85);
-    if usual { dice.pick(&town.forwarders[forwarder].depots) } else { dice.index(town.depots.len()) }
+    if usual {
+        dice.pick(&town.forwarders[forwarder].depots)
+    } else {
+        dice.index(town.depots.len())
+    }
 }
 
 /// How long a truck stays: one in twenty meets trouble and needs an hour more.
 fn turn(dice: &mut Dice, median_min: f64) -> i64 {
     let usual = dice.lognormal(median_min, 0.33);
-    let trouble = if dice.chance(0.05) { dice.lognormal(60.0, 0.25) } else { 0 };
+    let trouble = if dice.chance(0.05) {
+        dice.lognormal(60.0, 0.25)
+    } else {
+        0
+    };
     (usual + trouble).clamp(3 * MINUTE, 12 * HOUR)
 }
 
@@ -125,7 +153,10 @@ impl Trucks {
     /// All free.
     pub fn new(town: &Town, trucks: u32) -> Self {
         let next = town.fleets.iter().map(|fleet| fleet.trucks.0).collect();
-        Self { busy_until: vec![i64::MIN; trucks as usize], next }
+        Self {
+            busy_until: vec![i64::MIN; trucks as usize],
+            next,
+        }
     }
 
     /// A truck for a round, and its fleet: of those that the forwarder knows,
@@ -135,7 +166,11 @@ impl Trucks {
         for attempt in 0..40 {
             let known = attempt < 4 && dice.chance(0.8);
             let habits = &town.forwarders[round.forwarder].fleets;
-            let fleet = if known { dice.pick(habits) } else { town.fleet_share.throw(dice) };
+            let fleet = if known {
+                dice.pick(habits)
+            } else {
+                town.fleet_share.throw(dice)
+            };
             if let Some(truck) = self.free(town, fleet, round.begin()) {
                 self.busy_until[truck as usize] = round.finish() + REST;
                 return Some((truck, fleet));

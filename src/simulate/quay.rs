@@ -1,12 +1,12 @@
-//! Vessels: their calls, what the cranes move, and the services they use.
+//! Vessels: their calls, and what the cranes move.
+
+mod services;
 
 use super::fact::{Container, Fact, FactId, Scribe, Source, What};
 use super::identifiers::{SIZES, call_sign, imo};
 use super::random::{Dice, HOUR, MINUTE};
 use super::town::{Party, Town};
-use crate::pb::{
-    Classifier, DurationKind, Fullness, ServiceKind, ServiceStage, VesselCallStage, YardActivity,
-};
+use crate::pb::{Classifier, DurationKind, Fullness, VesselCallStage, YardActivity};
 use compact_str::{CompactString, format_compact};
 
 /// A vessel's call.
@@ -112,7 +112,11 @@ impl Quays {
         let call = Call {
             id: format_compact!("V{:06}", 100_000 + number),
             imo: if barge { "".into() } else { imo(number % 1500) },
-            call_sign: if barge { call_sign(number % 300) } else { "".into() },
+            call_sign: if barge {
+                call_sign(number % 300)
+            } else {
+                "".into()
+            },
             voyage: format_compact!("{:03}{}", number % 900 + 1, dice.pick(&["E", "W"])),
             parties: [
                 town.carriers[town.carrier_share.throw(dice)],
@@ -140,7 +144,11 @@ impl Quays {
             (VesselCallStage::Unberthed, call.unberthed),
             (VesselCallStage::Departed, departed),
         ];
-        for classifier in [Classifier::Planned, Classifier::Estimated, Classifier::Actual] {
+        for classifier in [
+            Classifier::Planned,
+            Classifier::Estimated,
+            Classifier::Actual,
+        ] {
             if classifier == Classifier::Estimated && call.berthed > scribe.day.1 + 24 * HOUR {
                 continue;
             }
@@ -152,75 +160,26 @@ impl Quays {
             };
             let mut berthed = None;
             for (stage, at) in moments {
-                let what = What::Vessel { stage, call: number };
+                let what = What::Vessel {
+                    stage,
+                    call: number,
+                };
                 let place = town.terminals[call.terminal].facility;
                 let fact = Fact::new(Source::Tos, place, at + off, what).by(&call.parties);
-                let ended = if stage == VesselCallStage::Unberthed { berthed } else { None };
-                let fact = fact.ending(DurationKind::BerthStay, ended).as_only(classifier);
+                let ended = if stage == VesselCallStage::Unberthed {
+                    berthed
+                } else {
+                    None
+                };
+                let fact = fact
+                    .ending(DurationKind::BerthStay, ended)
+                    .only_as(classifier);
                 let told = scribe.tell(fact);
                 if stage == VesselCallStage::Berthed {
                     berthed = told;
                 }
             }
         }
-    }
-
-    fn services(&self, dice: &mut Dice, town: &Town, scribe: &mut Scribe, number: u32) {
-        use ServiceKind as Kind;
-        let call = &self.calls[number as usize];
-        let (berthed, unberthed) = (call.berthed, call.unberthed);
-        let ship = if call.imo.is_empty() { 0.0 } else { 1.0 };
-        let services = [
-            (Kind::Pilotage, ship, berthed - 100 * MINUTE, 90.0),
-            (Kind::Towage, ship, berthed - 40 * MINUTE, 35.0),
-            (Kind::Mooring, 1.0, berthed - 8 * MINUTE, 15.0),
-            (Kind::Pilotage, ship, unberthed - 5 * MINUTE, 80.0),
-            (Kind::Towage, ship, unberthed - 10 * MINUTE, 30.0),
-            (Kind::Mooring, 1.0, unberthed - 12 * MINUTE, 11.0),
-            (Kind::Bunkering, 0.3 * ship, berthed + 90 * MINUTE, 240.0),
-            (Kind::Supply, 0.35, berthed + 60 * MINUTE, 100.0),
-            (Kind::Waste, 0.25, berthed + 70 * MINUTE, 60.0),
-            (Kind::Survey, 0.2, berthed + 45 * MINUTE, 80.0),
-            (Kind::Repair, 0.05, berthed + 50 * MINUTE, 300.0),
-            (Kind::Insurance, 0.05, berthed - 300 * MINUTE, 30.0),
-            (Kind::Information, 0.15, berthed - 400 * MINUTE, 20.0),
-            (Kind::Other, 0.05, berthed + 30 * MINUTE, 45.0),
-        ];
-        for (kind, share, start, median_min) in services {
-            if dice.chance(share) {
-                let start = start + dice.minutes(-10, 10);
-                self.service(dice, town, scribe, (number, kind, start, median_min));
-            }
-        }
-    }
-
-    fn service(
-        &self,
-        dice: &mut Dice,
-        town: &Town,
-        scribe: &mut Scribe,
-        (number, kind, start, median_min): (u32, ServiceKind, i64, f64),
-    ) {
-        let call = &self.calls[number as usize];
-        let order = scribe.number();
-        let [carrier, agent, _] = call.parties;
-        // Each provider is known for one or two services.
-        let of_kind = i32::from(kind) as usize + 11 * dice.index(2);
-        let parties = [town.providers[of_kind % town.providers.len()], agent, carrier];
-        let fact = |stage, at| {
-            let what = What::Service { kind, stage, order, call: number };
-            let place = town.terminals[call.terminal].facility;
-            Fact::new(Source::Ygt, place, at, what).by(&parties)
-        };
-        scribe.tell(fact(ServiceStage::Ordered, start - dice.minutes(120, 900)));
-        if dice.chance(0.04) {
-            scribe.tell(fact(ServiceStage::Cancelled, start - dice.minutes(20, 100)));
-            return;
-        }
-        let started = scribe.tell(fact(ServiceStage::Started, start));
-        let took = dice.lognormal(median_min, 0.3).max(MINUTE);
-        let completed = fact(ServiceStage::Completed, start + took);
-        scribe.tell(completed.ending(DurationKind::ServiceTime, started));
     }
 
     /// The cranes' sequence: discharge, restows, load.
@@ -244,7 +203,11 @@ impl Quays {
                 let container = new_box(dice, scribe, Fullness::Laden);
                 self.restow(town, scribe, number, at, container);
             } else {
-                self.stowage[terminal].push(Stowage { at, call: number, cargo: None });
+                self.stowage[terminal].push(Stowage {
+                    at,
+                    call: number,
+                    cargo: None,
+                });
             }
         }
     }
@@ -260,26 +223,40 @@ impl Quays {
         let call = &self.calls[number as usize];
         let fullness = fullness(dice, 0.12);
         let container = new_box(dice, scribe, fullness);
-        let what = What::Quay { load: false, restow: false, container, call: number };
+        let what = What::Quay {
+            load: false,
+            restow: false,
+            container,
+            call: number,
+        };
         let place = town.terminals[call.terminal].facility;
         let fact = Fact::new(Source::Tos, place, at, what).by(&call.parties);
         let discharged = scribe.tell(fact);
-        Landed { container, carrier: call.parties[0], discharged, at, taken: false }
+        Landed {
+            container,
+            carrier: call.parties[0],
+            discharged,
+            at,
+            taken: false,
+        }
     }
 
-    fn restow(
-        &self,
-        town: &Town,
-        scribe: &mut Scribe,
-        number: u32,
-        at: i64,
-        container: Container,
-    ) {
+    fn restow(&self, town: &Town, scribe: &mut Scribe, number: u32, at: i64, container: Container) {
         let call = &self.calls[number as usize];
         let place = town.terminals[call.terminal].facility;
-        let what = What::Quay { load: false, restow: true, container, call: number };
+        let what = What::Quay {
+            load: false,
+            restow: true,
+            container,
+            call: number,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at, what).by(&call.parties));
-        let what = What::Quay { load: true, restow: true, container, call: number };
+        let what = What::Quay {
+            load: true,
+            restow: true,
+            container,
+            call: number,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at + 9 * MINUTE, what).by(&call.parties));
     }
 
@@ -302,8 +279,13 @@ impl Quays {
         let stowage = &mut self.stowage[terminal];
         let first = stowage.partition_point(|place| place.at <= at + 3 * HOUR);
         let first = first + dice.index((stowage.len() - first).min(1500));
-        let mut free = stowage[first..].iter_mut().take(24).filter(|place| place.cargo.is_none());
-        let Some(place) = free.next() else { return false };
+        let mut free = stowage[first..]
+            .iter_mut()
+            .take(24)
+            .filter(|place| place.cargo.is_none());
+        let Some(place) = free.next() else {
+            return false;
+        };
         place.cargo = Some(cargo);
         true
     }
@@ -335,16 +317,27 @@ impl Quays {
     }
 
     /// Some of what a later vessel is to load.
-    fn foretell(&self, dice: &mut Dice, town: &Town, scribe: &mut Scribe, (number, at): (u32, i64)) {
+    fn foretell(
+        &self,
+        dice: &mut Dice,
+        town: &Town,
+        scribe: &mut Scribe,
+        (number, at): (u32, i64),
+    ) {
         if !dice.chance(0.06) {
             return;
         }
         let call = &self.calls[number as usize];
         let container = new_box(dice, scribe, Fullness::Laden);
-        let what = What::Quay { load: true, restow: false, container, call: number };
+        let what = What::Quay {
+            load: true,
+            restow: false,
+            container,
+            call: number,
+        };
         let place = town.terminals[call.terminal].facility;
         let fact = Fact::new(Source::Tos, place, at, what).by(&call.parties);
-        scribe.tell(fact.as_only(Classifier::Planned));
+        scribe.tell(fact.only_as(Classifier::Planned));
     }
 
     fn filler(
@@ -356,9 +349,23 @@ impl Quays {
     ) -> Stowed {
         let terminal = self.calls[number as usize].terminal;
         let [carrier, _, operator] = self.calls[number as usize].parties;
-        let transhipped = if dice.chance(0.2) { self.collect(dice, terminal, at) } else { None };
-        if let Some(Landed { container, carrier, discharged, .. }) = transhipped {
-            return Stowed { container, carrier, arrived: discharged };
+        let transhipped = if dice.chance(0.2) {
+            self.collect(dice, terminal, at)
+        } else {
+            None
+        };
+        if let Some(Landed {
+            container,
+            carrier,
+            discharged,
+            ..
+        }) = transhipped
+        {
+            return Stowed {
+                container,
+                carrier,
+                arrived: discharged,
+            };
         }
         let fullness = fullness(dice, 0.3);
         let container = new_box(dice, scribe, fullness);
@@ -366,12 +373,22 @@ impl Quays {
         if dice.chance(0.08) {
             let visit = scribe.number();
             let boxes = [container].into_iter().collect();
-            let what = What::Gate { out: false, boxes, truck: None, visit };
+            let what = What::Gate {
+                out: false,
+                boxes,
+                truck: None,
+                visit,
+            };
             let place = town.terminals[terminal].facility;
             let came = at - dice.minutes(240, 1200);
-            arrived = scribe.tell(Fact::new(Source::Tos, place, came, what).by(&[carrier, operator]));
+            arrived =
+                scribe.tell(Fact::new(Source::Tos, place, came, what).by(&[carrier, operator]));
         }
-        Stowed { container, carrier, arrived }
+        Stowed {
+            container,
+            carrier,
+            arrived,
+        }
     }
 }
 
@@ -383,10 +400,17 @@ pub(super) fn inspect(
     (container, at): (Container, i64),
     parties: &[Party],
 ) {
-    let steps = [YardActivity::Remove, YardActivity::Inspect, YardActivity::Reseal];
+    let steps = [
+        YardActivity::Remove,
+        YardActivity::Inspect,
+        YardActivity::Reseal,
+    ];
     let mut at = at - dice.minutes(70, 110);
     for activity in steps {
-        let what = What::Yard { activity, container };
+        let what = What::Yard {
+            activity,
+            container,
+        };
         scribe.tell(Fact::new(Source::Tos, place, at, what).by(parties));
         at += dice.minutes(5, 20);
     }

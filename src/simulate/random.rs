@@ -33,7 +33,11 @@ impl Dice {
 
     /// From `low`, below `high`; `low` if there is nothing between.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
-        if low < high { self.0.random_range(low..high) } else { low }
+        if low < high {
+            self.0.random_range(low..high)
+        } else {
+            low
+        }
     }
 
     /// Milliseconds of between `low` and `high` minutes.
@@ -43,7 +47,11 @@ impl Dice {
 
     /// Below `count`; 0 for an empty range.
     pub fn index(&mut self, count: usize) -> usize {
-        if count > 1 { self.0.random_range(0..count) } else { 0 }
+        if count > 1 {
+            self.0.random_range(0..count)
+        } else {
+            0
+        }
     }
 
     /// One of these, which are some.
@@ -81,7 +89,9 @@ impl Weighted {
     /// An index.
     pub fn throw(&self, dice: &mut Dice) -> usize {
         let at = dice.unit() * self.0.last().copied().unwrap_or_default();
-        self.0.partition_point(|&sum| sum <= at).min(self.0.len().saturating_sub(1))
+        self.0
+            .partition_point(|&sum| sum <= at)
+            .min(self.0.len().saturating_sub(1))
     }
 }
 
@@ -105,7 +115,12 @@ impl Rhythm {
         let (first_hour, last_hour) = (from.div_euclid(HOUR), to.div_euclid(HOUR));
         // Shanghai has had no summer time since 1991: always 8 hours ahead.
         let weight = |hour: i64| RHYTHM[(hour + 8).rem_euclid(24) as usize];
-        Self { from, to, first_hour, hours: Weighted::new((first_hour..=last_hour).map(weight)) }
+        Self {
+            from,
+            to,
+            first_hour,
+            hours: Weighted::new((first_hour..=last_hour).map(weight)),
+        }
     }
 
     /// One instant.

@@ -6,12 +6,8 @@ use super::fact::{Container, Fact, What};
 use super::identifiers::SIZES;
 use super::quay::Call;
 use super::town::Town;
-use crate::pb::{
-    AppointmentStage, Classifier, DurationKind, Movement, Role, YardActivity,
-};
-use crate::truth::{
-    CallKey, Figure, Figures, Grain, Key, QUARTER_MS, SlotKey, Truth, start_of,
-};
+use crate::pb::{AppointmentStage, Classifier, DurationKind, Movement, Role, YardActivity};
+use crate::truth::{CallKey, Figure, Figures, Grain, Key, QUARTER_MS, SlotKey, Truth, start_of};
 use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -45,10 +41,22 @@ pub(super) fn reckon(
         let added = figures(fact, &durations);
         let quarter = counted_at(fact).div_euclid(QUARTER_MS);
         for &(role, enterprise) in &fact.parties {
-            let Fact { facility, classifier, .. } = *fact;
-            let cell = Cell { facility, enterprise, role, classifier, quarter };
+            let Fact {
+                facility,
+                classifier,
+                ..
+            } = *fact;
+            let cell = Cell {
+                facility,
+                enterprise,
+                role,
+                classifier,
+                quarter,
+            };
             let figures = cells.entry(cell).or_default();
-            added.iter().for_each(|&(figure, value)| figures.add(figure, value));
+            added
+                .iter()
+                .for_each(|&(figure, value)| figures.add(figure, value));
         }
         add_to_slots(&mut truth, town, fact);
         add_to_call(&mut truth, town, calls, fact, &durations);
@@ -115,13 +123,30 @@ fn durations(fact: &Fact, facts: &[Fact], void: &[bool]) -> SmallVec<[(DurationK
 fn figures(fact: &Fact, durations: &[(DurationKind, i64)]) -> Added {
     let mut added = Added::new();
     match &fact.what {
-        What::Gate { out, boxes, truck, .. } => {
-            let movement = if *out { Movement::GateOut } else { Movement::GateIn };
-            boxes.iter().for_each(|container| add_box(&mut added, movement, container));
-            let trucks = if *out { Figure::TrucksOut } else { Figure::TrucksIn };
+        What::Gate {
+            out, boxes, truck, ..
+        } => {
+            let movement = if *out {
+                Movement::GateOut
+            } else {
+                Movement::GateIn
+            };
+            boxes
+                .iter()
+                .for_each(|container| add_box(&mut added, movement, container));
+            let trucks = if *out {
+                Figure::TrucksOut
+            } else {
+                Figure::TrucksIn
+            };
             added.extend(truck.map(|_| (trucks, 1)));
         }
-        What::Quay { load, restow, container, .. } => {
+        What::Quay {
+            load,
+            restow,
+            container,
+            ..
+        } => {
             let movement = match (load, restow) {
                 (_, true) => Movement::Restowed,
                 (true, _) => Movement::Loaded,
@@ -129,7 +154,10 @@ fn figures(fact: &Fact, durations: &[(DurationKind, i64)]) -> Added {
             };
             add_box(&mut added, movement, container);
         }
-        What::Yard { activity, container } => add_box(&mut added, worked(*activity), container),
+        What::Yard {
+            activity,
+            container,
+        } => add_box(&mut added, worked(*activity), container),
         &What::Dispatch { stage, .. } => added.push((Figure::Dispatch(stage), 1)),
         &What::Appointment { stage, .. } => added.push((Figure::Appointment(stage), 1)),
         &What::Vessel { stage, .. } => added.push((Figure::VesselCall(stage), 1)),
@@ -147,8 +175,14 @@ fn figures(fact: &Fact, durations: &[(DurationKind, i64)]) -> Added {
 fn add_box(added: &mut Added, movement: Movement, container: &Container) {
     let size = &SIZES[container.size as usize];
     added.push((Figure::Boxes(movement, container.fullness), 1));
-    added.push((Figure::TeuMilli(movement, container.fullness), size.teu_milli));
-    added.push((Figure::MassKg(movement, container.fullness), container.mass_kg.into()));
+    added.push((
+        Figure::TeuMilli(movement, container.fullness),
+        size.teu_milli,
+    ));
+    added.push((
+        Figure::MassKg(movement, container.fullness),
+        container.mass_kg.into(),
+    ));
 }
 
 fn worked(activity: YardActivity) -> Movement {
@@ -182,7 +216,9 @@ fn upper_ms(index: i32) -> f64 {
 }
 
 fn add_to_slots(truth: &mut Truth, town: &Town, fact: &Fact) {
-    let What::Appointment { stage, slot, .. } = fact.what else { return };
+    let What::Appointment { stage, slot, .. } = fact.what else {
+        return;
+    };
     for &(role, enterprise) in &fact.parties {
         let key = SlotKey {
             slot_start_ms: slot.0,
@@ -230,7 +266,10 @@ fn add_to_call(
         What::Quay { .. } => sums.discharged += 1,
         _ => {
             sums.berth_stays += durations.len() as i64;
-            sums.berth_stay_ms += durations.iter().map(|&(_, lasted_ms)| lasted_ms).sum::<i64>();
+            sums.berth_stay_ms += durations
+                .iter()
+                .map(|&(_, lasted_ms)| lasted_ms)
+                .sum::<i64>();
         }
     }
 }
@@ -257,7 +296,10 @@ mod tests {
         // Up to 2^22 s, beyond 35 days.
         for index in (0..176).filter(|index| index % 8 != 0) {
             let bound = upper_ms(index);
-            assert!((bound - bound.round()).abs() > 1e-5, "bound {index}: {bound}");
+            assert!(
+                (bound - bound.round()).abs() > 1e-5,
+                "bound {index}: {bound}"
+            );
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Trucks: dispatch, appointment, gate, and what goes with it.
+//! Trucks: dispatch, gate, and what is carried.
+
+mod office;
 
 use super::fact::{Container, Fact, FactId, Scribe, Source, What};
 use super::identifiers::SIZES;
@@ -7,8 +9,7 @@ use super::quay::{self, Quays, Stowed};
 use super::random::{Dice, HOUR, MINUTE, Rhythm};
 use super::town::{Party, Place, Town};
 use crate::pb::{
-    AppointmentStage, Classifier, DispatchStage, DurationKind, Fullness, ShipmentStage,
-    YardActivity,
+    AppointmentStage, Classifier, DispatchStage, DurationKind, Fullness, YardActivity,
 };
 use smallvec::{SmallVec, smallvec};
 
@@ -63,7 +64,13 @@ impl<'a> Roads<'a> {
         scribe: &'a mut Scribe,
         quays: &'a mut Quays,
     ) -> Self {
-        Self { dice, town, scribe, quays, depots: vec![Vec::new(); town.depots.len()] }
+        Self {
+            dice,
+            town,
+            scribe,
+            quays,
+            depots: vec![Vec::new(); town.depots.len()],
+        }
     }
 
     /// Drives this many rounds, whose trucks come to the terminal within a span
@@ -94,7 +101,11 @@ impl<'a> Roads<'a> {
             terminal: place,
             begin: round.begin(),
         };
-        let at_terminal = Visit { place, source: Source::Tos, stay: round.stay };
+        let at_terminal = Visit {
+            place,
+            source: Source::Tos,
+            stay: round.stay,
+        };
         if round.fate != Fate::Done {
             return self.come_to_grief(&job, at_terminal, round.fate);
         }
@@ -107,11 +118,21 @@ impl<'a> Roads<'a> {
         let mut taken = Boxes::new();
         if round.import.is_some() {
             let (order, document) = (self.scribe.number(), self.scribe.number());
-            let (job, boxes) = self.claim(Job { order, document, ..job }, round);
+            let (job, boxes) = self.claim(
+                Job {
+                    order,
+                    document,
+                    ..job
+                },
+                round,
+            );
             taken = boxes;
             job_in = Some(job);
         }
-        let (first, last) = (job_out.or(job_in).unwrap_or(job), job_in.or(job_out).unwrap_or(job));
+        let (first, last) = (
+            job_out.or(job_in).unwrap_or(job),
+            job_in.or(job_out).unwrap_or(job),
+        );
         self.book(&first, at_terminal);
         let entered = self.pass(at_terminal, (&first, &brought), (&last, &taken));
         if let Some(job) = job_out {
@@ -144,7 +165,11 @@ impl<'a> Roads<'a> {
         self.export_papers(&job, errand);
         let door = self.dice.chance(0.1);
         let stuffed = boxes.iter().map(|&(container, _)| {
-            let mass = if self.dice.chance(0.003) { 0 } else { self.dice.between(4_000, 30_000) };
+            let mass = if self.dice.chance(0.003) {
+                0
+            } else {
+                self.dice.between(4_000, 30_000)
+            };
             container.with(Fullness::Laden, mass as u32)
         });
         let stuffed: Boxes = stuffed.map(|container| (container, None)).collect();
@@ -172,8 +197,11 @@ impl<'a> Roads<'a> {
     /// Claims a discharged box, or one that has lain there since before the day.
     fn claim(&mut self, mut job: Job, round: &Round) -> (Job, Boxes) {
         let known = self.dice.chance(0.8);
-        let landed =
-            if known { self.quays.collect(self.dice, round.terminal, round.stay.0) } else { None };
+        let landed = if known {
+            self.quays.collect(self.dice, round.terminal, round.stay.0)
+        } else {
+            None
+        };
         let held = match landed {
             Some(landed) => {
                 job.carrier = landed.carrier;
@@ -189,7 +217,13 @@ impl<'a> Roads<'a> {
         if self.dice.chance(0.04) {
             let parties = [job.forwarder, job.terminal.operator];
             let place = job.terminal.facility;
-            quay::inspect(self.dice, self.scribe, place, (held.0, round.stay.0), &parties);
+            quay::inspect(
+                self.dice,
+                self.scribe,
+                place,
+                (held.0, round.stay.0),
+                &parties,
+            );
         }
         (job, smallvec![held])
     }
@@ -198,15 +232,24 @@ impl<'a> Roads<'a> {
     fn hand_over(&mut self, job: &Job, round: &Round, brought: &Boxes, entered: Option<FactId>) {
         self.step(job, DispatchStage::Returned, round.stay.0 + 10 * MINUTE);
         for &(container, _) in brought {
-            let cargo = Stowed { container, carrier: job.carrier, arrived: entered };
-            self.quays.stow(self.dice, round.terminal, round.stay.1, cargo);
+            let cargo = Stowed {
+                container,
+                carrier: job.carrier,
+                arrived: entered,
+            };
+            self.quays
+                .stow(self.dice, round.terminal, round.stay.1, cargo);
         }
     }
 
     /// What was taken is stripped, and the empty box brought to a depot.
     fn bring_back(&mut self, job: &Job, errand: &Errand, taken: &Boxes) {
         let visit = self.at_depot(errand);
-        self.step(job, DispatchStage::PickedUp, job.begin.max(errand.worked - HOUR));
+        self.step(
+            job,
+            DispatchStage::PickedUp,
+            job.begin.max(errand.worked - HOUR),
+        );
         let door = self.dice.chance(0.1);
         let mut empty = Boxes::new();
         for &(container, _) in taken {
@@ -224,14 +267,22 @@ impl<'a> Roads<'a> {
         self.step(job, DispatchStage::Returned, errand.stay.0 + MINUTE);
         for &(container, _) in &empty {
             let held = (container, entered);
-            let returned = Returned { at: errand.stay.1, held, carrier: job.carrier };
+            let returned = Returned {
+                at: errand.stay.1,
+                held,
+                carrier: job.carrier,
+            };
             self.depots[errand.depot].push(returned);
         }
     }
 
     fn at_depot(&self, errand: &Errand) -> Visit {
         let place = self.town.depots[errand.depot];
-        Visit { place, source: Source::Eir, stay: errand.stay }
+        Visit {
+            place,
+            source: Source::Eir,
+            stay: errand.stay,
+        }
     }
 
     /// Passes a gate in and out. The fact of passing in, if it was told.
@@ -244,26 +295,52 @@ impl<'a> Roads<'a> {
         let number = self.scribe.number();
         let soon = self.scribe.day.1..self.scribe.day.1 + 6 * HOUR;
         let expected = soon.contains(&visit.stay.0) && self.dice.chance(0.15);
-        let classifier = if expected { Classifier::Estimated } else { Classifier::Actual };
+        let classifier = if expected {
+            Classifier::Estimated
+        } else {
+            Classifier::Actual
+        };
         let gate = |out, job: &Job, boxes: &Boxes, at| {
             let boxes = boxes.iter().map(|held| held.0).collect();
-            let what = What::Gate { out, boxes, truck: Some(job.truck), visit: number };
+            let what = What::Gate {
+                out,
+                boxes,
+                truck: Some(job.truck),
+                visit: number,
+            };
             let parties = [job.forwarder, job.carrier, job.fleet, visit.place.operator];
             let fact = Fact::new(visit.source, visit.place.facility, at, what);
-            fact.by(&parties).as_only(classifier)
+            fact.by(&parties).only_as(classifier)
         };
         let entered = self.scribe.tell(gate(false, first, brought, visit.stay.0));
         let left = gate(true, last, taken, visit.stay.1).ending(DurationKind::TruckTurn, entered);
-        let left = taken.iter().fold(left, |left, held| left.ending(DurationKind::Dwell, held.1));
+        let left = taken
+            .iter()
+            .fold(left, |left, held| left.ending(DurationKind::Dwell, held.1));
         self.scribe.tell(left);
         entered
     }
 
-    fn work(&mut self, job: &Job, visit: Visit, activity: YardActivity, at: i64, container: Container) {
-        let what = What::Yard { activity, container };
+    fn work(
+        &mut self,
+        job: &Job,
+        visit: Visit,
+        activity: YardActivity,
+        at: i64,
+        container: Container,
+    ) {
+        let what = What::Yard {
+            activity,
+            container,
+        };
         let parties = [job.forwarder, job.shipper, job.fleet, visit.place.operator];
-        let parties = &parties[..if activity == YardActivity::Stuff { 2 } else { 4 }];
-        self.scribe.tell(Fact::new(Source::Eir, visit.place.facility, at, what).by(parties));
+        let parties = &parties[..if activity == YardActivity::Stuff {
+            2
+        } else {
+            4
+        }];
+        self.scribe
+            .tell(Fact::new(Source::Eir, visit.place.facility, at, what).by(parties));
     }
 
     fn step(&mut self, job: &Job, stage: DispatchStage, at: i64) -> Option<FactId> {
@@ -271,9 +348,17 @@ impl<'a> Roads<'a> {
     }
 
     fn dispatch(&self, job: &Job, stage: DispatchStage, at: i64) -> Fact {
-        let unknown = [DispatchStage::Ordered, DispatchStage::Offered, DispatchStage::Accepted];
+        let unknown = [
+            DispatchStage::Ordered,
+            DispatchStage::Offered,
+            DispatchStage::Accepted,
+        ];
         let truck = (!unknown.contains(&stage)).then_some(job.truck);
-        let what = What::Dispatch { order: job.order, stage, truck };
+        let what = What::Dispatch {
+            order: job.order,
+            stage,
+            truck,
+        };
         let fact = Fact::new(Source::Ygt, job.terminal.facility, at, what);
         match stage {
             DispatchStage::Ordered => fact.by(&[job.forwarder, job.shipper]),
@@ -291,15 +376,26 @@ impl<'a> Roads<'a> {
         if rejected {
             let at = offered - self.dice.minutes(10, 60);
             ordered = at - MINUTE;
-            let other = Job { fleet: self.town.other(self.dice, job.fleet), ..*job };
-            self.scribe.tell(self.dispatch(&other, DispatchStage::Offered, at).firm_if(true));
+            let other = Job {
+                fleet: self.town.other(self.dice, job.fleet),
+                ..*job
+            };
+            self.scribe.tell(
+                self.dispatch(&other, DispatchStage::Offered, at)
+                    .firm_if(true),
+            );
             self.step(&other, DispatchStage::Rejected, offered - 3 * MINUTE);
         }
         self.step(job, DispatchStage::Ordered, ordered);
-        let offer = self.dispatch(job, DispatchStage::Offered, offered).firm_if(rejected);
+        let offer = self
+            .dispatch(job, DispatchStage::Offered, offered)
+            .firm_if(rejected);
         let offer = self.scribe.tell(offer);
-        let accept = self.dispatch(job, DispatchStage::Accepted, accepted).firm_if(rejected);
-        self.scribe.tell(accept.ending(DurationKind::Acceptance, offer));
+        let accept = self
+            .dispatch(job, DispatchStage::Accepted, accepted)
+            .firm_if(rejected);
+        self.scribe
+            .tell(accept.ending(DurationKind::Acceptance, offer));
         self.step(job, DispatchStage::Assigned, assigned);
     }
 
@@ -323,100 +419,5 @@ impl<'a> Roads<'a> {
         self.book(job, visit);
         self.pass(visit, (job, &Boxes::new()), (job, &Boxes::new()));
         self.step(job, DispatchStage::Failed, visit.stay.1 + 5 * MINUTE);
-    }
-
-    /// The slot that a visit is meant for: most come within it.
-    fn slot(&mut self, visit: Visit) -> (i64, i64) {
-        let length = if visit.source == Source::Tos { HOUR } else { 2 * HOUR };
-        let meant = visit.stay.0 - if self.dice.chance(0.9) { 0 } else { self.dice.minutes(-30, 30) };
-        let start = meant - meant.rem_euclid(length);
-        (start, start + length)
-    }
-
-    /// The appointments of a visit: the one that is used, and those before it
-    /// that were given up, missed or refused.
-    fn book(&mut self, job: &Job, visit: Visit) {
-        use AppointmentStage as Stage;
-        let slot = self.slot(visit);
-        let length = slot.1 - slot.0;
-        let earlier = (slot.0 - 2 * length, slot.1 - 2 * length);
-        match self.dice.unit() {
-            u if u < 0.05 => self.change(job, visit, earlier),
-            u if u < 0.07 => {
-                let at = earlier.0 - self.dice.minutes(10, 60);
-                self.appoint(job, visit, earlier, &[Stage::Cancelled], at);
-            }
-            // Confirmed, and nobody came.
-            u if u < 0.10 => self.appoint(job, visit, earlier, &[], earlier.0),
-            u if u < 0.11 => {
-                let at = earlier.0 + self.dice.minutes(-40, -31);
-                self.appoint(job, visit, earlier, &[Stage::Refused], at);
-            }
-            _ => {}
-        }
-        let at = visit.stay.0 - self.dice.between(2_000, 30_000);
-        self.appoint(job, visit, slot, &[Stage::Used], at);
-    }
-
-    /// A slot that was confirmed and given up for another one.
-    fn change(&mut self, job: &Job, visit: Visit, slot: (i64, i64)) {
-        let at = slot.0 - self.dice.minutes(5, 60);
-        self.appoint(job, visit, slot, &[AppointmentStage::Changed], at);
-    }
-
-    /// An appointment that is requested, confirmed and comes to an end.
-    fn appoint(
-        &mut self,
-        job: &Job,
-        visit: Visit,
-        slot: (i64, i64),
-        end: &[AppointmentStage],
-        at: i64,
-    ) {
-        let appointment = self.scribe.number();
-        let requested = at - self.dice.minutes(100, 600);
-        let confirmed = requested + self.dice.between(1_000, 10 * MINUTE);
-        let begin = [
-            (AppointmentStage::Requested, requested),
-            (AppointmentStage::Confirmed, confirmed),
-        ];
-        for (stage, at) in begin.into_iter().chain(end.iter().map(|&stage| (stage, at))) {
-            let what = What::Appointment { appointment, stage, slot };
-            let parties = [job.forwarder, job.fleet, visit.place.operator];
-            let fact = Fact::new(Source::Ygt, visit.place.facility, at, what).by(&parties);
-            self.scribe.tell(fact);
-        }
-    }
-
-    fn paper(&mut self, job: &Job, stage: ShipmentStage, at: i64) {
-        let what = What::Shipment { stage, document: job.document };
-        let parties = [job.forwarder, job.shipper, job.carrier];
-        self.scribe.tell(Fact::new(Source::Ygt, job.terminal.facility, at, what).by(&parties));
-    }
-
-    fn export_papers(&mut self, job: &Job, errand: &Errand) {
-        let released = job.begin - self.dice.minutes(240, 600);
-        let booked = released - self.dice.minutes(60, 600);
-        let weighed = errand.worked + self.dice.minutes(5, 30);
-        let cleared = errand.worked + self.dice.minutes(60, 240);
-        self.paper(job, ShipmentStage::Booked, booked);
-        self.paper(job, ShipmentStage::Released, released);
-        if self.dice.chance(0.03) {
-            self.paper(job, ShipmentStage::ReleaseRevoked, released + 20 * MINUTE);
-            self.paper(job, ShipmentStage::Released, released + 90 * MINUTE);
-        }
-        self.paper(job, ShipmentStage::VgmDeclared, weighed);
-        self.paper(job, ShipmentStage::CustomsCleared, cleared);
-    }
-
-    fn import_papers(&mut self, job: &Job, claimed: i64) {
-        let cleared = claimed - self.dice.minutes(100, 600);
-        let released = cleared + self.dice.minutes(5, 60);
-        if self.dice.chance(0.03) {
-            let held = cleared - self.dice.minutes(60, 300);
-            self.paper(job, ShipmentStage::Held, held);
-        }
-        self.paper(job, ShipmentStage::CustomsCleared, cleared);
-        self.paper(job, ShipmentStage::Released, released);
     }
 }

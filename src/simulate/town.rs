@@ -32,13 +32,33 @@ const TERMINALS: [(&str, f64); 11] = [
 ];
 
 /// Where depots are, with the share of each quarter of the port.
-const DEPOT_AREAS: [(&str, usize); 6] =
-    [("BLD", 60), ("CTD", 15), ("DXD", 10), ("MSD", 7), ("ZHD", 5), ("JBD", 3)];
+const DEPOT_AREAS: [(&str, usize); 6] = [
+    ("BLD", 60),
+    ("CTD", 15),
+    ("DXD", 10),
+    ("MSD", 7),
+    ("ZHD", 5),
+    ("JBD", 3),
+];
 
 const CARRIERS: [&str; 17] = [
-    "smdg:MSC", "smdg:COS", "smdg:MSK", "smdg:CMA", "smdg:EMC", "smdg:OOL", "smdg:ONE", "smdg:HLC",
-    "smdg:YML", "smdg:ZIM", "smdg:HMM", "smdg:WHL", "smdg:PIL", "smdg:SIT", "nmfta:SMLU",
-    "nmfta:MATS", "ygt:carrier-0017",
+    "smdg:MSC",
+    "smdg:COS",
+    "smdg:MSK",
+    "smdg:CMA",
+    "smdg:EMC",
+    "smdg:OOL",
+    "smdg:ONE",
+    "smdg:HLC",
+    "smdg:YML",
+    "smdg:ZIM",
+    "smdg:HMM",
+    "smdg:WHL",
+    "smdg:PIL",
+    "smdg:SIT",
+    "nmfta:SMLU",
+    "nmfta:MATS",
+    "ygt:carrier-0017",
 ];
 
 /// A terminal or depot with the enterprise that runs it.
@@ -136,16 +156,31 @@ impl Town {
         let ids = Ids::new(&census);
         let names = place_names(census.depots);
         let place = |(at, (name, operator)): (usize, (&CompactString, &CompactString))| {
-            let role = if at < TERMINALS.len() { Role::Terminal } else { Role::Yard };
+            let role = if at < TERMINALS.len() {
+                Role::Terminal
+            } else {
+                Role::Yard
+            };
             let facility = rank(&names.sorted, name);
-            Place { facility, operator: (role, rank(&ids.sorted, operator)) }
+            Place {
+                facility,
+                operator: (role, rank(&ids.sorted, operator)),
+            }
         };
         let operators = ids.operators.iter().chain(ids.yards.iter());
-        let places: Vec<Place> =
-            names.in_order.iter().zip(operators).enumerate().map(place).collect();
+        let places: Vec<Place> = names
+            .in_order
+            .iter()
+            .zip(operators)
+            .enumerate()
+            .map(place)
+            .collect();
         let (terminals, depots) = places.split_at(TERMINALS.len());
         let numbered = |names: &[CompactString], role| -> Vec<Party> {
-            names.iter().map(|name| (role, rank(&ids.sorted, name))).collect()
+            names
+                .iter()
+                .map(|name| (role, rank(&ids.sorted, name)))
+                .collect()
         };
         let forwarders = numbered(&ids.forwarders, Role::Forwarder);
         let mut town = Self {
@@ -164,7 +199,10 @@ impl Town {
             facilities: names.sorted,
             enterprises: ids.sorted,
         };
-        town.forwarders = forwarders.iter().map(|&party| town.forwarder(dice, party)).collect();
+        town.forwarders = forwarders
+            .iter()
+            .map(|&party| town.forwarder(dice, party))
+            .collect();
         town
     }
 
@@ -192,7 +230,11 @@ impl Town {
         };
         let at = dice.index(peers.len());
         let other = peers[at];
-        if other.1 == than { peers[(at + 1) % peers.len()] } else { other }
+        if other.1 == than {
+            peers[(at + 1) % peers.len()]
+        } else {
+            other
+        }
     }
 }
 
@@ -204,12 +246,17 @@ struct Places {
 
 fn place_names(depots: usize) -> Places {
     let terminals = TERMINALS.map(|(code, _)| format_compact!("CNNBO/{code}"));
-    let areas: Vec<&str> =
-        DEPOT_AREAS.iter().flat_map(|&(area, share)| std::iter::repeat_n(area, share)).collect();
+    let areas: Vec<&str> = DEPOT_AREAS
+        .iter()
+        .flat_map(|&(area, share)| std::iter::repeat_n(area, share))
+        .collect();
     // 37 is coprime to 100: a hundred depots in a row meet every area.
     let depots = (0..depots).map(|n| format_compact!("CNNBO/{}{n:03}", areas[n * 37 % 100]));
     let in_order: Vec<_> = terminals.into_iter().chain(depots).collect();
-    Places { sorted: in_byte_order(&in_order), in_order }
+    Places {
+        sorted: in_byte_order(&in_order),
+        in_order,
+    }
 }
 
 /// Ids by role.
@@ -233,7 +280,11 @@ impl Ids {
             let id = |n: usize| {
                 next += 1;
                 let ygt = unregistered && n % 20 == 19;
-                if ygt { format_compact!("ygt:{role}-{n:04}") } else { format_compact!("uscc:{}", uscc(next)) }
+                if ygt {
+                    format_compact!("ygt:{role}-{n:04}")
+                } else {
+                    format_compact!("uscc:{}", uscc(next))
+                }
             };
             (0..count).map(id).collect()
         };
@@ -255,15 +306,37 @@ impl Ids {
         }
         let carriers: Vec<CompactString> = CARRIERS.iter().map(|&id| id.into()).collect();
         let all = [
-            &forwarders, &shippers, &fleets, &yards, &operators, &agents, &providers, &carriers,
+            &forwarders,
+            &shippers,
+            &fleets,
+            &yards,
+            &operators,
+            &agents,
+            &providers,
+            &carriers,
         ];
         let sorted = in_byte_order(&all.into_iter().flatten().cloned().collect::<Vec<_>>());
-        Self { forwarders, shippers, fleets, yards, operators, agents, providers, carriers, sorted }
+        Self {
+            forwarders,
+            shippers,
+            fleets,
+            yards,
+            operators,
+            agents,
+            providers,
+            carriers,
+            sorted,
+        }
     }
 }
 
 fn in_byte_order(names: &[CompactString]) -> Vec<CompactString> {
-    names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    names
+        .iter()
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// A name's place among sorted ones that hold it.
@@ -273,17 +346,29 @@ fn rank(sorted: &[CompactString], name: &CompactString) -> u16 {
 
 /// Shares the trucks out: large fleets are larger, none is empty.
 fn fleets(parties: &[Party], trucks: u32) -> Vec<Fleet> {
-    let weights: Vec<f64> = (1..=parties.len()).map(|rank| (rank as f64).powf(-0.7)).collect();
+    let weights: Vec<f64> = (1..=parties.len())
+        .map(|rank| (rank as f64).powf(-0.7))
+        .collect();
     let all: f64 = weights.iter().sum();
     let spare = f64::from(trucks.saturating_sub(parties.len() as u32));
     let mut from = 0;
     let mut sum = 0.0;
     let fleet = |(at, (&party, weight)): (usize, (&Party, &f64))| {
         sum += weight;
-        let to = ((spare * sum / all) as u32 + at as u32 + 1).min(trucks).max(from);
-        let fleet = Fleet { party, trucks: (from, to) };
+        let to = ((spare * sum / all) as u32 + at as u32 + 1)
+            .min(trucks)
+            .max(from);
+        let fleet = Fleet {
+            party,
+            trucks: (from, to),
+        };
         from = to;
         fleet
     };
-    parties.iter().zip(&weights).enumerate().map(fleet).collect()
+    parties
+        .iter()
+        .zip(&weights)
+        .enumerate()
+        .map(fleet)
+        .collect()
 }

@@ -68,7 +68,11 @@ impl Words<'_> {
         };
         // What happened is ACTUAL, said or not.
         let unsaid = fact.classifier == pb::Classifier::Actual && fact.source == Source::Eir;
-        let classifier = if unsaid { pb::Classifier::Unspecified } else { fact.classifier };
+        let classifier = if unsaid {
+            pb::Classifier::Unspecified
+        } else {
+            fact.classifier
+        };
         pb::Event {
             event_id: self.event_id(fact),
             revision: manner.revision,
@@ -93,7 +97,11 @@ impl Words<'_> {
 
     fn facility(&self, fact: &Fact, manner: Manner) -> String {
         let name = &self.town.facilities[fact.facility as usize];
-        if manner.quaint { name.replace("CNNBO", "CNNGB").to_lowercase() } else { name.to_string() }
+        if manner.quaint {
+            name.replace("CNNBO", "CNNGB").to_lowercase()
+        } else {
+            name.to_string()
+        }
     }
 
     fn detail(&self, what: &What, manner: Manner) -> pb::event::Detail {
@@ -101,24 +109,33 @@ impl Words<'_> {
         match what {
             What::Gate { .. } => Detail::GateMove(self.gate_move(what, manner)),
             What::Quay { .. } => Detail::QuayMove(self.quay_move(what, manner)),
-            What::Yard { activity, container } => Detail::YardMove(pb::YardMove {
+            What::Yard {
+                activity,
+                container,
+            } => Detail::YardMove(pb::YardMove {
                 activity: (*activity).into(),
                 container: Some(words_of(container, manner)),
             }),
-            &What::Dispatch { order, stage, truck } => Detail::DispatchStep(pb::DispatchStep {
+            &What::Dispatch {
+                order,
+                stage,
+                truck,
+            } => Detail::DispatchStep(pb::DispatchStep {
                 order_id: format!("PD{order:09}"),
                 stage: stage.into(),
                 tractor_plate: truck.map_or_else(String::new, |t| identifiers::tractor(t).into()),
                 driver_ref: truck.map_or_else(String::new, driver),
             }),
-            &What::Appointment { appointment, stage, slot } => {
-                Detail::AppointmentStep(pb::AppointmentStep {
-                    appointment_id: format!("YY{appointment:09}"),
-                    stage: stage.into(),
-                    slot_start: Some(timestamp(slot.0)),
-                    slot_end: Some(timestamp(slot.1)),
-                })
-            }
+            &What::Appointment {
+                appointment,
+                stage,
+                slot,
+            } => Detail::AppointmentStep(pb::AppointmentStep {
+                appointment_id: format!("YY{appointment:09}"),
+                stage: stage.into(),
+                slot_start: Some(timestamp(slot.0)),
+                slot_end: Some(timestamp(slot.1)),
+            }),
             &What::Vessel { stage, call } => {
                 let call = &self.calls[call as usize];
                 Detail::VesselCall(pb::VesselCall {
@@ -128,7 +145,12 @@ impl Words<'_> {
                     call_sign: call.call_sign.to_string(),
                 })
             }
-            &What::Service { kind, stage, order, call } => Detail::PortService(pb::PortService {
+            &What::Service {
+                kind,
+                stage,
+                order,
+                call,
+            } => Detail::PortService(pb::PortService {
                 service: kind.into(),
                 stage: stage.into(),
                 order_id: format!("FW{order:09}"),
@@ -142,14 +164,29 @@ impl Words<'_> {
     }
 
     fn gate_move(&self, what: &What, manner: Manner) -> pb::GateMove {
-        let What::Gate { out, boxes, truck, visit } = what else { return pb::GateMove::default() };
-        let direction = if *out { pb::GateDirection::Out } else { pb::GateDirection::In };
+        let What::Gate {
+            out,
+            boxes,
+            truck,
+            visit,
+        } = what
+        else {
+            return pb::GateMove::default();
+        };
+        let direction = if *out {
+            pb::GateDirection::Out
+        } else {
+            pb::GateDirection::In
+        };
         let plate = |of: fn(u32) -> compact_str::CompactString| {
             truck.map_or_else(String::new, |truck| of(truck).into())
         };
         pb::GateMove {
             direction: direction.into(),
-            containers: boxes.iter().map(|container| words_of(container, manner)).collect(),
+            containers: boxes
+                .iter()
+                .map(|container| words_of(container, manner))
+                .collect(),
             tractor_plate: plate(identifiers::tractor),
             trailer_plate: plate(identifiers::trailer),
             driver_ref: truck.map_or_else(String::new, driver),
@@ -158,10 +195,20 @@ impl Words<'_> {
     }
 
     fn quay_move(&self, what: &What, manner: Manner) -> pb::QuayMove {
-        let &What::Quay { load, restow, ref container, call } = what else {
+        let &What::Quay {
+            load,
+            restow,
+            ref container,
+            call,
+        } = what
+        else {
             return pb::QuayMove::default();
         };
-        let direction = if load { pb::QuayDirection::Load } else { pb::QuayDirection::Discharge };
+        let direction = if load {
+            pb::QuayDirection::Load
+        } else {
+            pb::QuayDirection::Discharge
+        };
         let call = &self.calls[call as usize];
         pb::QuayMove {
             direction: direction.into(),

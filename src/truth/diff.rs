@@ -30,7 +30,12 @@ pub enum Place {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, figure, truth, answered } = self;
+        let Self {
+            place,
+            figure,
+            truth,
+            answered,
+        } = self;
         write!(f, "{place}: {figure} is {truth}, answered {answered}")
     }
 }
@@ -41,18 +46,37 @@ impl fmt::Display for Place {
             Self::Cell(key) => {
                 let grain = format!("{:?}", key.grain).to_lowercase();
                 let (role, classifier) = (key.role.as_str_name(), key.classifier.as_str_name());
-                let Key { facility, enterprise, start_ms, .. } = key;
+                let Key {
+                    facility,
+                    enterprise,
+                    start_ms,
+                    ..
+                } = key;
                 let start = instant(*start_ms);
-                write!(f, "{grain} {start} {facility} {enterprise} {role} {classifier}")
+                write!(
+                    f,
+                    "{grain} {start} {facility} {enterprise} {role} {classifier}"
+                )
             }
-            Self::Call(CallKey { facility, call_id, classifier }) => {
+            Self::Call(CallKey {
+                facility,
+                call_id,
+                classifier,
+            }) => {
                 write!(f, "call {facility} {call_id} {}", classifier.as_str_name())
             }
             Self::Slot(key) => {
                 let (start, end) = (instant(key.slot_start_ms), instant(key.slot_end_ms));
                 let (role, classifier) = (key.role.as_str_name(), key.classifier.as_str_name());
-                let SlotKey { facility, enterprise, .. } = key;
-                write!(f, "slot {start}/{end} {facility} {enterprise} {role} {classifier}")
+                let SlotKey {
+                    facility,
+                    enterprise,
+                    ..
+                } = key;
+                write!(
+                    f,
+                    "slot {start}/{end} {facility} {enterprise} {role} {classifier}"
+                )
             }
         }
     }
@@ -71,10 +95,18 @@ pub fn diff(truth: &Truth, answered: &Truth) -> Vec<Difference> {
         found.extend(unequal(&left, &right, &Place::Cell(key.clone())));
     });
     compare(&truth.calls, &answered.calls, |key, left, right| {
-        found.extend(unequal(&call(left), &call(right), &Place::Call(key.clone())));
+        found.extend(unequal(
+            &call(left),
+            &call(right),
+            &Place::Call(key.clone()),
+        ));
     });
     compare(&truth.slots, &answered.slots, |key, left, right| {
-        found.extend(unequal(&slot(left), &slot(right), &Place::Slot(key.clone())));
+        found.extend(unequal(
+            &slot(left),
+            &slot(right),
+            &Place::Slot(key.clone()),
+        ));
     });
     found
 }
@@ -107,7 +139,12 @@ fn unequal(
     let mut found = Vec::new();
     compare(left, right, |figure, &truth, &answered| {
         let (place, figure) = (place.clone(), figure.clone());
-        found.push(Difference { place, figure, truth, answered });
+        found.push(Difference {
+            place,
+            figure,
+            truth,
+            answered,
+        });
     });
     found
 }
@@ -132,5 +169,7 @@ fn slot(slot: &Slot) -> BTreeMap<String, i64> {
 }
 
 fn named<const N: usize>(figures: [(&str, i64); N]) -> BTreeMap<String, i64> {
-    figures.map(|(name, value)| (name.to_string(), value)).into()
+    figures
+        .map(|(name, value)| (name.to_string(), value))
+        .into()
 }

@@ -49,7 +49,10 @@ pub struct UnknownFigure(pub String);
 /// A proto enum's value as a name's part: `MOVEMENT_GATE_IN` is `gate_in`.
 macro_rules! part {
     ($value:expr, $prefix:literal) => {
-        $value.as_str_name().trim_start_matches($prefix).to_ascii_lowercase()
+        $value
+            .as_str_name()
+            .trim_start_matches($prefix)
+            .to_ascii_lowercase()
     };
 }
 
@@ -107,7 +110,10 @@ impl FromStr for Figure {
 
 fn parse(parts: &[&str]) -> Option<Figure> {
     let boxes = |m: &str, e: &str| {
-        Some((value!(Movement, m, "MOVEMENT_"), value!(Fullness, e, "FULLNESS_")))
+        Some((
+            value!(Movement, m, "MOVEMENT_"),
+            value!(Fullness, e, "FULLNESS_"),
+        ))
     };
     Some(match *parts {
         ["boxes", m, e] => boxes(m, e).map(|(m, e)| Figure::Boxes(m, e))?,
@@ -173,7 +179,9 @@ impl Figures {
 
     /// The figures that are not zero, by name.
     pub fn by_name(&self) -> BTreeMap<String, i64> {
-        self.iter().map(|(figure, value)| (figure.to_string(), value)).collect()
+        self.iter()
+            .map(|(figure, value)| (figure.to_string(), value))
+            .collect()
     }
 
     /// Whether all figures are zero.
@@ -189,7 +197,10 @@ impl Figures {
 
 impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter().map(|(figure, value)| (figure.to_string(), value)))
+        serializer.collect_map(
+            self.iter()
+                .map(|(figure, value)| (figure.to_string(), value)),
+        )
     }
 }
 
@@ -208,8 +219,14 @@ pub fn flatten(figures: &pb::Figures) -> Figures {
     let mut flat = Figures::default();
     for row in &figures.boxes {
         flat.add(Figure::Boxes(row.movement(), row.fullness()), row.boxes);
-        flat.add(Figure::TeuMilli(row.movement(), row.fullness()), row.teu_milli);
-        flat.add(Figure::MassKg(row.movement(), row.fullness()), row.gross_mass_kg);
+        flat.add(
+            Figure::TeuMilli(row.movement(), row.fullness()),
+            row.teu_milli,
+        );
+        flat.add(
+            Figure::MassKg(row.movement(), row.fullness()),
+            row.gross_mass_kg,
+        );
     }
     flat.add(Figure::TrucksIn, figures.trucks_in);
     flat.add(Figure::TrucksOut, figures.trucks_out);

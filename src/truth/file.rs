@@ -66,9 +66,25 @@ impl Truth {
         for (key, figures) in &self.cells {
             put(out, &cell_line(key, figures)?)?;
         }
-        for (CallKey { facility, call_id, classifier }, &figures) in &self.calls {
+        for (
+            CallKey {
+                facility,
+                call_id,
+                classifier,
+            },
+            &figures,
+        ) in &self.calls
+        {
             let (facility, call_id) = (facility.clone(), call_id.clone());
-            put(out, &Line::Call { facility, call_id, classifier: *classifier, figures })?;
+            put(
+                out,
+                &Line::Call {
+                    facility,
+                    call_id,
+                    classifier: *classifier,
+                    figures,
+                },
+            )?;
         }
         for (key, &figures) in &self.slots {
             put(out, &slot_line(key, figures)?)?;
@@ -84,8 +100,10 @@ impl Truth {
     pub fn read(input: impl BufRead) -> Result<Self, Error> {
         let mut truth = Self::default();
         for (index, line) in input.lines().enumerate() {
-            let parsed = serde_json::from_str(&line?)
-                .map_err(|source| Error::Line { line: index + 1, source })?;
+            let parsed = serde_json::from_str(&line?).map_err(|source| Error::Line {
+                line: index + 1,
+                source,
+            })?;
             truth.take(parsed);
         }
         Ok(truth)
@@ -93,15 +111,50 @@ impl Truth {
 
     fn take(&mut self, line: Line) {
         match line {
-            Line::Cell { grain, start, facility, enterprise, role, classifier, figures } => {
+            Line::Cell {
+                grain,
+                start,
+                facility,
+                enterprise,
+                role,
+                classifier,
+                figures,
+            } => {
                 let start_ms = start.as_millisecond();
-                let key = Key { grain, facility, enterprise, role, classifier, start_ms };
+                let key = Key {
+                    grain,
+                    facility,
+                    enterprise,
+                    role,
+                    classifier,
+                    start_ms,
+                };
                 self.cells.insert(key, figures);
             }
-            Line::Call { facility, call_id, classifier, figures } => {
-                self.calls.insert(CallKey { facility, call_id, classifier }, figures);
+            Line::Call {
+                facility,
+                call_id,
+                classifier,
+                figures,
+            } => {
+                self.calls.insert(
+                    CallKey {
+                        facility,
+                        call_id,
+                        classifier,
+                    },
+                    figures,
+                );
             }
-            Line::Slot { slot_start, slot_end, facility, enterprise, role, classifier, figures } => {
+            Line::Slot {
+                slot_start,
+                slot_end,
+                facility,
+                enterprise,
+                role,
+                classifier,
+                figures,
+            } => {
                 let key = SlotKey {
                     slot_start_ms: slot_start.as_millisecond(),
                     slot_end_ms: slot_end.as_millisecond(),

@@ -15,7 +15,10 @@ pub struct Split {
 
 impl Split {
     /// By both.
-    pub const FULL: Self = Self { facility: true, enterprise: true };
+    pub const FULL: Self = Self {
+        facility: true,
+        enterprise: true,
+    };
 }
 
 impl Truth {
@@ -34,12 +37,18 @@ impl Truth {
     ) -> Result<BTreeMap<Key, Figures>, jiff::Error> {
         let mut rows = BTreeMap::<Key, Figures>::new();
         let mut starts = BTreeMap::new();
-        let quarters = self.cells.iter().filter(|(key, _)| key.grain == Grain::Quarter);
+        let quarters = self
+            .cells
+            .iter()
+            .filter(|(key, _)| key.grain == Grain::Quarter);
         for (key, figures) in quarters {
             if !(from_ms..to_ms).contains(&key.start_ms) {
                 continue;
             }
-            let mut key = Key { grain, ..key.clone() };
+            let mut key = Key {
+                grain,
+                ..key.clone()
+            };
             key.start_ms = match starts.get(&key.start_ms) {
                 Some(&start) => start,
                 None => *starts
@@ -70,7 +79,11 @@ pub fn start_of(grain: Grain, zone: &TimeZone, at_ms: i64) -> Result<i64, jiff::
     let at = Timestamp::from_millisecond(at_ms)?.to_zoned(zone.clone());
     let start: Zoned = match grain {
         Grain::Quarter => return Ok(at_ms - at_ms.rem_euclid(super::QUARTER_MS)),
-        Grain::Hour => at.round(ZonedRound::new().smallest(Unit::Hour).mode(RoundMode::Trunc))?,
+        Grain::Hour => at.round(
+            ZonedRound::new()
+                .smallest(Unit::Hour)
+                .mode(RoundMode::Trunc),
+        )?,
         Grain::Day => at.start_of_day()?,
         Grain::Week => {
             let days = i64::from(at.weekday().to_monday_zero_offset());

@@ -14,12 +14,14 @@ type Identity = (String, &'static str, String);
 type List = (DurationKind, String, Classifier, String);
 
 /// Recounts.
-pub fn recount(
-    sent: impl Iterator<Item = Sent>,
-    zone: &TimeZone,
-) -> Result<Truth, jiff::Error> {
+pub fn recount(sent: impl Iterator<Item = Sent>, zone: &TimeZone) -> Result<Truth, jiff::Error> {
     let mut winners = BTreeMap::<Identity, pb::Event>::new();
-    for Sent { source, mut event, expected } in sent {
+    for Sent {
+        source,
+        mut event,
+        expected,
+    } in sent
+    {
         if expected != Expected::Accepted {
             continue;
         }
@@ -56,7 +58,9 @@ pub fn recount(
 }
 
 fn millis(instant: &Option<pbjson_types::Timestamp>) -> i64 {
-    instant.as_ref().map_or(0, |t| t.seconds * 1000 + i64::from(t.nanos / 1_000_000))
+    instant
+        .as_ref()
+        .map_or(0, |t| t.seconds * 1000 + i64::from(t.nanos / 1_000_000))
 }
 
 fn classifier(event: &pb::Event) -> Classifier {
@@ -76,7 +80,9 @@ fn count(
         Some(Detail::AppointmentStep(step)) => millis(&step.slot_start),
         _ => millis(&event.occurred_at),
     };
-    let day = Timestamp::from_millisecond(at)?.to_zoned(zone.clone()).start_of_day()?;
+    let day = Timestamp::from_millisecond(at)?
+        .to_zoned(zone.clone())
+        .start_of_day()?;
     let starts = [
         (Grain::Quarter, at - at.rem_euclid(900_000)),
         (Grain::Day, day.timestamp().as_millisecond()),
@@ -92,7 +98,9 @@ fn count(
                 start_ms,
             };
             let cell: &mut Figures = truth.cells.entry(key).or_default();
-            added.iter().for_each(|&(figure, value)| cell.add(figure, value));
+            added
+                .iter()
+                .for_each(|&(figure, value)| cell.add(figure, value));
         }
     }
     Ok(())
@@ -119,10 +127,23 @@ fn figures(event: &pb::Event) -> Vec<(Figure, i64)> {
     match &event.detail {
         Some(Detail::GateMove(gate)) => {
             let inward = gate.direction() == pb::GateDirection::In;
-            let movement = if inward { Movement::GateIn } else { Movement::GateOut };
-            gate.containers.iter().for_each(|container| boxes(movement, container));
+            let movement = if inward {
+                Movement::GateIn
+            } else {
+                Movement::GateOut
+            };
+            gate.containers
+                .iter()
+                .for_each(|container| boxes(movement, container));
             if !gate.tractor_plate.is_empty() {
-                added.push((if inward { Figure::TrucksIn } else { Figure::TrucksOut }, 1));
+                added.push((
+                    if inward {
+                        Figure::TrucksIn
+                    } else {
+                        Figure::TrucksOut
+                    },
+                    1,
+                ));
             }
         }
         Some(Detail::QuayMove(quay)) => {
@@ -131,11 +152,15 @@ fn figures(event: &pb::Event) -> Vec<(Figure, i64)> {
                 pb::QuayDirection::Load => Movement::Loaded,
                 _ => Movement::Discharged,
             };
-            quay.container.iter().for_each(|container| boxes(movement, container));
+            quay.container
+                .iter()
+                .for_each(|container| boxes(movement, container));
         }
         Some(Detail::YardMove(yard)) => {
             let movement = Movement::try_from(yard.activity + 5).unwrap_or_default();
-            yard.container.iter().for_each(|container| boxes(movement, container));
+            yard.container
+                .iter()
+                .for_each(|container| boxes(movement, container));
         }
         Some(Detail::DispatchStep(step)) => added.push((Figure::Dispatch(step.stage()), 1)),
         Some(Detail::AppointmentStep(step)) => added.push((Figure::Appointment(step.stage()), 1)),
@@ -162,7 +187,10 @@ fn lists(event: &pb::Event) -> Vec<(DurationKind, String, bool)> {
         }
         Some(Detail::QuayMove(quay)) if !quay.restow => {
             let start = quay.direction() == pb::QuayDirection::Discharge;
-            quay.container.iter().map(|c| (DurationKind::Dwell, number(c), start)).collect()
+            quay.container
+                .iter()
+                .map(|c| (DurationKind::Dwell, number(c), start))
+                .collect()
         }
         Some(Detail::DispatchStep(step)) => match step.stage() {
             pb::DispatchStage::Offered => {
@@ -209,9 +237,15 @@ fn pairs(winners: &BTreeMap<Identity, pb::Event>) -> Vec<(&pb::Event, DurationKi
     let mut pairs = Vec::new();
     for ((kind, ..), mut list) in all {
         list.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
-        let days = if kind == DurationKind::TruckTurn { 1 } else { 35 };
+        let days = if kind == DurationKind::TruckTurn {
+            1
+        } else {
+            35
+        };
         for neighbours in list.windows(2) {
-            let [(from, false, ..), (to, true, _, event)] = neighbours else { continue };
+            let [(from, false, ..), (to, true, _, event)] = neighbours else {
+                continue;
+            };
             if to - from <= days * 86_400_000 {
                 pairs.push((*event, kind, to - from));
             }
@@ -223,7 +257,11 @@ fn pairs(winners: &BTreeMap<Identity, pb::Event>) -> Vec<(&pb::Event, DurationKi
 /// The bucket by trial, from the lowest.
 fn bucket(lasted_ms: i64) -> Option<i32> {
     let holds = |index: &i32| lasted_ms as f64 <= (f64::from(*index) / 8.0).exp2() * 1000.0;
-    if lasted_ms == 0 { None } else { (-79..300).find(holds) }
+    if lasted_ms == 0 {
+        None
+    } else {
+        (-79..300).find(holds)
+    }
 }
 
 /// Counts a quay move, or a berth stay that lasted.
@@ -253,7 +291,9 @@ fn count_call(truth: &mut Truth, event: &pb::Event, stay_ms: i64) {
 }
 
 fn count_slot(truth: &mut Truth, event: &pb::Event) {
-    let Some(Detail::AppointmentStep(step)) = &event.detail else { return };
+    let Some(Detail::AppointmentStep(step)) = &event.detail else {
+        return;
+    };
     for party in &event.parties {
         let key = SlotKey {
             slot_start_ms: millis(&step.slot_start),
