@@ -63,11 +63,7 @@ pub struct Args {
 
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number".to_string())?;
-    if (0.0..=1.0).contains(&share) {
-        Ok(share)
-    } else {
-        Err("not between 0 and 1".into())
-    }
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not between 0 and 1".into()) }
 }
 
 impl Args {
@@ -98,10 +94,7 @@ impl Args {
 ///
 /// A file or stdout that cannot be written; a `--to`, which needs [`send`].
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(
-        args.to.is_none(),
-        "sending to a server is not part of this build"
-    );
+    anyhow::ensure!(args.to.is_none(), "sending to a server is not part of this build");
     let simulation = Simulation::new(&args.options(Timestamp::now()));
     if let Some(path) = &args.truth {
         write_truth(&simulation, &args.zone, path)?;
@@ -123,11 +116,8 @@ pub fn write_truth(simulation: &Simulation, zone: &TimeZone, path: &Path) -> any
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     let mut out = BufWriter::new(file);
     let truth = simulation.truth(zone).context("reckoning the truth")?;
-    truth
-        .write(&mut out)
-        .with_context(|| format!("writing {}", path.display()))?;
-    out.flush()
-        .with_context(|| format!("writing {}", path.display()))
+    truth.write(&mut out).with_context(|| format!("writing {}", path.display()))?;
+    out.flush().with_context(|| format!("writing {}", path.display()))
 }
 
 /// Writes all events as NDJSON, in sending order. Refused ones are among them.
@@ -163,13 +153,10 @@ pub async fn send(
     let mut batches: Vec<(&'static str, Vec<Sent>)> = Vec::new();
     for event in progress.wrap_iter(sent) {
         let source = event.source;
-        let at = batches
-            .iter()
-            .position(|(of, _)| *of == source)
-            .unwrap_or_else(|| {
-                batches.push((source, Vec::new()));
-                batches.len() - 1
-            });
+        let at = batches.iter().position(|(of, _)| *of == source).unwrap_or_else(|| {
+            batches.push((source, Vec::new()));
+            batches.len() - 1
+        });
         let batch = &mut batches[at].1;
         batch.push(event);
         if batch.len() >= batch_events_max {
