@@ -1,12 +1,51 @@
 //! quaymeter: exact throughput per enterprise, metered from a port's events.
+//!
+//! The rooms stand in reading order, and a room imports only from rooms above
+//! it. The way of an event: `ingest` → `log` → `worker` with its `meter` →
+//! `view` → `query`. See ARCHITECTURE.md.
 
 pub mod pb;
-pub mod event;
-pub mod meter;
-pub mod truth;
-pub mod simulate;
-pub mod cli {
-    //! The command line.
 
-    pub mod simulate;
-}
+pub mod event;
+
+pub mod pseudonym;
+
+pub mod meter;
+
+pub mod wire;
+
+pub mod config;
+
+pub mod registry;
+
+pub mod log;
+
+pub mod store;
+
+pub mod view;
+
+pub mod metrics;
+
+pub mod worker;
+
+pub mod status;
+
+pub mod ingest;
+
+pub mod query;
+
+pub mod server;
+
+pub mod client;
+
+pub mod ndjson;
+
+pub mod dcsa;
+
+pub mod truth;
+
+pub mod answers;
+
+pub mod simulate;
+
+pub mod cli;

@@ -1,0 +1,324 @@
+//! The `ThroughputService`: questions about committed cells.
+//!
+//! A question is checked, waits for the position that it asks for, then is
+//! evaluated under one read lock of the view, so that an answer is of one state,
+//! on a thread of its own, so that a long one holds up no other call. How many
+//! run at once, wait, watch and dump is bounded.
+
+pub mod ask;
+pub mod calls;
+pub mod dump;
+pub mod enterprises;
+pub mod grain;
+pub mod no_shows;
+pub mod page;
+pub mod plan;
+pub mod selection;
+pub mod throughput;
+pub mod top;
+pub mod wait;
+pub mod watch;
+
+mod streams;
+
+use crate::event::Millis;
+use crate::pb::{self, throughput_service_server::ThroughputService};
+use crate::status;
+use crate::view::position::Position;
+use crate::view::{State, View};
+use enterprises::Directory;
+use jiff::tz::TimeZone;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+/// When to come back after a limit was reached.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Limits, and what answers say of the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The correction horizon in days.
+    pub horizon_days: u32,
+    /// The most calls in progress, those that wait for a position included.
+    pub calls_max: usize,
+    /// The most questions that are evaluated at once.
+    pub running_max: usize,
+    /// The most watches. Each holds up to 10,000 rows.
+    pub watches_max: usize,
+    /// The most dumps.
+    pub dumps_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let running_max = std::thread::available_parallelism().map_or(2, |threads| threads.get());
+        Self {
+            horizon_days: 35,
+            calls_max: 1024,
+            running_max,
+            watches_max: 64,
+            dumps_max: 4,
+        }
+    }
+}
+
+/// The service. Clones share their limits.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+struct Shared {
+    view: Arc<View>,
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Fn() -> Millis + Send + Sync>,
+    stop: signal::Receiver<bool>,
+    settings: Settings,
+    reporting: TimeZone,
+    calls: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
+    dumps: Arc<Semaphore>,
+}
+
+impl Service {
+    /// Answers from `view`, names enterprises by `directory` (`()` for none) and
+    /// tells "now" by `clock`. Watches and dumps end when `stop` becomes true or
+    /// its sender is gone.
+    pub fn new(
+        view: Arc<View>,
+        directory: Arc<dyn Directory>,
+        clock: Arc<dyn Fn() -> Millis + Send + Sync>,
+        stop: signal::Receiver<bool>,
+        settings: Settings,
+    ) -> Self {
+        let reporting = view.read(|state| state.cells.keeping().zone.clone());
+        let limit = |most| Arc::new(Semaphore::new(most));
+        Self(Arc::new(Shared {
+            view,
+            directory,
+            clock,
+            stop,
+            settings,
+            reporting,
+            calls: limit(settings.calls_max),
+            running: limit(settings.running_max),
+            watches: limit(settings.watches_max),
+            dumps: limit(settings.dumps_max),
+        }))
+    }
+
+    /// Answers one question: takes a place, waits for the position, evaluates.
+    async fn answer<T: Send + 'static>(
+        &self,
+        metadata: &tonic::metadata::MetadataMap,
+        at_least: &str,
+        ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
+    ) -> Result<(T, pb::Freshness), Status> {
+        let _place = place(&self.0.calls, "calls in progress")?;
+        wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
+        self.evaluate(ask).await
+    }
+
+    /// Evaluates on a thread for blocking work; `ask` gets the state and now.
+    async fn evaluate<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
+    ) -> Result<(T, pb::Freshness), Status> {
+        let shared = self.0.clone();
+        // We never close the semaphore, so this only fails if that changes.
+        let running = shared.running.clone().acquire_owned().await;
+        let running = running.map_err(|_| status::internal("the limit of questions is gone"))?;
+        let task = tokio::task::spawn_blocking(move || {
+            // The place is kept until the end even if the caller is gone.
+            let _running = running;
+            let now = (shared.clock)();
+            shared
+                .view
+                .read(|state| Ok((ask(state, now)?, freshness(state, now))))
+        });
+        task.await
+            .unwrap_or_else(|_| Err(status::internal("the question could not be evaluated")))
+    }
+}
+
+fn place(limit: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermit, Status> {
+    limit
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| status::overloaded(what, RETRY_AFTER))
+}
+
+fn freshness(state: &State, now: Millis) -> pb::Freshness {
+    pb::Freshness {
+        position: Position::embedded(state.position).encode(),
+        appended_at: state.appended_at.map(ask::message),
+        complete_through: state.complete_through(now).map(ask::message),
+    }
+}
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ThroughputService for Service {
+    async fn get_throughput(
+        &self,
+        request: Request<pb::GetThroughputRequest>,
+    ) -> Result<Response<pb::GetThroughputResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let question = throughput::Question::parse(&request, &self.0.reporting)?;
+        let fingerprint = throughput::fingerprint(&request);
+        let after: Option<throughput::Key> = fingerprint.after(&request.page_token)?;
+        let bytes = throughput::MESSAGE_BYTES_MAX;
+        let limit = throughput::Limit {
+            rows: ask::page_size(request.page_size)?,
+            bytes,
+        };
+        let ask = move |state: &State, _| question.rows(&state.cells, after.as_ref(), limit);
+        let ((rows, more), freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let next_page_token = match rows.last() {
+            Some((last, _)) if more => fingerprint.token(last),
+            _ => String::new(),
+        };
+        let row = |(key, figures)| throughput::message(key, Some(&figures));
+        let rows = rows.into_iter().map(row).collect();
+        let freshness = Some(freshness);
+        Ok(Response::new(pb::GetThroughputResponse {
+            rows,
+            next_page_token,
+            freshness,
+        }))
+    }
+
+    async fn list_top_enterprises(
+        &self,
+        request: Request<pb::ListTopEnterprisesRequest>,
+    ) -> Result<Response<pb::ListTopEnterprisesResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let question = top::Question::parse(&request, &self.0.reporting)?;
+        let ask = move |state: &State, _| question.leaders(&state.cells);
+        let (leaders, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let ranked = |(rank, (id, value)): (u32, (compact_str::CompactString, i64))| {
+            let enterprise = Some(enterprises::named(&*self.0.directory, &id));
+            pb::RankedEnterprise {
+                rank,
+                enterprise,
+                value,
+            }
+        };
+        Ok(Response::new(pb::ListTopEnterprisesResponse {
+            enterprises: (1..).zip(leaders).map(ranked).collect(),
+            freshness: Some(freshness),
+        }))
+    }
+
+    async fn list_enterprises(
+        &self,
+        request: Request<pb::ListEnterprisesRequest>,
+    ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let question = enterprises::Question::parse(&request)?;
+        let directory = self.0.directory.clone();
+        let ask = move |state: &State, _| Ok(question.page(&state.cells, &*directory));
+        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let ((enterprises, next_page_token), freshness) = (page, Some(freshness));
+        Ok(Response::new(pb::ListEnterprisesResponse {
+            enterprises,
+            next_page_token,
+            freshness,
+        }))
+    }
+
+    async fn list_vessel_calls(
+        &self,
+        request: Request<pb::ListVesselCallsRequest>,
+    ) -> Result<Response<pb::ListVesselCallsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let question = calls::Question::parse(&request, &self.0.reporting)?;
+        let ask = move |state: &State, _| question.page(&state.cells);
+        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let ((calls, next_page_token), freshness) = (page, Some(freshness));
+        Ok(Response::new(pb::ListVesselCallsResponse {
+            calls,
+            next_page_token,
+            freshness,
+        }))
+    }
+
+    async fn list_no_shows(
+        &self,
+        request: Request<pb::ListNoShowsRequest>,
+    ) -> Result<Response<pb::ListNoShowsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let question = no_shows::Question::parse(&request)?;
+        let ask = move |state: &State, now| question.page(&state.cells, now);
+        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let ((rows, next_page_token), freshness) = (page, Some(freshness));
+        Ok(Response::new(pb::ListNoShowsResponse {
+            rows,
+            next_page_token,
+            freshness,
+        }))
+    }
+
+    type WatchThroughputStream = Streamed<pb::WatchThroughputResponse>;
+
+    async fn watch_throughput(
+        &self,
+        request: Request<pb::WatchThroughputRequest>,
+    ) -> Result<Response<Self::WatchThroughputStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        Ok(Response::new(
+            streams::watch(self.clone(), &metadata, request).await?,
+        ))
+    }
+
+    type DumpCellsStream = Streamed<pb::DumpCellsResponse>;
+
+    async fn dump_cells(
+        &self,
+        request: Request<pb::DumpCellsRequest>,
+    ) -> Result<Response<Self::DumpCellsStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        Ok(Response::new(
+            streams::dump(self.clone(), &metadata, request).await?,
+        ))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let ask = |state: &State, _| Ok((state.counts, kept(state)));
+        let ((counts, kept), freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        Ok(Response::new(pb::GetStatusResponse {
+            freshness: Some(freshness),
+            events: counts.events,
+            duplicates: counts.duplicates,
+            revisions: counts.revisions,
+            retractions: counts.retractions,
+            superseded: counts.superseded,
+            conflicts: counts.conflicts,
+            repaired_durations: counts.repaired,
+            identities: counts.identities,
+            quarter_cells: kept.0,
+            day_cells: kept.1,
+            version: env!("CARGO_PKG_VERSION").into(),
+            reporting_zone: self.0.reporting.iana_name().unwrap_or("UTC").into(),
+            horizon_days: self.0.settings.horizon_days,
+            forgotten: counts.forgotten,
+        }))
+    }
+}
+
+/// How many quarter-hour and day cells there are. One pass over all records.
+fn kept(state: &State) -> (i64, i64) {
+    let records = state.cells.owners.values().flat_map(|days| days.values());
+    records.fold((0, 0), |(quarters, days), record| {
+        let day = i64::from(!record.day.is_empty());
+        (quarters + record.quarters.len() as i64, days + day)
+    })
+}

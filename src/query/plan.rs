@@ -1,0 +1,183 @@
+//! Which cells answer a question, and to which row each belongs.
+
+use super::grain;
+use super::selection::Selection;
+use crate::event::Millis;
+use crate::meter::cell::{Cells, Day, Owner, QUARTER_MS};
+use crate::meter::figure::Figures;
+use crate::meter::names::NameId;
+use crate::pb::Grain;
+use crate::status;
+use jiff::tz::TimeZone;
+use std::ops::Range;
+use tonic::Status;
+
+/// The most owners and cells that one question may visit under the view's lock.
+/// At some 100 ns each it holds up the writer for about 2 s at worst.
+pub const VISITS_MAX: usize = 20_000_000;
+
+/// Which cells are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Quarter-hour cells.
+    Quarter,
+    /// Day cells of the reporting zone.
+    Day,
+}
+
+/// Rows, and the cells that they are summed from.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which cells.
+    pub unit: Unit,
+    grain: Grain,
+    zone: TimeZone,
+    reporting: TimeZone,
+    /// Where rows start in ms, and the end.
+    starts: Vec<Millis>,
+    /// The same in units.
+    edges: Vec<i32>,
+}
+
+impl Plan {
+    /// Rows of a grain in a zone over [from, to). Day cells are read if all rows
+    /// start at midnights of the reporting zone, quarter-hours otherwise.
+    pub fn new(
+        reporting: &TimeZone,
+        grain: Grain,
+        zone: &TimeZone,
+        (from, to): (Millis, Millis),
+    ) -> Result<Self, Status> {
+        let starts = grain::edges(grain, zone, from, to).map_err(|error| {
+            let (field, found) = match error {
+                grain::Error::Misaligned { field: "from", .. } => ("from", grain::show(from)),
+                grain::Error::Offset(_) => ("zone", zone.iana_name().unwrap_or_default().into()),
+                _ => ("to", grain::show(to)),
+            };
+            status::invalid(field, found, error)
+        })?;
+        let midnight =
+            |&at: &Millis| grain::day_start(reporting, grain::day_of(reporting, at)) == at;
+        let days = starts.iter().all(midnight);
+        let unit = if days { Unit::Day } else { Unit::Quarter };
+        let edge = |&at: &Millis| match unit {
+            Unit::Day => grain::day_of(reporting, at),
+            Unit::Quarter => (at / QUARTER_MS) as i32,
+        };
+        let edges = starts.iter().map(edge).collect();
+        let (zone, reporting) = (zone.clone(), reporting.clone());
+        Ok(Self {
+            unit,
+            grain,
+            zone,
+            reporting,
+            starts,
+            edges,
+        })
+    }
+
+    /// How many rows of time there are.
+    pub fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// When a row starts.
+    pub fn start(&self, row: usize) -> Millis {
+        self.starts[row]
+    }
+
+    /// The first row that starts at `at` or later.
+    pub fn row_from(&self, at: Millis) -> usize {
+        self.starts
+            .partition_point(|&start| start < at)
+            .min(self.rows())
+    }
+
+    /// Refuses a question that reaches back beyond what is kept.
+    pub fn check_reach(&self, cells: &Cells) -> Result<(), Status> {
+        let oldest = match self.unit {
+            Unit::Day => cells.oldest_day(),
+            Unit::Quarter => cells.oldest_quarter(),
+        };
+        if self.edges[0] >= oldest {
+            return Ok(());
+        }
+        let (kept_from, what) = match self.unit {
+            Unit::Day => (
+                grain::day_start(&self.reporting, oldest),
+                "what whole days can answer",
+            ),
+            Unit::Quarter => (
+                i64::from(oldest) * QUARTER_MS,
+                "what quarter-hours can answer (whole days of the reporting zone reach further)",
+            ),
+        };
+        let earliest = grain::ceil(self.grain, &self.zone, kept_from).unwrap_or(kept_from);
+        let (from, earliest) = (grain::show(self.starts[0]), grain::show(earliest));
+        Err(status::beyond_retention("from", &from, &earliest, what))
+    }
+
+    /// Visits the selected cells of some rows: row, facility, owner, figures.
+    /// Errors: more than [`VISITS_MAX`] visits.
+    pub fn visit(
+        &self,
+        cells: &Cells,
+        selection: &Selection,
+        rows: Range<usize>,
+        visits: &mut usize,
+        mut each: impl FnMut(usize, NameId, Owner, &Figures),
+    ) -> Result<(), Status> {
+        let mut wanted = selection.resolve(&cells.names);
+        let days = self.days(&rows);
+        for (owner, records) in wanted.owners(cells) {
+            count(visits, 1)?;
+            for (&(day, facility), record) in records.range((days.start, 0)..(days.end, 0)) {
+                if !wanted.facility(facility) {
+                    count(visits, 1)?;
+                } else if self.unit == Unit::Day {
+                    count(visits, 1)?;
+                    each(self.row_of(day, &rows), facility, owner, &record.day);
+                } else {
+                    let (from, to) = (self.edges[rows.start], self.edges[rows.end]);
+                    let first = record
+                        .quarters
+                        .partition_point(|&(quarter, _)| quarter < from);
+                    let inside = record.quarters[first..]
+                        .iter()
+                        .take_while(|(quarter, _)| *quarter < to);
+                    count(visits, 1)?;
+                    for (quarter, figures) in inside {
+                        count(visits, 1)?;
+                        each(self.row_of(*quarter, &rows), facility, owner, figures);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The days of the reporting zone that hold the cells of some rows.
+    fn days(&self, rows: &Range<usize>) -> Range<Day> {
+        let (from, to) = (self.starts[rows.start], self.starts[rows.end]);
+        grain::day_of(&self.reporting, from)..grain::day_of(&self.reporting, to - 1) + 1
+    }
+
+    fn row_of(&self, unit: i32, rows: &Range<usize>) -> usize {
+        let edges = &self.edges[rows.start..=rows.end];
+        rows.start + edges.partition_point(|&edge| edge <= unit) - 1
+    }
+}
+
+/// Counts visits. Errors: more than [`VISITS_MAX`].
+pub fn count(visits: &mut usize, more: usize) -> Result<(), Status> {
+    *visits += more;
+    if *visits <= VISITS_MAX {
+        return Ok(());
+    }
+    let advice = "ask for less time, fewer enterprises or a coarser grain";
+    Err(status::too_large(
+        "cells for one question",
+        VISITS_MAX,
+        advice,
+    ))
+}

@@ -1,0 +1,150 @@
+//! The two streaming answers. Each is pulled: nothing is evaluated before the
+//! transport has room for the next message.
+
+use super::{Service, Streamed, dump, place, throughput, wait, watch};
+use crate::{pb, status};
+use futures_util::stream;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch as signal};
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+/// When to resume elsewhere, or here after a restart.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) async fn watch(
+    service: Service,
+    metadata: &MetadataMap,
+    request: pb::WatchThroughputRequest,
+) -> Result<Streamed<pb::WatchThroughputResponse>, Status> {
+    let query = request.query.unwrap_or_default();
+    if !query.page_token.is_empty() {
+        return Err(status::invalid(
+            "query.page_token",
+            query.page_token,
+            "none: a watch has no pages",
+        ));
+    }
+    let question = Arc::new(throughput::Question::parse(&query, &service.0.reporting)?);
+    let interval = watch::interval(request.interval)?;
+    let place = place(&service.0.watches, "watches")?;
+    wait::until_reached(&service.0.view, &query.at_least, wait::deadline(metadata)).await?;
+    let watching = Watching {
+        question,
+        interval,
+        versions: service.0.view.versions(),
+        stop: service.0.stop.clone(),
+        service,
+        rows: watch::Rows::new(),
+        evaluated: None,
+        pending: VecDeque::new(),
+        _place: place,
+    };
+    Ok(Box::pin(stream::unfold(Some(watching), |watching| async {
+        let mut watching = watching?;
+        match watching.next().await {
+            Ok(message) => Some((Ok(message), Some(watching))),
+            Err(status) => Some((Err(status), None)),
+        }
+    })))
+}
+
+struct Watching {
+    question: Arc<throughput::Question>,
+    interval: Duration,
+    versions: signal::Receiver<u64>,
+    stop: signal::Receiver<bool>,
+    service: Service,
+    rows: watch::Rows,
+    /// When the rows were evaluated; none before the snapshot.
+    evaluated: Option<Instant>,
+    pending: VecDeque<pb::WatchThroughputResponse>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Result<pb::WatchThroughputResponse, Status> {
+        loop {
+            if let Some(message) = self.pending.pop_front() {
+                return Ok(message);
+            }
+            self.wait_for_change().await?;
+            // Marked as seen before we look: what comes later wakes us again.
+            self.versions.borrow_and_update();
+            let question = self.question.clone();
+            let rows = move |state: &crate::view::State, _| watch::rows(&question, &state.cells);
+            let (rows, freshness) = self.service.evaluate(rows).await?;
+            let snapshot = self.evaluated.is_none();
+            self.evaluated = Some(Instant::now());
+            self.pending = watch::messages(watch::diff(&self.rows, &rows), snapshot, &freshness);
+            self.rows = rows;
+        }
+    }
+
+    async fn wait_for_change(&mut self) -> Result<(), Status> {
+        let Some(evaluated) = self.evaluated else {
+            return Ok(());
+        };
+        let change = async {
+            tokio::time::sleep_until(evaluated + self.interval).await;
+            // We hold the view, so its sender lives.
+            let _ = self.versions.changed().await;
+        };
+        tokio::select! {
+            () = change => Ok(()),
+            status = stopping(&mut self.stop) => Err(status),
+        }
+    }
+}
+
+async fn stopping(stop: &mut signal::Receiver<bool>) -> Status {
+    // An error means that who could stop us is gone, which is the same.
+    let _ = stop.wait_for(|&stop| stop).await;
+    status::unavailable("the service is stopping", RESUME_AFTER)
+}
+
+pub(super) async fn dump(
+    service: Service,
+    metadata: &MetadataMap,
+    request: pb::DumpCellsRequest,
+) -> Result<Streamed<pb::DumpCellsResponse>, Status> {
+    let dump = dump::Dump::parse(&request)?;
+    let place = place(&service.0.dumps, "dumps")?;
+    wait::until_reached(&service.0.view, &request.at_least, wait::deadline(metadata)).await?;
+    let begin = Some((dump, service, true, place));
+    Ok(Box::pin(stream::unfold(begin, |dumping| async {
+        let (dump, service, first, place) = dumping?;
+        match part(dump, &service).await {
+            // An empty dump still tells of which state it is.
+            Ok((_, message)) if message.cells.is_empty() && !first => None,
+            Ok((dump, message)) => Some((Ok(message), Some((dump, service, false, place)))),
+            Err(status) => Some((Err(status), None)),
+        }
+    })))
+}
+
+async fn part(
+    mut dump: dump::Dump,
+    service: &Service,
+) -> Result<(dump::Dump, pb::DumpCellsResponse), Status> {
+    if *service.0.stop.borrow() {
+        return Err(status::unavailable("the service is stopping", RESUME_AFTER));
+    }
+    let next = move |state: &crate::view::State, _| {
+        let part = dump.part(&state.cells);
+        Ok((dump, part))
+    };
+    let ((dump, rows), freshness) = service.evaluate(next).await?;
+    let cell = |(key, figures)| throughput::message(key, Some(&figures));
+    let cells = rows.into_iter().map(cell).collect();
+    Ok((
+        dump,
+        pb::DumpCellsResponse {
+            cells,
+            freshness: Some(freshness),
+        },
+    ))
+}

@@ -1,0 +1,211 @@
+//! GetThroughput: rows of figures, a page at a time.
+
+use super::ask;
+use super::page::Fingerprint;
+use super::plan::Plan;
+use super::selection::Selection;
+use crate::event::{Classifier, Millis, Role};
+use crate::meter::cell::{Cells, Owner};
+use crate::meter::figure::Figures;
+use crate::meter::names::NameId;
+use crate::view::figures;
+use crate::{pb, status};
+use compact_str::CompactString;
+use jiff::tz::TimeZone;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use tonic::Status;
+
+/// The most bytes of rows in one message: safely below the 4 MiB that gRPC
+/// clients take by default.
+pub const MESSAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// The most bytes of one figure once encoded …
+const FIGURE_BYTES: usize = 20;
+
+/// … and of the rest of a row, percentiles included, names not.
+const ROW_BYTES: usize = 300;
+
+/// What tells a row from others, in the order of rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// When its time starts.
+    pub start: Millis,
+    /// The facility; empty if not split by it.
+    pub facility: CompactString,
+    /// The enterprise; empty if not split by it.
+    pub enterprise: CompactString,
+    /// The role's number.
+    pub role: i32,
+    /// The classifier's number.
+    pub classifier: i32,
+}
+
+/// One row.
+pub type Row = (Key, Figures);
+
+/// A checked question.
+#[derive(Clone, Debug)]
+pub struct Question {
+    selection: Selection,
+    plan: Plan,
+    by_enterprise: bool,
+    by_facility: bool,
+}
+
+/// How much of an answer is wanted at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes once encoded, at most; a single row is always given.
+    pub bytes: usize,
+}
+
+impl Question {
+    /// What a request asks.
+    pub fn parse(request: &pb::GetThroughputRequest, reporting: &TimeZone) -> Result<Self, Status> {
+        let selection = Selection::parse(request.filter.as_ref())?;
+        let from = ask::instant("from", request.from)?;
+        let to = ask::instant("to", request.to)?;
+        let grain = match pb::Grain::try_from(request.grain) {
+            Ok(grain) if grain != pb::Grain::Unspecified => grain,
+            _ => return Err(status::invalid("grain", request.grain, "a known grain")),
+        };
+        let zone = ask::zone(&request.zone, reporting)?;
+        let (mut by_enterprise, mut by_facility) = (false, false);
+        for (at, &dimension) in request.group_by.iter().enumerate().take(3) {
+            let once = match pb::Dimension::try_from(dimension) {
+                Ok(pb::Dimension::Enterprise) => !std::mem::replace(&mut by_enterprise, true),
+                Ok(pb::Dimension::Facility) => !std::mem::replace(&mut by_facility, true),
+                _ => false,
+            };
+            if !once {
+                let field = format!("group_by[{at}]");
+                return Err(status::invalid(
+                    &field,
+                    dimension,
+                    "a known dimension, none twice",
+                ));
+            }
+        }
+        let plan = Plan::new(reporting, grain, &zone, (from, to))?;
+        Ok(Self {
+            selection,
+            plan,
+            by_enterprise,
+            by_facility,
+        })
+    }
+
+    /// The rows after a key, by key, and whether there are more.
+    ///
+    /// Rows of time are evaluated in windows of doubling width until the page is
+    /// full, so that a page costs about what it holds, and at most twice that.
+    pub fn rows(
+        &self,
+        cells: &Cells,
+        after: Option<&Key>,
+        limit: Limit,
+    ) -> Result<(Vec<Row>, bool), Status> {
+        self.plan.check_reach(cells)?;
+        let (mut page, mut bytes, mut visits) = (Vec::new(), 0, 0);
+        let mut from = after.map_or(0, |key| self.plan.row_from(key.start));
+        let mut width = 1;
+        while from < self.plan.rows() {
+            let to = (from + width).min(self.plan.rows());
+            for row in self.window(cells, from..to, &mut visits)? {
+                if after.is_some_and(|after| row.0 <= *after) {
+                    continue;
+                }
+                bytes += weight(&row);
+                if page.len() == limit.rows || (bytes > limit.bytes && !page.is_empty()) {
+                    return Ok((page, true));
+                }
+                page.push(row);
+            }
+            (from, width) = (to, width * 2);
+        }
+        Ok((page, false))
+    }
+
+    fn window(
+        &self,
+        cells: &Cells,
+        rows: std::ops::Range<usize>,
+        visits: &mut usize,
+    ) -> Result<Vec<Row>, Status> {
+        type Group = (usize, Option<NameId>, Option<NameId>, Role, Classifier);
+        let mut groups: FxHashMap<Group, Figures> = FxHashMap::default();
+        self.plan.visit(
+            cells,
+            &self.selection,
+            rows,
+            visits,
+            |row, facility, owner, figures| {
+                let Owner {
+                    enterprise,
+                    role,
+                    classifier,
+                } = owner;
+                let facility = self.by_facility.then_some(facility);
+                let enterprise = self.by_enterprise.then_some(enterprise);
+                groups
+                    .entry((row, facility, enterprise, role, classifier))
+                    .or_default()
+                    .merge(figures);
+            },
+        )?;
+        let name =
+            |id: Option<NameId>| id.map_or_else(Default::default, |id| cells.names.get(id).into());
+        let mut rows: Vec<Row> = groups
+            .into_iter()
+            .filter(|(_, figures)| !figures.is_empty())
+            .map(|((row, facility, enterprise, role, classifier), figures)| {
+                let (facility, enterprise) = (name(facility), name(enterprise));
+                let (role, classifier) = (role.into(), classifier.into());
+                let start = self.plan.start(row);
+                (
+                    Key {
+                        start,
+                        facility,
+                        enterprise,
+                        role,
+                        classifier,
+                    },
+                    figures,
+                )
+            })
+            .collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(rows)
+    }
+}
+
+/// At least as many bytes as the row takes once encoded.
+pub fn weight((key, figures): &Row) -> usize {
+    ROW_BYTES + key.facility.len() + key.enterprise.len() + FIGURE_BYTES * figures.iter().count()
+}
+
+/// A row as a message; without figures if there are none.
+pub fn message(key: Key, figures: Option<&Figures>) -> pb::ThroughputRow {
+    pb::ThroughputRow {
+        start: Some(ask::message(key.start)),
+        facility: key.facility.into(),
+        enterprise: key.enterprise.into(),
+        role: key.role,
+        classifier: key.classifier,
+        figures: figures.map(figures::message),
+    }
+}
+
+/// What makes two requests pages of the same list.
+pub fn fingerprint(request: &pb::GetThroughputRequest) -> Fingerprint {
+    let same = pb::GetThroughputRequest {
+        at_least: String::new(),
+        page_size: 0,
+        page_token: String::new(),
+        ..request.clone()
+    };
+    Fingerprint::of("GetThroughput", &same)
+}

@@ -1,0 +1,120 @@
+//! WatchThroughput: a snapshot, then what changed. The next change is only
+//! looked for once the message before it was taken, so a slow reader gets fewer
+//! and larger steps, and never makes the service hold more than one.
+
+use super::throughput::{self, Key, Limit, MESSAGE_BYTES_MAX, Question, Row};
+use crate::meter::cell::Cells;
+use crate::meter::figure::Figures;
+use crate::{pb, status};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tonic::Status;
+
+/// The most rows that can be watched at once.
+pub const ROWS_MAX: usize = 10_000;
+
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// All rows of a state.
+pub type Rows = BTreeMap<Key, Figures>;
+
+/// What leads from one state's rows to another's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// Rows that are new or changed, with their absolute figures.
+    pub rows: Vec<Row>,
+    /// Rows that are gone.
+    pub removed: Vec<Key>,
+}
+
+/// What leads from `previous` to `next`.
+pub fn diff(previous: &Rows, next: &Rows) -> Diff {
+    let changed = next
+        .iter()
+        .filter(|(key, figures)| previous.get(*key) != Some(figures));
+    let removed = previous.keys().filter(|key| !next.contains_key(*key));
+    Diff {
+        rows: changed
+            .map(|(key, figures)| (key.clone(), figures.clone()))
+            .collect(),
+        removed: removed.cloned().collect(),
+    }
+}
+
+/// The least time between two messages.
+pub fn interval(found: Option<pbjson_types::Duration>) -> Result<Duration, Status> {
+    let Some(found) = found else {
+        return Ok(INTERVAL_DEFAULT);
+    };
+    let millis = found
+        .seconds
+        .saturating_mul(1000)
+        .saturating_add(i64::from(found.nanos) / 1_000_000);
+    let interval = u64::try_from(millis)
+        .map(Duration::from_millis)
+        .unwrap_or_default();
+    if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
+        return Ok(interval);
+    }
+    Err(status::invalid(
+        "interval",
+        format!("{millis} ms"),
+        "100 ms to 1 h",
+    ))
+}
+
+/// All rows of a question. Errors: more than [`ROWS_MAX`].
+pub fn rows(question: &Question, cells: &Cells) -> Result<Rows, Status> {
+    let limit = Limit {
+        rows: ROWS_MAX,
+        bytes: usize::MAX,
+    };
+    let (rows, more) = question.rows(cells, None, limit)?;
+    if more {
+        let advice = "split by less, or watch less time or fewer enterprises";
+        return Err(status::too_large("rows to watch", ROWS_MAX, advice));
+    }
+    Ok(rows.into_iter().collect())
+}
+
+/// A step as messages, none too large for a client. Only the first of a snapshot
+/// says that it is one; what follows it adds to it.
+pub fn messages(
+    diff: Diff,
+    snapshot: bool,
+    freshness: &pb::Freshness,
+) -> VecDeque<pb::WatchThroughputResponse> {
+    let new = |snapshot| pb::WatchThroughputResponse {
+        snapshot,
+        rows: Vec::new(),
+        removed: Vec::new(),
+        freshness: Some(freshness.clone()),
+    };
+    let mut messages = VecDeque::new();
+    let (mut message, mut bytes) = (new(snapshot), 0);
+    let changed = diff
+        .rows
+        .into_iter()
+        .map(|(key, figures)| (key, Some(figures)));
+    let removed = diff.removed.into_iter().map(|key| (key, None));
+    for (key, figures) in changed.chain(removed) {
+        let row = (key, figures.clone().unwrap_or_default());
+        bytes += throughput::weight(&row);
+        if bytes > MESSAGE_BYTES_MAX && !(message.rows.is_empty() && message.removed.is_empty()) {
+            messages.push_back(std::mem::replace(&mut message, new(false)));
+            bytes = throughput::weight(&row);
+        }
+        let to = if figures.is_some() {
+            &mut message.rows
+        } else {
+            &mut message.removed
+        };
+        to.push(throughput::message(row.0, figures.as_ref()));
+    }
+    if message.snapshot || !message.rows.is_empty() || !message.removed.is_empty() {
+        messages.push_back(message);
+    }
+    messages
+}

@@ -1,0 +1,189 @@
+//! The one table from what can go wrong to gRPC statuses. Every status carries
+//! an `ErrorInfo` of the domain `quaymeter` whose reason is stable and whose
+//! metadata holds every dynamic value; INVALID_ARGUMENT names the field, and
+//! what may be tried again says when.
+//!
+//! | what | code | reason | to be tried again |
+//! |---|---|---|---|
+//! | a field is wrong | INVALID_ARGUMENT | `INVALID_FIELD` | never |
+//! | older than what is kept | OUT_OF_RANGE | `BEYOND_RETENTION` | never |
+//! | the service is not in the state for it | FAILED_PRECONDITION | as given | never |
+//! | a limit is reached | RESOURCE_EXHAUSTED | `OVERLOADED` | after `RetryInfo` |
+//! | one question or answer is too large | RESOURCE_EXHAUSTED | `TOO_LARGE` | never |
+//! | stopping, or a part is down | UNAVAILABLE | `UNAVAILABLE` | after `RetryInfo` |
+//! | waited in vain | DEADLINE_EXCEEDED | `NOT_REACHED` | by the caller's choice |
+//! | a fault of ours | INTERNAL | `INTERNAL` | never |
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "quaymeter";
+
+/// The most characters of a found value that are shown.
+const FOUND_MAX: usize = 80;
+
+/// A field of the request is wrong: its path, what was found, what was expected.
+pub fn invalid(field: &str, found: impl Display, expected: impl Display) -> Status {
+    let found: String = found.to_string().chars().take(FOUND_MAX).collect();
+    let expected = expected.to_string();
+    let message = format!("{field}: found {found:?}, expected {expected}");
+    let metadata = [("field", field), ("found", &found), ("expected", &expected)];
+    let mut details = info("INVALID_FIELD", &metadata);
+    details.add_bad_request_violation(field, format!("expected {expected}"));
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The question reaches further back than what is kept; `earliest` is the first
+/// instant, in RFC 3339, from which on it can be answered.
+pub fn beyond_retention(field: &str, found: &str, earliest: &str, why: &str) -> Status {
+    let message = format!("{field} is {found}, but {why} is kept from {earliest} on");
+    let metadata = [("field", field), ("found", found), ("earliest", earliest)];
+    Status::with_error_details(
+        Code::OutOfRange,
+        message,
+        info("BEYOND_RETENTION", &metadata),
+    )
+}
+
+/// The service is not in the state that the call needs.
+pub fn failed_precondition(reason: &str, message: &str, metadata: &[(&str, &str)]) -> Status {
+    Status::with_error_details(Code::FailedPrecondition, message, info(reason, metadata))
+}
+
+/// The limit of `what` is reached; it is worth trying again after a while.
+pub fn overloaded(what: &str, retry_after: Duration) -> Status {
+    let message = format!("too many {what}, try again in {retry_after:?}");
+    let mut details = info("OVERLOADED", &[("limit", what)]);
+    details.set_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// One question or answer is larger than the limit of `what`, however often it
+/// is tried.
+pub fn too_large(what: &str, limit: usize, advice: &str) -> Status {
+    let message = format!("more than {limit} {what}: {advice}");
+    let details = info(
+        "TOO_LARGE",
+        &[("limit", what), ("most", &limit.to_string())],
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The service is stopping, or a part of it is down.
+pub fn unavailable(why: &str, retry_after: Duration) -> Status {
+    let mut details = info("UNAVAILABLE", &[("cause", why)]);
+    details.set_retry_info(Some(retry_after));
+    Status::with_error_details(Code::Unavailable, why, details)
+}
+
+/// The answer did not reach the wanted position in time.
+pub fn not_reached(wanted: u64, reached: u64) -> Status {
+    let message =
+        format!("waited for offset {wanted} until the deadline, but offset {reached} is reached");
+    let metadata = [
+        ("wanted", &*wanted.to_string()),
+        ("reached", &*reached.to_string()),
+    ];
+    Status::with_error_details(
+        Code::DeadlineExceeded,
+        message,
+        info("NOT_REACHED", &metadata),
+    )
+}
+
+/// A fault of ours. `what` must say nothing about other callers' data.
+pub fn internal(what: &str) -> Status {
+    Status::with_error_details(Code::Internal, what, info("INTERNAL", &[]))
+}
+
+fn info(reason: &str, metadata: &[(&str, &str)]) -> ErrorDetails {
+    let metadata: HashMap<String, String> = metadata
+        .iter()
+        .map(|&(key, value)| (key.into(), value.into()))
+        .collect();
+    ErrorDetails::with_error_info(reason, DOMAIN, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_reason_and_domain_and_retryable_ones_a_delay() {
+        let second = Duration::from_secs(1);
+        let table = [
+            (
+                invalid("from", 1, "more"),
+                Code::InvalidArgument,
+                "INVALID_FIELD",
+                None,
+            ),
+            (
+                beyond_retention("from", "a", "b", "c"),
+                Code::OutOfRange,
+                "BEYOND_RETENTION",
+                None,
+            ),
+            (
+                failed_precondition("X", "y", &[]),
+                Code::FailedPrecondition,
+                "X",
+                None,
+            ),
+            (
+                overloaded("calls", second),
+                Code::ResourceExhausted,
+                "OVERLOADED",
+                Some(second),
+            ),
+            (
+                too_large("rows", 1, "ask less"),
+                Code::ResourceExhausted,
+                "TOO_LARGE",
+                None,
+            ),
+            (
+                unavailable("stopping", second),
+                Code::Unavailable,
+                "UNAVAILABLE",
+                Some(second),
+            ),
+            (
+                not_reached(2, 1),
+                Code::DeadlineExceeded,
+                "NOT_REACHED",
+                None,
+            ),
+            (internal("oh"), Code::Internal, "INTERNAL", None),
+        ];
+        for (status, code, reason, delay) in table {
+            assert_eq!(status.code(), code);
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!((&*info.reason, &*info.domain), (reason, DOMAIN));
+            assert_eq!(
+                details.retry_info().and_then(|info| info.retry_delay),
+                delay
+            );
+            assert_eq!(
+                details.bad_request().is_some(),
+                code == Code::InvalidArgument
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_found_value_is_cut() {
+        let status = invalid("page_token", "甲".repeat(500), "a token");
+        assert_eq!(
+            status.get_error_details().error_info().unwrap().metadata["found"]
+                .chars()
+                .count(),
+            80
+        );
+    }
+}
