@@ -6,12 +6,11 @@ use super::contribution::{Contribution, PointKey};
 use super::names::{NameId, Names};
 use crate::event::Millis;
 use compact_str::CompactString;
-use hashbrown::HashTable;
-use rustc_hash::FxHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 
 /// Where an identity's entry is; given to another identity once it is forgotten.
 pub type EntryId = u32;
@@ -81,6 +80,9 @@ pub struct Ledger {
     slots: Vec<Option<Entry>>,
     free: Vec<EntryId>,
     index: HashTable<EntryId>,
+    // Seeded at random: event ids are their senders' choice, and so would be
+    // their collisions.
+    hasher: DefaultHashBuilder,
     // An entry is listed under each day that ever was its last; those that are
     // out of date are passed over when the day comes.
     expiring: BTreeMap<Day, Vec<EntryId>>,
@@ -89,12 +91,13 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger with this correction horizon.
     pub fn new(horizon_ms: i64) -> Self {
-        let (slots, free, index, expiring) = Default::default();
+        let (slots, free, index, hasher, expiring) = Default::default();
         Self {
             horizon_ms,
             slots,
             free,
             index,
+            hasher,
             expiring,
         }
     }
@@ -118,7 +121,7 @@ impl Ledger {
             })
         };
         self.index
-            .find(hash(facility, source, event_id), same)
+            .find(hash(&self.hasher, facility, source, event_id), same)
             .copied()
     }
 
@@ -135,16 +138,17 @@ impl Ledger {
     /// Adds an identity that is not known yet.
     pub fn insert(&mut self, entry: Entry) -> EntryId {
         let key = &entry.identity;
-        let hashed = hash(key.facility, key.source, &key.event_id);
+        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as EntryId
         });
         self.slots[id as usize] = Some(entry);
-        let slots = &self.slots;
+        let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hashed, id, |&other| {
             slots[other as usize].as_ref().map_or(0, |entry| {
                 hash(
+                    hasher,
                     entry.identity.facility,
                     entry.identity.source,
                     &entry.identity.event_id,
@@ -183,7 +187,7 @@ impl Ledger {
     pub fn remove(&mut self, id: EntryId) -> Option<Entry> {
         let entry = self.slots.get_mut(id as usize)?.take()?;
         let key = &entry.identity;
-        let hashed = hash(key.facility, key.source, &key.event_id);
+        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
         if let Ok(found) = self.index.find_entry(hashed, |&other| other == id) {
             found.remove();
         }
@@ -210,9 +214,6 @@ impl Ledger {
     }
 }
 
-fn hash(facility: NameId, source: NameId, event_id: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    (facility, source).hash(&mut hasher);
-    event_id.hash(&mut hasher);
-    hasher.finish()
+fn hash(hasher: &DefaultHashBuilder, facility: NameId, source: NameId, event_id: &str) -> u64 {
+    hasher.hash_one((facility, source, event_id))
 }
