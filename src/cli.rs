@@ -1,1 +1,89 @@
-pub mod query;
+//! The command line: what is asked, and who answers it.
+
+mod check_config;
+mod demo;
+mod logging;
+mod publish;
+//Q mod query;
+mod serve;
+mod settings;
+mod signals;
+mod simulate;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The exit status of a command that failed, and of one that was not
+/// understood: clap's own 2 means "some refused" here.
+pub const FAILED: u8 = 1;
+
+/// Exact throughput per enterprise, metered from a port's events.
+#[derive(Debug, Parser)]
+#[command(name = "quaymeter", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Args),
+    /// Run a simulated day of Ningbo and compare every cell with the truth
+    Demo(demo::Args),
+    /// Simulate a day of a port, to a service or as NDJSON
+    Simulate(simulate::Args),
+    /// Publish events from files or standard input
+    Publish(publish::Args),
+    //Q Ask
+    //Q Query(query::Args),
+    /// Check the configuration and report every fault
+    CheckConfig(check_config::Args),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  quaymeter serve --data-dir /var/lib/quaymeter
+  quaymeter serve --config quaymeter.toml --log-level debug
+  quaymeter serve --dump-config > quaymeter.toml
+  QUAYMETER_LISTEN=0.0.0.0:7070 quaymeter serve
+  quaymeter check-config --config quaymeter.toml
+  quaymeter demo
+  quaymeter simulate --events 20000 --to http://127.0.0.1:7070
+  quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
+  quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
+
+Exit status: 0 done, 1 failed; publish: 2 some events were refused.";
+
+impl Cli {
+    /// Reads the process's arguments.
+    ///
+    /// # Errors
+    /// The status to exit with, once help, version or the fault is printed.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // Help for nobody to read is no failure of ours.
+            let _ = error.print();
+            if error.use_stderr() {
+                ExitCode::from(FAILED)
+            } else {
+                ExitCode::SUCCESS
+            }
+        })
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// What failed, for the caller to print once.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Simulate(args) => simulate::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            //Q Command::Query(args) => query::run(args).await,
+            Command::CheckConfig(args) => check_config::run(args),
+        }
+    }
+}

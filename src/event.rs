@@ -2,6 +2,13 @@
 //! movements' directions, steps …) are the proto's own enums; here they are
 //! never UNSPECIFIED.
 
+pub mod container;
+pub mod enterprise;
+pub mod facility;
+pub mod fault;
+pub mod truck;
+pub mod vessel;
+
 use compact_str::CompactString;
 use smallvec::SmallVec;
 

@@ -7,10 +7,10 @@ pub mod token;
 
 use crate::event::Millis;
 use crate::meter::Counts;
-use crate::meter::cell::{Cells, Change};
+use crate::meter::cell::{CellKey, Cells, Change};
 use compact_str::CompactString;
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -153,6 +153,11 @@ impl View {
     /// from within a question.
     pub fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
         ask(&self.state.read())
+    }
+
+    /// The cells that changed since the last call, to be stored.
+    pub fn take_changed(&self) -> FxHashSet<CellKey> {
+        self.state.write().cells.take_changed()
     }
 
     /// Tells of each publication; the value is its position.

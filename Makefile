@@ -1,0 +1,56 @@
+# What there is to run. `make` alone lists it.
+
+CARGO ?= cargo
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := target/tools
+export QUAYMETER_TEST_PYTHON ?= $(CURDIR)/$(TOOLS)/python/bin/python
+
+# A panic must not be reachable from outside, so the code has none to reach.
+# Tests may: there a panic is the verdict.
+NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test bench check tools format lint protos dependencies tidy advisories mutants
+
+help: ## Lists these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+demo: ## Builds, meters a simulated day of Ningbo, and compares every cell
+	$(CARGO) build --release --locked
+	$(BUILT)/release/quaymeter demo
+
+# No doc tests: an example in a comment is compiled where it is used, in tests/.
+test: tools check ## Installs what tests need, checks, and runs every test
+	$(CARGO) test --locked --lib --bins --tests
+
+bench: ## Runs the benchmarks
+	$(CARGO) bench --locked --benches
+
+check: tools format protos dependencies lint tidy ## Format, protos, dependencies, lints, house rules
+
+tools: ## Installs the pinned tools into target/tools; nothing if they are there
+	@scripts/install-tools
+
+format: ## Is the code formatted?
+	$(CARGO) fmt --check
+
+lint: ## Clippy, warnings denied
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --bins -- -D warnings $(NO_PANICS)
+
+protos: tools ## Lints the protos; nothing that a release promised may break
+	@scripts/check-protos
+
+dependencies: tools ## Licences, bans and sources; vulnerabilities if their list can be had
+	$(TOOLS)/bin/cargo-deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+	@scripts/check-advisories --if-reachable
+
+advisories: tools ## Known vulnerabilities; needs the network
+	@scripts/check-advisories
+
+tidy: ## The house rules that no compiler checks
+	$(CARGO) test --locked --quiet --test tidy
+
+mutants: ## Breaks the code on purpose; each break must turn its test red
+	@scripts/mutants

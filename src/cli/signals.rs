@@ -1,0 +1,36 @@
+//! The stop signals of a process.
+
+use anyhow::Context as _;
+use std::future::Future;
+use std::process;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Ends with the first SIGTERM or SIGINT; from then on a second one ends the
+/// process at once, with the status that shells give it (128 + its number).
+/// Signals are caught from this call on, not from the first poll.
+///
+/// # Errors
+/// Signals cannot be caught.
+pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let catch = |kind| signal(kind).context("catch the stop signals");
+    let mut caught = (
+        catch(SignalKind::terminate())?,
+        catch(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        next(&mut caught).await;
+        tracing::info!("stopping; a second signal exits at once");
+        tokio::spawn(async move {
+            let number = next(&mut caught).await;
+            tracing::warn!("second signal: exiting without draining");
+            process::exit(128 + number);
+        });
+    })
+}
+
+async fn next((terminate, interrupt): &mut (Signal, Signal)) -> i32 {
+    tokio::select! {
+        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+    }
+}

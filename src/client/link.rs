@@ -1,0 +1,204 @@
+//! One stream to the service: connecting, opening, and telling a fault that
+//! passes from one that stays.
+
+use super::codec::Encoded;
+use super::{Cause, Options};
+use crate::pb;
+use crate::pb::stream_events_request::Message as Say;
+use crate::pb::stream_events_response::Message as Hear;
+use prost::Message as _;
+use prost::bytes::Bytes;
+use std::error::Error as _;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt as _;
+
+/// Small stream windows and a large connection window, on both sides: else many
+/// small unread frames make h2 end the whole connection.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const PING_EVERY: Duration = Duration::from_secs(10);
+const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
+const OPEN_AT_MOST: Duration = Duration::from_secs(10);
+const CLOSE_AT_MOST: Duration = Duration::from_secs(1);
+/// An acknowledgement lists every refused event of the batches that it covers.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Requests between us and the connection. The window bounds what is kept.
+const QUEUED_REQUESTS: usize = 4;
+
+/// Why a stream ended before all was acknowledged.
+pub(super) enum Break {
+    /// It passes: try again, not before `after`.
+    Lost { why: String, after: Duration },
+    /// It stays.
+    Fatal(Cause),
+}
+
+impl Break {
+    pub fn lost(why: impl Into<String>) -> Self {
+        Self::Lost {
+            why: why.into(),
+            after: Duration::ZERO,
+        }
+    }
+}
+
+/// An open stream.
+pub(super) struct Link {
+    pub requests: mpsc::Sender<Bytes>,
+    pub answers: Streaming<pb::StreamEventsResponse>,
+    pub opened: pb::StreamOpened,
+}
+
+/// How the service is reached.
+pub(super) fn endpoint(url: &str) -> Result<Endpoint, Cause> {
+    let refused = |why: String| Cause::Endpoint {
+        url: url.into(),
+        why,
+    };
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|e| refused(chain(&e)))?;
+    if endpoint.uri().scheme_str() != Some("http") {
+        return Err(refused("not an http:// URL".into()));
+    }
+    Ok(endpoint
+        .connect_timeout(CONNECT_AT_MOST)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY)
+        .keep_alive_while_idle(true))
+}
+
+impl Link {
+    /// Connects and opens a stream, in bounded time.
+    pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Self, Break> {
+        let opening = async {
+            let channel = endpoint
+                .connect()
+                .await
+                .map_err(|e| Break::lost(chain(&e)))?;
+            Self::greet(channel, options).await
+        };
+        match tokio::time::timeout(OPEN_AT_MOST, opening).await {
+            Ok(link) => link,
+            Err(_) => Err(Break::lost("the service did not open a stream in time")),
+        }
+    }
+
+    async fn greet(channel: Channel, options: &Options) -> Result<Self, Break> {
+        let mut grpc =
+            tonic::client::Grpc::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        grpc.ready().await.map_err(|e| Break::lost(chain(&e)))?;
+        let (requests, queued) = mpsc::channel(QUEUED_REQUESTS);
+        // The receiver is alive and its queue empty, so that this cannot fail.
+        let _ = requests.try_send(open_request(options));
+        let path = PathAndQuery::from_static("/quaymeter.v1.IngestService/StreamEvents");
+        let stream = Request::new(ReceiverStream::new(queued));
+        let answers = grpc.streaming(stream, path, Encoded).await.map_err(judge)?;
+        let mut answers = answers.into_inner();
+        match hear(answers.message().await)? {
+            Hear::Opened(opened) => Ok(Self {
+                requests,
+                answers,
+                opened,
+            }),
+            Hear::ResumeElsewhere(resume) => Err(resumed(&resume)),
+            Hear::Ack(_) => Err(Break::Fatal(Cause::Protocol(
+                "it acknowledged before it opened".into(),
+            ))),
+        }
+    }
+
+    /// Ends the stream in good order, all being acknowledged.
+    pub async fn close(self) {
+        let Self {
+            requests,
+            mut answers,
+            ..
+        } = self;
+        drop(requests);
+        let ended = async { while let Ok(Some(_)) = answers.message().await {} };
+        // Nothing depends on how it ends.
+        let _ = tokio::time::timeout(CLOSE_AT_MOST, ended).await;
+    }
+}
+
+fn open_request(options: &Options) -> Bytes {
+    let open = pb::StreamOpen {
+        client_id: options.client_id.clone(),
+        source: options.source.clone(),
+        backfill: options.backfill,
+        strict: options.strict,
+    };
+    pb::StreamEventsRequest {
+        message: Some(Say::Open(open)),
+    }
+    .encode_to_vec()
+    .into()
+}
+
+/// What the service said; an end of the stream is a break.
+pub(super) fn hear(
+    answer: Result<Option<pb::StreamEventsResponse>, Status>,
+) -> Result<Hear, Break> {
+    match answer {
+        Ok(Some(answer)) => answer
+            .message
+            .ok_or_else(|| Break::Fatal(Cause::Protocol("it sent an empty message".into()))),
+        Ok(None) => Err(Break::lost("the service ended the stream")),
+        Err(status) => Err(judge(status)),
+    }
+}
+
+/// The break that a "resume elsewhere" is.
+pub(super) fn resumed(resume: &pb::ResumeElsewhere) -> Break {
+    if resume.reason() == pb::ResumeReason::Superseded {
+        return Break::Fatal(Cause::Superseded);
+    }
+    let after = resume.retry_after.and_then(|d| Duration::try_from(d).ok());
+    let why = format!(
+        "the service asks to resume elsewhere ({})",
+        resume.reason().as_str_name()
+    );
+    Break::Lost {
+        why,
+        after: after.unwrap_or_default(),
+    }
+}
+
+/// A status that came from the service is retried if it is UNAVAILABLE, or
+/// RESOURCE_EXHAUSTED with a retry delay; one that was made here, of an error
+/// below gRPC, is a lost connection.
+fn judge(status: Status) -> Break {
+    let delay = status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay);
+    let passes = match status.code() {
+        Code::Unavailable => true,
+        Code::ResourceExhausted if delay.is_some() => true,
+        _ => status.source().is_some(),
+    };
+    if !passes {
+        return Break::Fatal(Cause::Status(Box::new(status)));
+    }
+    let why = format!("{:?}: {}", status.code(), status.message());
+    Break::Lost {
+        why,
+        after: delay.unwrap_or_default(),
+    }
+}
+
+/// An error and what caused it, in a line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,97 @@
+//! The configuration: declared once here, resolved from file, environment and
+//! flags (the later wins), with every fault reported at once.
+
+#[macro_use]
+mod setting;
+mod resolve;
+
+pub use resolve::{Error, FILE_VARIABLE, Fault, Origin, Sources};
+pub use setting::{LogFilter, LogFormat, Setting, VARIABLE_PREFIX};
+
+use Rule::{Any, OneOf, Within};
+use jiff::tz::TimeZone;
+use setting::{Rule, Value};
+use std::{net::SocketAddr, path::PathBuf};
+
+const MIB: i64 = 1 << 20;
+
+// A line each: field, type, default, rule, help.
+#[rustfmt::skip]
+settings! {
+    listen: SocketAddr = "127.0.0.1:7070", Any, "Address of the gRPC port; port 0 takes any free one";
+    http_listen: SocketAddr = "127.0.0.1:7071", Any, "Address of the HTTP side port (metrics, health)";
+    data_dir: PathBuf = "./quaymeter-data", Any, "Directory of the log and the state; one process each";
+    reporting_zone: TimeZone = "Asia/Shanghai", Any, "IANA time zone of the day figures; stored with the data";
+    teu_45ft_milli: i64 = "2250", OneOf(&[2250, 2000]), "TEU of a 45-foot container, in thousandths; stored with the data";
+    horizon_days: i32 = "35", Within(1, 400), "Correction horizon in days; stored with the data";
+    quarter_days: i32 = "45", Within(3, 3_660), "Days of quarter-hour figures kept; stored with the data";
+    day_days: i32 = "1096", Within(3, 36_600), "Days of day figures kept; stored with the data";
+    drain_deadline_ms: u64 = "10000", Within(0, 600_000), "How long a stop may take to drain, in ms";
+    registry: Option<PathBuf> = "", Any, "CSV file of enterprises' names (id,name_zh,name_en,roles)";
+    strict: bool = "false", Any, "Refuse every event that would be accepted with a warning";
+    log_segment_bytes: u64 = "268435456", Within(MIB / 16, 16_384 * MIB), "Size of a file of the event log, in bytes";
+    @log: Log, "What is told about the service itself, on stderr." {
+        format: LogFormat = "text", Any, "How log lines are written";
+        level: LogFilter = "info", Any, "Which log lines are written";
+    }
+    @limits: Limits, "What bounds memory and work." {
+        batch_events: usize = "10000", Within(1, 10_000), "Events in a batch, at most";
+        message_bytes: usize = "8388608", Within(MIB / 16, 64 * MIB), "Size of a gRPC message, at most, in bytes";
+        streams: usize = "40000", Within(1, 1_000_000), "Open event streams, at most";
+        stream_credit_events: u64 = "20000", Within(10_000, 10_000_000), "Events that a stream may have unacknowledged";
+        stream_idle_s: u64 = "3600", Within(0, 604_800), "Seconds without a batch after which a stream is ended; 0 means never";
+        buffered_bytes: usize = "268435456", Within(MIB, 65_536 * MIB), "Bytes of events in memory before they are durable, at most";
+        append_wait_ms: u64 = "2000", Within(1, 60_000), "How long a batch may wait for room in memory, in ms";
+        concurrent_queries: usize = "64", Within(1, 10_000), "Queries at the same time, at most";
+        watches: usize = "256", Within(0, 100_000), "Open watches, at most";
+        connections: usize = "20000", Within(1, 1_000_000), "Open gRPC connections, at most";
+    }
+    @checkpoint: Checkpoint, "How state is written." {
+        interval_ms: u64 = "5000", Within(10, 3_600_000), "Time between two checkpoints of the state, in ms";
+    }
+    @metrics: Metrics, "What is exported." {
+        per_enterprise: bool = "true", Any, "Export totals per enterprise";
+        enterprises_max: usize = "5000", Within(0, 1_000_000), "Enterprises whose totals are exported, at most";
+    }
+}
+
+/// First, second, n: the first must be at least the second plus n.
+const AT_LEAST: &[(&str, &str, i64)] = &[
+    ("quarter_days", "horizon_days", 2),
+    ("day_days", "quarter_days", 0),
+    ("limits.stream_credit_events", "limits.batch_events", 0),
+    ("limits.buffered_bytes", "limits.message_bytes", 0),
+];
+
+impl Config {
+    /// The configuration that all sources together give.
+    ///
+    /// # Errors
+    /// All faults of all sources at once.
+    pub fn resolve(sources: Sources) -> Result<Self, Error> {
+        let mut found = resolve::Found::gather(sources);
+        let config = assemble(&mut found);
+        found.relate(AT_LEAST);
+        found.differ("listen", "http_listen");
+        found.finish(config)
+    }
+
+    /// As TOML, with help: a file that resolves to this very configuration.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut group = "";
+        for (setting, (name, value)) in SETTINGS.iter().zip(self.values()) {
+            let (section, key) = name.split_once('.').unwrap_or(("", name));
+            if section != group {
+                group = section;
+                text += &format!("\n[{group}]\n");
+            }
+            text += &format!("# {}: {}.\n", setting.help, setting.expected());
+            text += &match value {
+                Some(value) => format!("{key} = {value}\n"),
+                None => format!("# {key} =\n"),
+            };
+        }
+        text
+    }
+}

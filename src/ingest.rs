@@ -1,0 +1,210 @@
+//! Takes events in: judges each, appends what is accepted as one batch, and
+//! answers when it is durable.
+
+mod check;
+mod stream;
+
+use crate::config::Config;
+use crate::event::Millis;
+use crate::log::committer::Handle;
+use crate::log::{self, Appended};
+use crate::metrics::Metrics;
+use crate::pb::ingest_service_server::IngestService;
+use crate::pb::{
+    PublishEventsRequest, PublishEventsResponse, StreamEventsRequest, StreamEventsResponse,
+};
+use crate::pseudonym::Pseudonyms;
+use crate::status;
+use crate::view::View;
+use crate::view::position::Position;
+use crate::worker;
+use check::{Checked, Manner};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// A clock: milliseconds since 1970-01-01T00:00:00Z.
+pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
+
+/// What is taken of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The correction horizon.
+    pub horizon_ms: i64,
+    /// How long day cells are kept.
+    pub day_retention_ms: i64,
+    /// Warnings are refusals for everybody.
+    pub strict: bool,
+    /// Events in a batch.
+    pub batch_events: usize,
+    /// Events a stream may have unacknowledged.
+    pub credit_events: u64,
+    /// Streams open at once.
+    pub streams: usize,
+    /// How long a stream may be silent; zero: for ever.
+    pub idle: Duration,
+    /// How long a batch may wait for room in memory.
+    pub append_wait: Duration,
+}
+
+impl Limits {
+    /// As configured.
+    pub fn of(config: &Config) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        Self {
+            horizon_ms: i64::from(config.horizon_days) * DAY_MS,
+            day_retention_ms: i64::from(config.day_days) * DAY_MS,
+            strict: config.strict,
+            batch_events: config.limits.batch_events,
+            credit_events: config.limits.stream_credit_events,
+            streams: config.limits.streams,
+            idle: Duration::from_secs(config.limits.stream_idle_s),
+            append_wait: Duration::from_millis(config.limits.append_wait_ms),
+        }
+    }
+}
+
+/// The ingest service.
+#[derive(Clone)]
+pub struct Ingest(Arc<Shared>);
+
+struct Shared {
+    limits: Limits,
+    log: Handle<worker::Batch>,
+    view: Arc<View>,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    reasons: check::Reasons,
+    streams: stream::Registry,
+    draining: watch::Receiver<bool>,
+}
+
+impl Ingest {
+    /// The service; once `draining` turns true it takes nothing more and ends
+    /// its streams in good order.
+    pub fn new(
+        limits: Limits,
+        log: Handle<worker::Batch>,
+        view: Arc<View>,
+        pseudonyms: Pseudonyms,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        let streams = stream::Registry::new(limits.streams);
+        let reasons = check::Reasons::of(&metrics);
+        let shared = Shared {
+            limits,
+            log,
+            view,
+            pseudonyms,
+            clock,
+            metrics,
+            reasons,
+            streams,
+            draining,
+        };
+        Self(Arc::new(shared))
+    }
+}
+
+impl Shared {
+    /// Appends what a batch has accepted; the position that includes it.
+    async fn append(&self, source: &str, checked: &mut Checked) -> Result<String, Status> {
+        if checked.items.is_empty() {
+            let reached = self.view.read(|state| state.position);
+            return Ok(Position::embedded(reached).encode());
+        }
+        let batch = log::Batch {
+            source: source.into(),
+            headers: Vec::new(),
+            schema: crate::wire::SCHEMA,
+            events: std::mem::take(&mut checked.encoded),
+        };
+        let items = std::mem::take(&mut checked.items);
+        let appended = self
+            .log
+            .append_within(self.limits.append_wait, batch, items)
+            .await;
+        let Appended { end_offset, .. } = appended.map_err(|error| refusal(&error))?;
+        Ok(Position::embedded(end_offset).encode())
+    }
+
+    fn manner(&self, backfill: bool, strict: bool) -> Manner {
+        Manner {
+            now: (self.clock)(),
+            backfill,
+            strict: strict || self.limits.strict,
+        }
+    }
+}
+
+/// An append that failed, as the caller is told. Whether the batch is in the log
+/// after a fatal error is not known: sent again, it counts once.
+fn refusal(error: &log::Error) -> Status {
+    match error.kind() {
+        log::Kind::Retry if matches!(error, log::Error::Overloaded { .. }) => {
+            status::overloaded("bytes waiting to be durable", Duration::from_millis(500))
+        }
+        log::Kind::Retry => status::unavailable(&error.to_string(), Duration::from_secs(1)),
+        log::Kind::Abort => status::invalid("events", error, "a smaller batch"),
+        log::Kind::Fatal => {
+            tracing::error!(%error, "append");
+            status::unavailable("the event log has failed", Duration::from_secs(5))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    async fn publish_events(
+        &self,
+        request: Request<PublishEventsRequest>,
+    ) -> Result<Response<PublishEventsResponse>, Status> {
+        let (shared, started) = (&self.0, Instant::now());
+        if *shared.draining.borrow() {
+            return Err(status::unavailable(
+                "the service is stopping",
+                Duration::from_secs(1),
+            ));
+        }
+        let request = request.into_inner();
+        check::source(&request.source)?;
+        check::batch_size(request.events.len(), shared.limits.batch_events)?;
+        let manner = shared.manner(request.backfill, request.strict);
+        shared.reasons.publish.increment(1);
+        let mut checked = shared.check(request.events, manner);
+        let position = shared.append(&request.source, &mut checked).await?;
+        shared
+            .metrics
+            .ack_seconds
+            .record(started.elapsed().as_secs_f64());
+        let Checked {
+            accepted,
+            refused,
+            results,
+            ..
+        } = checked;
+        Ok(Response::new(PublishEventsResponse {
+            accepted,
+            refused,
+            results,
+            position,
+        }))
+    }
+
+    type StreamEventsStream =
+        Pin<Box<dyn Stream<Item = Result<StreamEventsResponse, Status>> + Send>>;
+
+    async fn stream_events(
+        &self,
+        request: Request<Streaming<StreamEventsRequest>>,
+    ) -> Result<Response<Self::StreamEventsStream>, Status> {
+        let answers = stream::serve(Arc::clone(&self.0), request.into_inner())?;
+        Ok(Response::new(Box::pin(answers)))
+    }
+}

@@ -1,0 +1,197 @@
+//! Judges a batch event by event: what is accepted goes on, what is refused is
+//! told with its index, and neither touches its neighbours.
+
+use super::Shared;
+use crate::event::Millis;
+use crate::event::fault::Fault;
+use crate::metrics::{Counter, Metrics};
+use crate::pb::{self, EventResult, Outcome, Reason};
+use crate::wire::{self, Judge};
+use crate::worker::Item;
+use crate::{event, status};
+use bytes::Bytes;
+use tonic::Status;
+
+/// Results of one batch that carry their whole text. More are told by code and
+/// field only, so that an answer stays well below 4 MiB, the limit of most
+/// clients.
+const FULL_RESULTS_MAX: usize = 1000;
+
+/// The counters of what is judged, looked up once: a look-up costs more than
+/// the rest of judging an event.
+pub struct Reasons {
+    by_reason: Vec<Option<Counter>>,
+    /// Batches of `PublishEvents`.
+    pub publish: Counter,
+    /// Batches of `StreamEvents`.
+    pub stream: Counter,
+}
+
+impl Reasons {
+    pub fn of(metrics: &Metrics) -> Self {
+        let counter = |n| {
+            Reason::try_from(n)
+                .ok()
+                .map(|reason| metrics.reason(reason))
+        };
+        Self {
+            by_reason: (0..REASONS_END).map(counter).collect(),
+            publish: metrics.batches.with(["PublishEvents"]),
+            stream: metrics.batches.with(["StreamEvents"]),
+        }
+    }
+
+    fn count(&self, reason: Reason) {
+        if let Some(Some(counter)) = self.by_reason.get(i32::from(reason) as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// Above every reason's number.
+const REASONS_END: i32 = 200;
+
+/// How a request wants its events judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// The service's clock.
+    pub now: Millis,
+    /// Events beyond the horizon are accepted.
+    pub backfill: bool,
+    /// Warnings are refusals.
+    pub strict: bool,
+}
+
+/// A judged batch.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The accepted events, for the worker.
+    pub items: Vec<Item>,
+    /// The same, canonical, for the log.
+    pub encoded: Vec<Bytes>,
+    /// How many were accepted.
+    pub accepted: u32,
+    /// How many were refused.
+    pub refused: u32,
+    /// What is to be told.
+    pub results: Vec<EventResult>,
+}
+
+impl Shared {
+    /// Judges a batch.
+    pub(super) fn check(&self, events: Vec<pb::Event>, manner: Manner) -> Checked {
+        let judge = Judge {
+            now: manner.now,
+            horizon_ms: self.limits.horizon_ms,
+            day_retention_ms: self.limits.day_retention_ms,
+            backfill: manner.backfill,
+            strict: manner.strict,
+            pseudonyms: &self.pseudonyms,
+        };
+        let mut checked = Checked::default();
+        checked.items.reserve(events.len());
+        let mut buffer = Vec::with_capacity(events.len() * 128);
+        let mut ends = Vec::with_capacity(events.len());
+        for (index, event) in events.into_iter().enumerate() {
+            match wire::accept(event, &judge) {
+                Ok(accepted) => {
+                    let start = buffer.len();
+                    wire::encode_into(&accepted.event, &mut buffer);
+                    let content = wire::content_hash(&buffer[start..]);
+                    ends.push(buffer.len());
+                    checked.items.push(Item {
+                        event: accepted.event,
+                        content,
+                    });
+                    checked.accept(index, accepted.warnings, self);
+                }
+                Err(fault) => checked.refuse(index, fault, self),
+            }
+        }
+        checked.encoded = split(Bytes::from(buffer), &ends);
+        self.metrics
+            .events_accepted
+            .increment(u64::from(checked.accepted));
+        self.metrics
+            .batch_events
+            .record(f64::from(checked.accepted + checked.refused));
+        checked
+    }
+}
+
+impl Checked {
+    fn accept(&mut self, index: usize, warnings: Vec<Fault>, shared: &Shared) {
+        self.accepted += 1;
+        for warning in &warnings {
+            shared.reasons.count(warning.reason);
+        }
+        if !warnings.is_empty() && self.results.len() < FULL_RESULTS_MAX {
+            let warnings = warnings.into_iter().map(Into::into).collect();
+            let outcome = Outcome::Accepted.into();
+            self.results.push(EventResult {
+                index: index as u32,
+                outcome,
+                refusal: None,
+                warnings,
+            });
+        }
+    }
+
+    fn refuse(&mut self, index: usize, fault: Fault, shared: &Shared) {
+        self.refused += 1;
+        shared.reasons.count(fault.reason);
+        let mut fault: pb::Fault = fault.into();
+        if self.results.len() >= FULL_RESULTS_MAX {
+            fault.found.clear();
+            fault.expected.clear();
+        }
+        let (index, outcome) = (index as u32, Outcome::Refused.into());
+        self.results.push(EventResult {
+            index,
+            outcome,
+            refusal: Some(fault),
+            warnings: Vec::new(),
+        });
+    }
+}
+
+/// One allocation for the batch, one slice for each event.
+fn split(buffer: Bytes, ends: &[usize]) -> Vec<Bytes> {
+    let mut start = 0;
+    let mut slices = Vec::with_capacity(ends.len());
+    for &end in ends {
+        slices.push(buffer.slice(start..end));
+        start = end;
+    }
+    slices
+}
+
+/// Judges a source's name.
+pub fn source(name: &str) -> Result<(), Status> {
+    named("source", name)
+}
+
+/// Judges a name of a source or client.
+pub fn named(field: &'static str, name: &str) -> Result<(), Status> {
+    if event::enterprise::is_name(name) {
+        return Ok(());
+    }
+    Err(status::invalid(
+        field,
+        name,
+        "1 to 64 characters `A-Z a-z 0-9 . _ : -`",
+    ))
+}
+
+/// Judges how many events a batch has.
+pub fn batch_size(events: usize, limit: usize) -> Result<(), Status> {
+    if (1..=limit).contains(&events) {
+        return Ok(());
+    }
+    let found = format!("{events} events");
+    Err(status::invalid(
+        "events",
+        found,
+        format!("1 to {limit} events"),
+    ))
+}

@@ -1,0 +1,402 @@
+//! One bidirectional stream: batches in, cumulative acknowledgements out.
+//!
+//! The handler always reads, whatever its client does with the answers: small
+//! frames that nobody reads kill an HTTP/2 connection. What bounds it is credit:
+//! a client that sends more than it was granted is ended, and credit is granted
+//! only by acknowledgements that the client has taken.
+
+use super::{Shared, check};
+use crate::pb::stream_events_request::Message as Asked;
+use crate::pb::stream_events_response::Message as Told;
+use crate::pb::{
+    BatchResult, ResumeElsewhere, ResumeReason, StreamAck, StreamBatch, StreamEventsRequest,
+    StreamEventsResponse, StreamOpen, StreamOpened,
+};
+use crate::status;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+/// Answers on their way to the client; more wait merged into one.
+const ANSWERS_MAX: usize = 4;
+
+/// Results that one acknowledgement carries; more begin another.
+const ACK_RESULTS_MAX: usize = 2000;
+
+/// How long a stream may take to say who it is.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+
+type Answer = Result<StreamEventsResponse, Status>;
+type Durable = (Done, Result<String, Status>);
+
+/// Who streams now: a newer stream of the same client ends the older one.
+pub struct Registry {
+    streams_max: usize,
+    streams: Mutex<Streams>,
+}
+
+#[derive(Default)]
+struct Streams {
+    open: usize,
+    next: u64,
+    by_client: HashMap<(String, String), (u64, oneshot::Sender<()>)>,
+}
+
+/// A stream's place in the registry, given up when dropped.
+struct Seat {
+    shared: Arc<Shared>,
+    client: Option<((String, String), u64)>,
+}
+
+/// What is to be told of a batch once it is durable.
+struct Done {
+    sequence: u64,
+    events: u64,
+    accepted: u32,
+    refused: u32,
+    results: Vec<crate::pb::EventResult>,
+    started: Instant,
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    open: StreamOpen,
+    answers: mpsc::Sender<Answer>,
+    appending: FuturesOrdered<BoxFuture<'static, Durable>>,
+    waiting: VecDeque<StreamAck>,
+    received_events: u64,
+    granted_events: u64,
+    acknowledged_events: u64,
+    last_sequence: u64,
+    acknowledged_sequence: u64,
+}
+
+enum End {
+    /// The client has closed its side: what is pending is acknowledged first.
+    Closed,
+    /// In good order, with a reason to resume.
+    Resume(ResumeReason),
+    /// The client broke the protocol, or an append failed.
+    Failed(Status),
+    /// The client is gone.
+    Gone,
+}
+
+impl Registry {
+    pub fn new(streams_max: usize) -> Self {
+        Self {
+            streams_max,
+            streams: Mutex::default(),
+        }
+    }
+
+    /// How many streams are open.
+    fn enter(&self) -> Result<usize, Status> {
+        let mut streams = self.streams.lock();
+        if streams.open >= self.streams_max {
+            return Err(status::overloaded("streams", Duration::from_secs(1)));
+        }
+        streams.open += 1;
+        Ok(streams.open)
+    }
+
+    fn claim(&self, client: &(String, String)) -> (u64, oneshot::Receiver<()>) {
+        let (older, superseded) = oneshot::channel();
+        let mut streams = self.streams.lock();
+        streams.next += 1;
+        let number = streams.next;
+        if let Some((_, older)) = streams.by_client.insert(client.clone(), (number, older)) {
+            // It may have ended just now; then there is nobody to tell.
+            let _ = older.send(());
+        }
+        (number, superseded)
+    }
+
+    fn leave(&self, client: Option<&((String, String), u64)>) -> usize {
+        let mut streams = self.streams.lock();
+        streams.open -= 1;
+        if let Some((client, number)) = client
+            && streams
+                .by_client
+                .get(client)
+                .is_some_and(|(newest, _)| newest == number)
+        {
+            streams.by_client.remove(client);
+        }
+        streams.open
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let open = self.shared.streams.leave(self.client.as_ref());
+        self.shared.metrics.streams.set(open as f64);
+    }
+}
+
+/// Serves a stream in a task of its own, until its client leaves, breaks the
+/// protocol or is told to resume elsewhere.
+pub fn serve(
+    shared: Arc<Shared>,
+    incoming: Streaming<StreamEventsRequest>,
+) -> Result<ReceiverStream<Answer>, Status> {
+    let open = shared.streams.enter()?;
+    shared.metrics.streams.set(open as f64);
+    let seat = Seat {
+        shared: Arc::clone(&shared),
+        client: None,
+    };
+    let (answers, stream) = mpsc::channel(ANSWERS_MAX);
+    tokio::spawn(async move {
+        if let Err(status) = run(seat, incoming, answers.clone()).await {
+            // The client may be gone; then nobody wants to know.
+            let _ = answers.send(Err(status)).await;
+        }
+    });
+    Ok(ReceiverStream::new(stream))
+}
+
+async fn run(
+    mut seat: Seat,
+    mut incoming: Streaming<StreamEventsRequest>,
+    answers: mpsc::Sender<Answer>,
+) -> Result<(), Status> {
+    let shared = Arc::clone(&seat.shared);
+    let open = opening(&mut incoming).await?;
+    let client = (open.source.clone(), open.client_id.clone());
+    let (number, superseded) = shared.streams.claim(&client);
+    seat.client = Some((client, number));
+    let mut connection = Connection::new(shared, open, answers);
+    connection.say(Told::Opened(StreamOpened {
+        granted_events: connection.granted_events,
+        batch_events_max: connection.shared.limits.batch_events as u32,
+    }));
+    let end = connection.exchange(&mut incoming, superseded).await;
+    connection.finish(end).await
+}
+
+/// The first message.
+async fn opening(incoming: &mut Streaming<StreamEventsRequest>) -> Result<StreamOpen, Status> {
+    let first = tokio::time::timeout(OPEN_WITHIN, incoming.message()).await;
+    let first = first.map_err(|_| status::invalid("open", "nothing", "`open` within 10 s"))??;
+    let Some(StreamEventsRequest {
+        message: Some(Asked::Open(open)),
+    }) = first
+    else {
+        return Err(status::invalid(
+            "message",
+            "no `open`",
+            "`open` as the first message",
+        ));
+    };
+    check::source(&open.source)?;
+    check::named("client_id", &open.client_id)?;
+    Ok(open)
+}
+
+/// Resolves when the service begins to drain.
+async fn draining(mut signal: watch::Receiver<bool>) {
+    // An error means that the service itself is gone.
+    let _ = signal.wait_for(|&draining| draining).await;
+}
+
+impl Connection {
+    fn new(shared: Arc<Shared>, open: StreamOpen, answers: mpsc::Sender<Answer>) -> Self {
+        let granted_events = shared.limits.credit_events;
+        Self {
+            shared,
+            open,
+            answers,
+            appending: FuturesOrdered::new(),
+            waiting: VecDeque::new(),
+            received_events: 0,
+            granted_events,
+            acknowledged_events: 0,
+            last_sequence: 0,
+            acknowledged_sequence: 0,
+        }
+    }
+
+    /// Reads, appends and acknowledges until something ends it.
+    async fn exchange(
+        &mut self,
+        incoming: &mut Streaming<StreamEventsRequest>,
+        mut superseded: oneshot::Receiver<()>,
+    ) -> End {
+        let draining = draining(self.shared.draining.clone());
+        tokio::pin!(draining);
+        let idle = self.shared.limits.idle;
+        let answers = self.answers.clone();
+        loop {
+            let quiet = self.appending.is_empty() && !idle.is_zero();
+            tokio::select! {
+                biased;
+                () = &mut draining => return End::Resume(ResumeReason::Shutdown),
+                Ok(()) = &mut superseded => return End::Resume(ResumeReason::Superseded),
+                Some(durable) = self.appending.next(), if !self.appending.is_empty() => {
+                    if let Err(end) = self.durable(durable) {
+                        return end;
+                    }
+                }
+                room = answers.reserve(), if !self.waiting.is_empty() => match room {
+                    Ok(room) => self.acknowledge(room),
+                    Err(_) => return End::Gone,
+                },
+                message = incoming.message() => match message {
+                    Ok(Some(message)) => if let Err(status) = self.take(message) {
+                        return End::Failed(status);
+                    },
+                    Ok(None) => return End::Closed,
+                    Err(_) => return End::Gone,
+                },
+                () = tokio::time::sleep(idle), if quiet => return End::Resume(ResumeReason::Idle),
+            }
+        }
+    }
+
+    /// Judges a batch and starts to append it.
+    fn take(&mut self, message: StreamEventsRequest) -> Result<(), Status> {
+        let Some(Asked::Batch(StreamBatch { sequence, events })) = message.message else {
+            return Err(status::invalid(
+                "message",
+                "no `batch`",
+                "`batch` after `open`",
+            ));
+        };
+        if sequence <= self.last_sequence {
+            let expected = format!("more than {}", self.last_sequence);
+            return Err(status::invalid("batch.sequence", sequence, expected));
+        }
+        check::batch_size(events.len(), self.shared.limits.batch_events)?;
+        self.received_events += events.len() as u64;
+        if self.received_events > self.granted_events {
+            self.shared.metrics.credit_violations.increment(1);
+            return Err(status::overloaded("credit", Duration::from_millis(100)));
+        }
+        self.last_sequence = sequence;
+        let (started, count) = (Instant::now(), events.len() as u64);
+        self.shared.reasons.stream.increment(1);
+        let manner = self.shared.manner(self.open.backfill, self.open.strict);
+        let mut checked = self.shared.check(events, manner);
+        let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
+        self.appending.push_back(Box::pin(async move {
+            let position = shared.append(&source, &mut checked).await;
+            let check::Checked {
+                accepted,
+                refused,
+                results,
+                ..
+            } = checked;
+            (
+                Done {
+                    sequence,
+                    events: count,
+                    accepted,
+                    refused,
+                    results,
+                    started,
+                },
+                position,
+            )
+        }));
+        Ok(())
+    }
+
+    /// Notes that a batch is durable: it joins the acknowledgement that waits.
+    fn durable(&mut self, (done, position): Durable) -> Result<(), End> {
+        let position = position.map_err(End::Failed)?;
+        self.shared
+            .metrics
+            .ack_seconds
+            .record(done.started.elapsed().as_secs_f64());
+        self.acknowledged_events += done.events;
+        self.acknowledged_sequence = done.sequence;
+        let told = |ack: &StreamAck| ack.results.iter().map(|batch| batch.results.len()).sum();
+        let full = |ack: &StreamAck| {
+            let told: usize = told(ack);
+            told > 0 && told + done.results.len() > ACK_RESULTS_MAX
+        };
+        if self.waiting.back().is_none_or(full) {
+            self.waiting.push_back(StreamAck::default());
+        }
+        if let Some(ack) = self.waiting.back_mut() {
+            ack.sequence = done.sequence;
+            ack.position = position;
+            ack.accepted += done.accepted;
+            ack.refused += done.refused;
+            ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;
+            if !done.results.is_empty() {
+                let (sequence, results) = (done.sequence, done.results);
+                ack.results.push(BatchResult { sequence, results });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the oldest acknowledgement that waits to the client. Only now is
+    /// its credit granted.
+    fn acknowledge(&mut self, room: mpsc::Permit<'_, Answer>) {
+        if let Some(ack) = self.waiting.pop_front() {
+            self.granted_events = ack.granted_events;
+            room.send(Ok(StreamEventsResponse {
+                message: Some(Told::Ack(ack)),
+            }));
+        }
+    }
+
+    /// Only for the first answer, for which there is always room.
+    fn say(&self, told: Told) {
+        let _ = self.answers.try_send(Ok(StreamEventsResponse {
+            message: Some(told),
+        }));
+    }
+
+    /// Acknowledges what was taken before the end, then says why it ends.
+    async fn finish(mut self, end: End) -> Result<(), Status> {
+        if matches!(end, End::Gone) {
+            return Ok(());
+        }
+        while let Some(durable) = self.appending.next().await {
+            if let Err(End::Failed(status)) = self.durable(durable) {
+                self.flush().await;
+                return Err(status);
+            }
+        }
+        self.flush().await;
+        match end {
+            End::Failed(status) => Err(status),
+            End::Resume(reason) => {
+                let resume = ResumeElsewhere {
+                    reason: reason.into(),
+                    acknowledged_sequence: self.acknowledged_sequence,
+                    retry_after: Some(Duration::from_millis(500).into()),
+                };
+                let message = Some(Told::ResumeElsewhere(resume));
+                // The client may be gone; it resumes all the same.
+                let _ = self
+                    .answers
+                    .send(Ok(StreamEventsResponse { message }))
+                    .await;
+                Ok(())
+            }
+            End::Closed | End::Gone => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) {
+        let answers = self.answers.clone();
+        while !self.waiting.is_empty() {
+            match answers.reserve().await {
+                Ok(room) => self.acknowledge(room),
+                Err(_) => return,
+            }
+        }
+    }
+}

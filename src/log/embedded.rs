@@ -1,0 +1,194 @@
+//! The durable log on the local disk: a directory of segments, one appender,
+//! any number of readers.
+
+use super::appender::Appender;
+use super::disk::Disk;
+use super::reader::Reader;
+use super::recovery::recover;
+use super::segment::{self, Cursor, Header};
+use super::{Error, Offset};
+use parking_lot::RwLock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How the log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A segment that would grow beyond this is followed by a new one.
+    pub segment_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 256 << 20,
+        }
+    }
+}
+
+/// An open log.
+pub struct Opened {
+    /// For readers.
+    pub log: Log,
+    /// For the one who writes.
+    pub appender: Appender,
+    /// Bytes of a torn tail that were cut off; nobody was told of them.
+    pub truncated_bytes: u64,
+}
+
+/// The log, for reading. Clones are the same log.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+struct Inner {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// Ascending, never empty.
+    segments: RwLock<Vec<Header>>,
+    /// The offset after the last durable event.
+    end: AtomicU64,
+}
+
+impl Log {
+    /// Opens the log in a directory, which is made if it is not there. Frames
+    /// are verified from the segment that holds `verify_from` on, the offset
+    /// from which they will be read; of the segments before it only the headers
+    /// and lengths are. A torn tail is cut off. What is found is synced before
+    /// it counts as durable: after a kill it may be in the page cache alone.
+    ///
+    /// # Errors
+    /// The disk's; an unknown format version; corruption anywhere but in a torn
+    /// tail, with file and byte; a log that does not reach to `verify_from`.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        verify_from: Offset,
+    ) -> Result<Opened, Error> {
+        let found = recover(&*disk, dir, verify_from)?;
+        let log = Self(Arc::new(Inner {
+            disk,
+            dir: dir.to_owned(),
+            segments: RwLock::new(found.segments),
+            end: AtomicU64::new(found.tail.end),
+        }));
+        Ok(Opened {
+            log: log.clone(),
+            appender: Appender::new(log, options, found.file, found.tail),
+            truncated_bytes: found.truncated_bytes,
+        })
+    }
+
+    /// The first offset that is kept.
+    pub fn start(&self) -> Offset {
+        self.0
+            .segments
+            .read()
+            .first()
+            .map_or(0, |first| first.first_offset)
+    }
+
+    /// The offset after the last durable event.
+    pub fn end(&self) -> Offset {
+        self.0.end.load(Ordering::Acquire)
+    }
+
+    /// Reads what is durable now, from the record that holds this offset on.
+    ///
+    /// # Errors
+    /// An offset before the log's start or after its end.
+    pub fn read_from(&self, offset: Offset) -> Result<Reader, Error> {
+        let end = self.end();
+        let segments = self.0.segments.read();
+        let after = segments.partition_point(|segment| segment.first_offset <= offset);
+        match after.checked_sub(1) {
+            Some(index) if offset <= end => {
+                let first = segments[index].first_offset;
+                Ok(Reader::new(self.clone(), first, offset, end))
+            }
+            _ => {
+                drop(segments);
+                Err(self.out_of_reach(offset))
+            }
+        }
+    }
+
+    /// Removes the oldest segments whose records were all appended before a time
+    /// (ms since 1970-01-01T00:00Z) and all end at or before an offset, the one
+    /// that a restart reads from. Says how many.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remove_before(&self, appended_at: i64, offset: Offset) -> Result<usize, Error> {
+        let mut removed = 0;
+        loop {
+            let mut segments = self.0.segments.write();
+            let old = segments
+                .get(1)
+                .is_some_and(|next| next.appended_at < appended_at && next.first_offset <= offset);
+            if !old {
+                return Ok(removed);
+            }
+            let path = self.path(segments.remove(0).first_offset);
+            drop(segments);
+            let gone = self.0.disk.remove(&path);
+            gone.map_err(Error::disk("remove", &path))?;
+            // One by one, or a crash might leave a gap.
+            let synced = self.0.disk.sync_dir(&self.0.dir);
+            synced.map_err(Error::disk("sync directory", &self.0.dir))?;
+            removed += 1;
+        }
+    }
+
+    /// A cursor over the segment that begins at this offset, and its path.
+    pub(super) fn open_segment(&self, first_offset: Offset) -> Result<(PathBuf, Cursor), Error> {
+        let segments = self.0.segments.read();
+        if !segments
+            .iter()
+            .any(|segment| segment.first_offset == first_offset)
+        {
+            drop(segments);
+            return Err(self.out_of_reach(first_offset));
+        }
+        let path = self.path(first_offset);
+        let file = self
+            .0
+            .disk
+            .open(&path)
+            .map_err(Error::disk("open", &path))?;
+        let cursor = Cursor::new(file, &path);
+        Ok((path, cursor))
+    }
+
+    /// Tells the readers of a new segment, which is durable.
+    pub(super) fn add_segment(&self, header: Header) {
+        self.0.segments.write().push(header);
+    }
+
+    /// Tells the readers how far the log is durable.
+    pub(super) fn set_end(&self, end: Offset) {
+        self.0.end.store(end, Ordering::Release);
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.0.disk
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    pub(super) fn path(&self, first_offset: Offset) -> PathBuf {
+        self.0.dir.join(segment::name(first_offset))
+    }
+
+    fn out_of_reach(&self, wanted: Offset) -> Error {
+        Error::OutOfReach {
+            path: self.0.dir.clone(),
+            start: self.start(),
+            end: self.end(),
+            wanted,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A segment: one file of the log, `<20-digit first offset>.log`. A fixed
+//! header, little-endian, then frames without gaps.
+//!
+//! | byte | holds |
+//! |---|---|
+//! | 0 | the mark `QUAYLOG` and a line feed |
+//! | 8 | u32: the format's version |
+//! | 12 | u64: the first event's offset |
+//! | 20 | u64: the first offset of the segment before it; all ones if none |
+//! | 28 | u64: bytes of the segment before it |
+//! | 36 | i64: the append time of the record before it, ms since 1970-01-01T00:00Z |
+//! | 44 | u32: CRC-32C of bytes 0 to 43 |
+//! | 48 | frames |
+//!
+//! Naming the segment before it makes a lost or shortened one show without
+//! reading it.
+
+use super::disk::File;
+use super::frame::{HEADER_BYTES as FRAME_HEADER_BYTES, Head, MARK as FRAME_MARK};
+use super::{Error, Offset};
+use bytes::{Buf as _, BufMut as _, Bytes};
+use std::path::{Path, PathBuf};
+
+/// The format that is written and read.
+pub const VERSION: u32 = 1;
+
+/// Bytes of the header.
+pub const HEADER_BYTES: u64 = 48;
+
+const MARK: [u8; 8] = *b"QUAYLOG\n";
+
+/// What is read at once, in bytes.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The first event's offset.
+    pub first_offset: Offset,
+    /// The segment before it: its first offset and its bytes.
+    pub previous: Option<(Offset, u64)>,
+    /// The append time of the record before it; the least time if none.
+    pub appended_at: i64,
+}
+
+/// What can be wrong with a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// It is another format's.
+    Version(u32),
+    /// It is none.
+    Unreadable,
+}
+
+impl Header {
+    /// The header as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let (previous, bytes) = self.previous.unwrap_or((Offset::MAX, 0));
+        let mut out = Vec::with_capacity(HEADER_BYTES as usize);
+        out.put_slice(&MARK);
+        out.put_u32_le(VERSION);
+        out.put_u64_le(self.first_offset);
+        out.put_u64_le(previous);
+        out.put_u64_le(bytes);
+        out.put_i64_le(self.appended_at);
+        out.put_u32_le(crc32c::crc32c(&out));
+        out
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// What is wrong with it. The version is judged first: another version's
+    /// header may be of another shape.
+    pub fn parse(bytes: &[u8]) -> Result<Self, HeaderFault> {
+        let mut fields = bytes;
+        if fields.len() < MARK.len() + 4 || !fields.starts_with(&MARK) {
+            return Err(HeaderFault::Unreadable);
+        }
+        fields.advance(MARK.len());
+        match fields.get_u32_le() {
+            VERSION if bytes.len() >= HEADER_BYTES as usize => {}
+            // Zeros are what a torn write leaves; no version has that number.
+            0 | VERSION => return Err(HeaderFault::Unreadable),
+            other => return Err(HeaderFault::Version(other)),
+        }
+        let first_offset = fields.get_u64_le();
+        let previous = (fields.get_u64_le(), fields.get_u64_le());
+        let appended_at = fields.get_i64_le();
+        if crc32c::crc32c(&bytes[..HEADER_BYTES as usize - 4]) != fields.get_u32_le() {
+            return Err(HeaderFault::Unreadable);
+        }
+        Ok(Self {
+            first_offset,
+            previous: (previous.0 != Offset::MAX).then_some(previous),
+            appended_at,
+        })
+    }
+}
+
+/// The file's name.
+pub fn name(first_offset: Offset) -> String {
+    format!("{first_offset:020}.log")
+}
+
+/// The offset in a file's name, if it is a segment's.
+pub fn offset_in(name: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(".log")?;
+    let plain = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?
+}
+
+/// What stands at a place in a segment.
+pub enum Step {
+    /// A whole frame and its body.
+    Frame(Head, Bytes),
+    /// Nothing: the file ends here.
+    End,
+    /// Bytes that are no whole frame.
+    Bad(&'static str),
+}
+
+/// Walks over a segment's frames.
+pub struct Cursor {
+    file: Box<dyn File>,
+    path: PathBuf,
+    at: u64,
+    chunk: Bytes,
+}
+
+impl Cursor {
+    /// A cursor at the first frame.
+    pub fn new(file: Box<dyn File>, path: &Path) -> Self {
+        Self {
+            file,
+            path: path.to_owned(),
+            at: HEADER_BYTES,
+            chunk: Bytes::new(),
+        }
+    }
+
+    /// Where it stands, in bytes.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// What stands here; it goes on only behind a whole frame.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn step(&mut self) -> Result<Step, Error> {
+        self.fill(FRAME_HEADER_BYTES)?;
+        if self.chunk.is_empty() {
+            return Ok(Step::End);
+        }
+        let head = match Head::parse(&self.chunk) {
+            Ok(head) => head,
+            Err(fault) => return Ok(Step::Bad(fault)),
+        };
+        let bytes = FRAME_HEADER_BYTES + head.body_bytes;
+        self.fill(bytes)?;
+        if self.chunk.len() < bytes {
+            return Ok(Step::Bad("an incomplete frame"));
+        }
+        if !head.vouches_for(&self.chunk[FRAME_HEADER_BYTES..bytes]) {
+            return Ok(Step::Bad("a frame with a wrong checksum"));
+        }
+        let body = self.chunk.split_to(bytes).slice(FRAME_HEADER_BYTES..);
+        self.at += bytes as u64;
+        Ok(Step::Frame(head, body))
+    }
+
+    /// Whether a whole frame stands anywhere behind here. It moves the cursor.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn frame_behind(&mut self) -> Result<bool, Error> {
+        let mut from = self.at + 1;
+        let mut window = vec![0; CHUNK_BYTES];
+        loop {
+            let got = self.read_at(from, &mut window)?;
+            if got < FRAME_HEADER_BYTES {
+                return Ok(false);
+            }
+            let marks = window[..got].windows(FRAME_MARK.len()).enumerate();
+            for (index, _) in marks.filter(|(_, bytes)| *bytes == FRAME_MARK) {
+                self.at = from + index as u64;
+                self.chunk.clear();
+                if matches!(self.step()?, Step::Frame(..)) {
+                    return Ok(true);
+                }
+            }
+            // A mark may lie across two windows.
+            from += (got - (FRAME_MARK.len() - 1)) as u64;
+        }
+    }
+
+    /// Has as many bytes at hand, if the file reaches so far.
+    fn fill(&mut self, bytes: usize) -> Result<(), Error> {
+        if self.chunk.len() < bytes {
+            let mut buffer = vec![0; bytes.max(CHUNK_BYTES)];
+            let got = self.read_at(self.at, &mut buffer)?;
+            buffer.truncate(got);
+            self.chunk = buffer.into();
+        }
+        Ok(())
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+        let read = self.file.read_at(at, buffer);
+        read.map_err(Error::disk("read", &self.path))
+    }
+}

@@ -1,0 +1,256 @@
+//! Every metric of the service, declared once, as typed handles. Names are
+//! written out in full; [`enterprise`] has the totals per enterprise.
+
+mod enterprise;
+
+pub use enterprise::EnterpriseTotal;
+
+use crate::config;
+use crate::pb::Reason;
+use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use std::fs;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+pub use metrics::{Counter, Gauge, Histogram};
+
+/// Bucket bounds of everything in seconds: from a fsync to a slow query.
+const SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+/// Bucket bounds of events in a batch.
+const BATCH_EVENTS: &[f64] = &[
+    1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0,
+];
+
+static METADATA: Metadata<'static> = Metadata::new("quaymeter", Level::INFO, None);
+
+/// Declares the handles and their registration once.
+macro_rules! metrics {
+    ($($field:ident: $type:ty = $name:literal $labels:tt, $unit:ident, $help:literal;)*) => {
+        /// The metrics of one service. Each has its own recorder, so that
+        /// several services can live in one process.
+        pub struct Metrics {
+            handle: PrometheusHandle,
+            enterprises_max: Option<usize>,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Metrics {
+            fn declare(recorder: Recording, enterprises_max: Option<usize>) -> Self {
+                Self {
+                    handle: recorder.handle(),
+                    enterprises_max,
+                    $($field: {
+                        <$type>::describe(&*recorder, $name, Unit::$unit, $help);
+                        <$type>::new(&recorder, $name, &$labels)
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+// A line each: field, type, name, labels, unit, help.
+#[rustfmt::skip]
+metrics! {
+    events_accepted: Counter = "quaymeter_events_accepted_total" [], Count, "Events accepted, duplicates included";
+    events_refused: By<Counter, 1> = "quaymeter_events_refused_total" ["reason"], Count, "Events refused, by reason";
+    events_warned: By<Counter, 1> = "quaymeter_events_warned_total" ["reason"], Count, "Warnings given, by reason";
+    batches: By<Counter, 1> = "quaymeter_batches_total" ["method"], Count, "Batches received, by gRPC method";
+    batch_events: Histogram = "quaymeter_batch_events" [], Count, "Events in a batch";
+    ack_seconds: Histogram = "quaymeter_ack_seconds" [], Seconds, "From a batch received whole to its acknowledgement";
+    streams: Gauge = "quaymeter_streams" [], Count, "Open event streams";
+    credit_violations: Counter = "quaymeter_credit_violations_total" [], Count, "Streams ended because they sent beyond their credit";
+    buffered_bytes: Gauge = "quaymeter_buffered_bytes" [], Bytes, "Bytes of events in memory that are not durable yet";
+    log_events: Counter = "quaymeter_log_appended_events_total" [], Count, "Events appended to the log";
+    log_bytes: Counter = "quaymeter_log_appended_bytes_total" [], Bytes, "Bytes appended to the log";
+    log_fsync_seconds: Histogram = "quaymeter_log_fsync_seconds" [], Seconds, "One sync of the log to disk";
+    log_end_offset: Gauge = "quaymeter_log_end_offset" [], Count, "Offset after the log's last durable record";
+    applied_offset: Gauge = "quaymeter_applied_offset" [], Count, "Offset after the last record that answers include";
+    checkpoint_seconds: Histogram = "quaymeter_checkpoint_seconds" [], Seconds, "One checkpoint of the state";
+    checkpoint_offset: Gauge = "quaymeter_checkpoint_offset" [], Count, "Offset after the last record in the last checkpoint";
+    applied_events: Counter = "quaymeter_applied_events_total" [], Count, "Records applied, restored from state";
+    applied_duplicates: Counter = "quaymeter_applied_duplicates_total" [], Count, "Records that changed nothing: same revision and content";
+    applied_revisions: Counter = "quaymeter_applied_revisions_total" [], Count, "Records that replaced an older statement";
+    applied_retractions: Counter = "quaymeter_applied_retractions_total" [], Count, "Records that took an identity back";
+    applied_superseded: Counter = "quaymeter_applied_superseded_total" [], Count, "Records older than what was known";
+    applied_conflicts: Counter = "quaymeter_applied_conflicts_total" [], Count, "Records of the same revision with other content";
+    repaired_durations: Counter = "quaymeter_repaired_durations_total" [], Count, "Durations taken back because their events paired anew";
+    forgotten_identities: Counter = "quaymeter_forgotten_identities_total" [], Count, "Identities forgotten";
+    undecodable_records: Counter = "quaymeter_undecodable_records_total" [], Count, "Records of the log that could not be decoded";
+    identities: Gauge = "quaymeter_identities" [], Count, "Identities that are known";
+    cells: By<Gauge, 1> = "quaymeter_cells" ["grain"], Count, "Cells kept, by grain";
+    requests: By<Counter, 2> = "quaymeter_grpc_requests_total" ["method", "code"], Count, "gRPC calls ended, by method and code";
+    request_seconds: By<Histogram, 1> = "quaymeter_grpc_request_seconds" ["method"], Seconds, "gRPC calls from start to end, by method";
+    query_seconds: Histogram = "quaymeter_query_seconds" [], Seconds, "Work of answering a query, without waiting";
+    watches: Gauge = "quaymeter_watches" [], Count, "Open watches";
+    enterprises_omitted: Gauge = "quaymeter_enterprises_omitted" [], Count, "Enterprises whose totals are not exported, beyond the limit";
+    resident_bytes: Gauge = "quaymeter_process_resident_memory_bytes" [], Bytes, "Memory that the process holds";
+    build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";
+}
+
+type Recording = Arc<PrometheusRecorder>;
+
+impl Metrics {
+    /// The metrics, all at zero.
+    ///
+    /// # Errors
+    /// The exporter refuses the buckets.
+    pub fn new(settings: &config::Metrics) -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .with_recommended_naming(true)
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+            .set_buckets_for_metric(Matcher::Full("quaymeter_batch_events".into()), BATCH_EVENTS)?
+            .build_recorder();
+        let enterprises_max = settings.per_enterprise.then_some(settings.enterprises_max);
+        let metrics = Self::declare(Arc::new(recorder), enterprises_max);
+        metrics
+            .build_info
+            .with([env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        // A counter that begins to exist at 1 has no increase to see.
+        for reason in (1..200).filter_map(|number| Reason::try_from(number).ok()) {
+            metrics.reason(reason).absolute(0);
+        }
+        Ok(metrics)
+    }
+
+    /// The counter of a reason: of refusals or, from 101 on, of warnings.
+    pub fn reason(&self, reason: Reason) -> Counter {
+        let warning = reason >= Reason::ContainerCheckDigit;
+        let counters = if warning {
+            &self.events_warned
+        } else {
+            &self.events_refused
+        };
+        counters.with([&label(reason.as_str_name(), "REASON_")])
+    }
+
+    /// Counts one gRPC call that has ended.
+    pub fn request(&self, method: &'static str, code: tonic::Code, seconds: f64) {
+        let code = if code == tonic::Code::Ok {
+            "OK".into()
+        } else {
+            format!("{code:?}")
+        };
+        self.requests.with([method, &code]).increment(1);
+        self.request_seconds.with([method]).record(seconds);
+    }
+
+    /// Moves recorded durations into their buckets. The caller calls it every
+    /// few seconds: without it they pile up in memory between two scrapes.
+    pub fn run_upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// Everything in the Prometheus text format. `enterprises` are the totals
+    /// of classifier ACTUAL, all roles of an enterprise in a row; those of
+    /// enterprises beyond the limit are left out and counted, so their order
+    /// should be the same at every scrape.
+    pub fn render<'a>(&self, enterprises: impl Iterator<Item = EnterpriseTotal<'a>>) -> String {
+        let (totals, omitted) = match self.enterprises_max {
+            Some(most) => enterprise::render(enterprises, most),
+            None => Default::default(),
+        };
+        self.enterprises_omitted.set(omitted as f64);
+        if let Some(bytes) = resident_bytes() {
+            self.resident_bytes.set(bytes);
+        }
+        self.handle.render() + &totals
+    }
+}
+
+/// One kind of metric without labels.
+trait Kind: Sized {
+    fn describe(recorder: &PrometheusRecorder, name: &'static str, unit: Unit, help: &'static str);
+    fn register(recorder: &PrometheusRecorder, key: &Key) -> Self;
+    fn new(recorder: &Recording, name: &'static str, _: &[&'static str; 0]) -> Self {
+        Self::register(recorder, &Key::from_static_name(name))
+    }
+}
+
+macro_rules! kinds {
+    ($($type:ident: $describe:ident, $register:ident;)*) => {$(
+        impl Kind for $type {
+            fn describe(
+                recorder: &PrometheusRecorder,
+                name: &'static str,
+                unit: Unit,
+                help: &'static str,
+            ) {
+                recorder.$describe(name.into(), Some(unit), help.into());
+            }
+            fn register(recorder: &PrometheusRecorder, key: &Key) -> Self {
+                recorder.$register(key, &METADATA)
+            }
+        }
+    )*};
+}
+
+kinds! {
+    Counter: describe_counter, register_counter;
+    Gauge: describe_gauge, register_gauge;
+    Histogram: describe_histogram, register_histogram;
+}
+
+/// A metric with `N` labels. A look-up costs some 0.3 µs: keep the handle where
+/// that matters.
+pub struct By<K, const N: usize> {
+    recorder: Recording,
+    name: &'static str,
+    labels: [&'static str; N],
+    kind: PhantomData<fn() -> K>,
+}
+
+#[expect(private_bounds, reason = "the three kinds are all there are")]
+impl<K: Kind, const N: usize> By<K, N> {
+    fn describe(recorder: &PrometheusRecorder, name: &'static str, unit: Unit, help: &'static str) {
+        K::describe(recorder, name, unit, help);
+    }
+
+    fn new(recorder: &Recording, name: &'static str, labels: &[&'static str; N]) -> Self {
+        Self {
+            recorder: Arc::clone(recorder),
+            name,
+            labels: *labels,
+            kind: PhantomData,
+        }
+    }
+
+    /// The one with these values, in the order of the labels. Values must come
+    /// from a closed list: each new one is a series for good.
+    pub fn with(&self, values: [&str; N]) -> K {
+        let labels = self.labels.iter().zip(values);
+        let labels: Vec<_> = labels
+            .map(|(&l, value)| Label::new(l, value.to_owned()))
+            .collect();
+        K::register(&self.recorder, &Key::from_parts(self.name, labels))
+    }
+}
+
+/// A value of a proto enum as a label: `GATE_DIRECTION_IN` without its prefix
+/// is `in`.
+fn label(name: &'static str, prefix: &str) -> String {
+    strip(name, prefix).to_ascii_lowercase()
+}
+
+fn strip(name: &'static str, prefix: &str) -> &'static str {
+    name.strip_prefix(prefix).unwrap_or(name)
+}
+
+/// From `/proc/self/status`, which counts in kB whatever the page size; none
+/// where there is no such file.
+fn resident_bytes() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kib * 1024.0)
+}

@@ -1,0 +1,376 @@
+//! The service as one thing: built from a configuration, then run on listeners
+//! until it is told to stop. The caller owns the sockets, the clock and the
+//! stop signal.
+
+mod admission;
+pub mod http;
+mod observe;
+mod side;
+
+use crate::config::Config;
+use crate::ingest::{Clock, Ingest, Limits};
+use crate::log::appender::Appender;
+use crate::log::committer::{self, Committer, Group, Handle};
+use crate::log::dir::{self, DataDir, ShapingSettings};
+use crate::log::disk::Disk;
+use crate::log::embedded::{self, Log};
+use crate::log::{self, Closed};
+use crate::meter::Rules;
+use crate::meter::cell::{DAY_MS, Keeping};
+use crate::metrics::Metrics;
+use crate::pb;
+use crate::pb::ingest_service_server::IngestServiceServer;
+use crate::pb::throughput_service_server::ThroughputServiceServer;
+use crate::pseudonym::{self, Pseudonyms};
+use crate::query;
+use crate::registry::{self, Registry};
+use crate::store::{self, Store};
+use crate::view::View;
+use crate::worker::{self, Batch, Worker, checkpoint};
+use side::Tells;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout_at;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Server;
+
+/// Groups of durable batches that may wait for the worker: beyond it appends
+/// wait, and with them the clients.
+const GROUPS_WAITING_MAX: usize = 16;
+
+/// Both windows small and large as measured against the many-small-frames trap
+/// of HTTP/2: see ARCHITECTURE.md.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// The version of the rules by which is counted; other rules are other numbers.
+const RULES_VERSION: u32 = 1;
+
+/// Why the service could not be built or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error("open the data directory")]
+    Dir(#[from] dir::Error),
+    /// The key of the pseudonyms cannot be used.
+    #[error("open the pseudonyms' key")]
+    Pseudonym(#[from] pseudonym::Error),
+    /// The store failed.
+    #[error("open the store")]
+    Store(#[from] store::Error),
+    /// The log failed.
+    #[error("event log")]
+    Log(#[from] log::Error),
+    /// The worker failed.
+    #[error("worker")]
+    Worker(#[from] worker::Error),
+    /// State could not be read.
+    #[error("read the last checkpoint")]
+    Checkpoint(#[from] checkpoint::Error),
+    /// The enterprise registry cannot be read.
+    #[error("enterprise registry")]
+    Registry(#[from] registry::Error),
+    /// The gRPC server failed.
+    #[error("gRPC server")]
+    Grpc(#[from] tonic::transport::Error),
+    /// Reflection cannot be offered.
+    #[error("gRPC reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The metrics cannot be declared.
+    #[error("metrics")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// A thread could not be started.
+    #[error("start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The worker's thread died.
+    #[error("the worker died")]
+    Died,
+}
+
+/// A service that is ready to run.
+pub struct Service {
+    config: Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    view: Arc<View>,
+    registry: Arc<Registry>,
+    pseudonyms: Pseudonyms,
+    handle: Handle<Batch>,
+    worker: JoinHandle<Result<(), worker::Error>>,
+    worker_gone: oneshot::Receiver<()>,
+    // Held until the end: one process per data directory.
+    _dir: DataDir,
+}
+
+impl Service {
+    /// Opens the data directory, restores the state, brings it up to the log's
+    /// end and starts the threads that append and apply.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being exact: another process on the directory,
+    /// other settings than the data was counted with, corruption, a disk error.
+    pub fn build(config: Config, disk: Arc<dyn Disk>, clock: Clock) -> Result<Self, Error> {
+        let dir = DataDir::open(&config.data_dir, &shaping(&config))?;
+        let registry = Arc::new(registry(&config)?);
+        let pseudonyms = Pseudonyms::load_or_create(&dir.path().join("pseudonyms.key"))?;
+        let store = Arc::new(Store::open(&dir.store())?);
+        let metrics = Arc::new(Metrics::new(&config.metrics)?);
+        let (log, appender) = open_log(&config, &dir, disk, &store)?;
+        let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
+        let view = Arc::clone(worker.view());
+        let (to_worker, inbox) = mpsc::sync_channel(GROUPS_WAITING_MAX);
+        let (gone, worker_gone) = oneshot::channel();
+        let worker = std::thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || {
+                let _gone: oneshot::Sender<()> = gone;
+                worker.run(&inbox)
+            })
+            .map_err(Error::Thread)?;
+        let now = Arc::clone(&clock);
+        let handle = Committer::start(
+            appender,
+            move || now(),
+            committer_options(&config, &metrics),
+            move |group| to_worker.send(group).map_err(|_| Closed),
+        )?;
+        Ok(Self {
+            config,
+            clock,
+            metrics,
+            view,
+            registry,
+            pseudonyms,
+            handle,
+            worker,
+            worker_gone,
+            _dir: dir,
+        })
+    }
+
+    /// Serves until `shutdown` resolves, then drains: no new work, streams are
+    /// told to resume elsewhere, what was taken is acknowledged, the state is
+    /// stored. What is not done by the drain deadline is cut off.
+    ///
+    /// # Errors
+    /// A listener, the log or the worker that failed while serving.
+    pub async fn run(
+        self,
+        grpc: TcpListener,
+        http: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let (drain, draining) = watch::channel(false);
+        let (end, ending) = oneshot::channel::<()>();
+        let deadline = Duration::from_millis(self.config.drain_deadline_ms);
+        let mut serving = tokio::spawn(self.grpc(grpc, draining.clone()).await?);
+        let side = Arc::new(Tells::new(&self.view, &self.metrics, draining));
+        let side = tokio::spawn(http::run(http, side, async {
+            // Either way it is over.
+            let _ = ending.await;
+        }));
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&self.metrics)));
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            error = self.handle.failed() => Err(Error::Log(error)),
+            _ = self.worker_gone => Ok(()),
+            served = &mut serving => flatten(served),
+        };
+        // Nobody listens any more when the server ended by itself.
+        let _ = drain.send(true);
+        let until = tokio::time::Instant::now() + deadline;
+        if !serving.is_finished() && timeout_at(until, &mut serving).await.is_err() {
+            tracing::warn!("the drain deadline has passed: open streams are cut off");
+            serving.abort();
+        }
+        let closed = self.handle.close().await.map_err(Error::Log);
+        drop(self.handle);
+        let worker = self.worker;
+        let worked = tokio::task::spawn_blocking(move || worker.join()).await;
+        let worked = worked.map_err(|_| Error::Died)?.map_err(|_| Error::Died)?;
+        upkeep.abort();
+        drop(end);
+        // It stops within a second of its signal, and never panics.
+        let _ = side.await;
+        ended.and(closed).and(worked.map_err(Error::Worker))
+    }
+
+    /// The gRPC server, not running yet.
+    async fn grpc(
+        &self,
+        listener: TcpListener,
+        draining: watch::Receiver<bool>,
+    ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<>, Error> {
+        let config = &self.config;
+        let message_bytes = config.limits.message_bytes;
+        let ingest = Ingest::new(
+            Limits::of(config),
+            self.handle.clone(),
+            Arc::clone(&self.view),
+            self.pseudonyms.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            draining.clone(),
+        );
+        let registry = Arc::clone(&self.registry);
+        let directory = Arc::new(side::Names(registry));
+        let query = query::Service::new(
+            Arc::clone(&self.view),
+            directory,
+            Arc::clone(&self.clock),
+            draining.clone(),
+            query_settings(config),
+        );
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<IngestServiceServer<Ingest>>().await;
+        reporter
+            .set_serving::<ThroughputServiceServer<query::Service>>()
+            .await;
+        let describe = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let router = Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+            .tcp_nodelay(true)
+            .layer(observe::Layer::new(Arc::clone(&self.metrics)))
+            .add_service(health)
+            .add_service(describe().build_v1()?)
+            .add_service(describe().build_v1alpha()?)
+            .add_service(
+                IngestServiceServer::new(ingest)
+                    .max_decoding_message_size(message_bytes)
+                    .accept_compressed(CompressionEncoding::Gzip),
+            )
+            .add_service(
+                ThroughputServiceServer::new(query)
+                    .max_decoding_message_size(message_bytes)
+                    .send_compressed(CompressionEncoding::Gzip),
+            );
+        let incoming = admission::connections(listener, config.limits.connections);
+        Ok(router.serve_with_incoming_shutdown(incoming, async move {
+            stopped(draining).await;
+            reporter
+                .set_not_serving::<IngestServiceServer<Ingest>>()
+                .await;
+            reporter
+                .set_not_serving::<ThroughputServiceServer<query::Service>>()
+                .await;
+        }))
+    }
+}
+
+/// Moves recorded durations into their buckets now and then.
+async fn upkeep(metrics: Arc<Metrics>) {
+    let mut beat = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        beat.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Resolves when draining begins.
+async fn stopped(mut draining: watch::Receiver<bool>) {
+    // An error means that the service itself is gone.
+    let _ = draining.wait_for(|&draining| draining).await;
+}
+
+fn flatten(
+    served: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
+) -> Result<(), Error> {
+    Ok(served.map_err(|_| Error::Died)??)
+}
+
+fn shaping(config: &Config) -> ShapingSettings {
+    ShapingSettings {
+        reporting_zone: config
+            .reporting_zone
+            .iana_name()
+            .unwrap_or("UTC")
+            .to_owned(),
+        teu_45ft_milli: config.teu_45ft_milli as u32,
+        horizon_days: config.horizon_days as u32,
+        quarter_days: config.quarter_days as u32,
+        day_days: config.day_days as u32,
+        rules_version: RULES_VERSION,
+    }
+}
+
+fn open_log(
+    config: &Config,
+    dir: &DataDir,
+    disk: Arc<dyn Disk>,
+    store: &Store,
+) -> Result<(Log, Appender), Error> {
+    let from = checkpoint::progress(store)?.position;
+    let options = embedded::Options {
+        segment_bytes: config.log_segment_bytes,
+    };
+    let opened = Log::open(disk, &dir.log(), options, from)?;
+    if opened.truncated_bytes > 0 {
+        let bytes = opened.truncated_bytes;
+        tracing::warn!(
+            bytes,
+            "cut off a torn tail of the log: it was never acknowledged"
+        );
+    }
+    Ok((opened.log, opened.appender))
+}
+
+fn committer_options(config: &Config, metrics: &Arc<Metrics>) -> committer::Options {
+    let metrics = Arc::clone(metrics);
+    let observe = move |group: Group| {
+        let Some(written) = group.written else { return };
+        metrics.log_events.increment(group.events);
+        metrics.log_bytes.increment(written.bytes);
+        metrics.log_fsync_seconds.record(written.sync.as_secs_f64());
+        metrics
+            .log_end_offset
+            .set((written.first_offset + group.events) as f64);
+    };
+    committer::Options {
+        queue_bytes: u32::try_from(config.limits.buffered_bytes).unwrap_or(u32::MAX),
+        observe: Box::new(observe),
+        ..committer::Options::default()
+    }
+}
+
+fn query_settings(config: &Config) -> query::Settings {
+    query::Settings {
+        horizon_days: config.horizon_days as u32,
+        calls_max: config.limits.concurrent_queries,
+        watches_max: config.limits.watches,
+        ..query::Settings::default()
+    }
+}
+
+fn registry(config: &Config) -> Result<Registry, registry::Error> {
+    config
+        .registry
+        .as_deref()
+        .map_or_else(|| Ok(Registry::default()), Registry::load)
+}
+
+fn worker_options(config: &Config) -> worker::Options {
+    worker::Options {
+        rules: Rules {
+            horizon_ms: i64::from(config.horizon_days) * DAY_MS,
+            teu_45ft_milli: config.teu_45ft_milli as u32,
+        },
+        keeping: Keeping {
+            zone: config.reporting_zone.clone(),
+            quarter_days: config.quarter_days,
+            day_days: config.day_days,
+        },
+        checkpoint_interval: Duration::from_millis(config.checkpoint.interval_ms),
+    }
+}

@@ -1,0 +1,182 @@
+//! The HTTP side port: metrics and health, in plain text and for the inside
+//! only. It answers until the very end of a drain.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header::CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+/// Connections at the same time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 32;
+
+/// Bytes of a request's head. No path here reads a body.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// From one answer, or the connection's start, to the end of the next head:
+/// longer than a minute, at which metrics are often scraped.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
+
+/// From a request's head to its answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Then a connection ends after its current answer: a client that reads slowly
+/// keeps megabytes here.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(600);
+
+/// From the stop signal to the end of what is being answered.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// After a failed accept, which is most often for want of descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Scrapes at the same time: each may hold a few MB of text.
+const SCRAPES_MAX: usize = 2;
+
+/// What the side port tells about.
+pub trait Side: Send + Sync + 'static {
+    /// Whether the service takes calls.
+    ///
+    /// # Errors
+    /// Why it does not, in one line.
+    fn ready(&self) -> Result<(), String>;
+
+    /// All metrics in the Prometheus text format. May work for some 100 ms: it
+    /// is called where blocking is allowed.
+    fn metrics(&self) -> String;
+}
+
+#[derive(Clone)]
+struct Shared {
+    side: Arc<dyn Side>,
+    scrapes: Arc<Semaphore>,
+}
+
+/// Serves the side port until `shutdown`, then ends what is being answered
+/// within a second.
+pub async fn run(listener: TcpListener, side: Arc<dyn Side>, shutdown: impl Future<Output = ()>) {
+    let shared = Shared {
+        side,
+        scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
+    };
+    let router = router(shared);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // Dropping it is the stop signal of the connections.
+    let (stop, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            (stream, permit) = accept(&listener, &room) => {
+                connections.spawn(serve(stream, router.clone(), stopped.clone(), permit));
+            }
+        }
+    }
+    drop((listener, stop));
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(STOP_WITHIN, ended).await.is_err() {
+        tracing::debug!("side port: connections cut at the stop");
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed: there is always a permit in the end.
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                tracing::warn!(%error, "side port: accept a connection");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+    _permit: Option<OwnedSemaphorePermit>,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let grace = tokio::select! {
+        ended = connection.as_mut() => return tell(ended),
+        _ = stopped.changed() => STOP_WITHIN,
+        () = sleep(CONNECTION_WITHIN) => ANSWER_WITHIN,
+    };
+    connection.as_mut().graceful_shutdown();
+    match timeout(grace, connection).await {
+        Ok(ended) => tell(ended),
+        Err(_) => tracing::debug!("side port: connection cut"),
+    }
+}
+
+fn tell(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "side port: serve a connection");
+    }
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    match shared.side.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => unavailable(&reason),
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    match timeout(ANSWER_WITHIN, scrape(shared)).await {
+        Ok(Some(text)) => (
+            [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            text,
+        )
+            .into_response(),
+        Ok(None) => unavailable("metrics failed"),
+        Err(_) => unavailable("metrics took too long"),
+    }
+}
+
+async fn scrape(shared: Shared) -> Option<String> {
+    let permit = Arc::clone(&shared.scrapes).acquire_owned().await.ok()?;
+    // The permit goes along: a scrape that is given up still works to its end.
+    let work = spawn_blocking(move || {
+        let _permit = permit;
+        shared.side.metrics()
+    });
+    work.await.ok()
+}
+
+fn unavailable(reason: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+}

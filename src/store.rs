@@ -1,0 +1,238 @@
+//! The checkpoint store: tables of ordered bytes, written in atomic, durable
+//! batches. The only file that names the storage engine.
+//!
+//! A crash leaves all of a batch or nothing of it. The engine's memory is
+//! bounded: a block cache, and write buffers that hold no more than its journal.
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Bytes of the block cache. State is read as a whole at a restart and not
+/// again, so a large one has nothing to remember.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// A table whose write buffer has as many bytes is written out.
+const BUFFER_BYTES: u64 = 16 << 20;
+
+/// The journal's bytes, beyond which the oldest buffers are written out: what a
+/// restart has to replay.
+const JOURNAL_BYTES: u64 = 128 << 20;
+
+/// The longest key, in bytes.
+pub const KEY_BYTES_MAX: usize = 65_535;
+
+/// Bytes that the store gave; cheap to clone.
+pub type Bytes = fjall::Slice;
+
+/// A table. Their order is that of [`Table::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Where the state stands, and what there is one of.
+    Meta,
+    /// Names by number.
+    Names,
+    /// Identities and pairing lists.
+    Ledger,
+    /// Cells.
+    Cells,
+    /// Vessel calls.
+    Calls,
+    /// Appointment slots.
+    Slots,
+    /// Running totals.
+    Totals,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Names,
+        Self::Ledger,
+        Self::Cells,
+        Self::Calls,
+        Self::Slots,
+        Self::Totals,
+    ];
+
+    /// Its name on the disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Names => "names",
+            Self::Ledger => "ledger",
+            Self::Cells => "cells",
+            Self::Calls => "calls",
+            Self::Slots => "slots",
+            Self::Totals => "totals",
+        }
+    }
+}
+
+/// What is written together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    puts: Vec<(Table, Bytes, Option<Bytes>)>,
+}
+
+impl Batch {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key's value; none removes it. The last put of a key counts. A key
+    /// has 1 to [`KEY_BYTES_MAX`] bytes.
+    pub fn put(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        self.puts.push((table, key.into(), value.map(Bytes::from)));
+    }
+
+    /// How many puts.
+    pub fn len(&self) -> usize {
+        self.puts.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.puts.is_empty()
+    }
+}
+
+/// How the store fails. After a failed write its state is unknown: stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key that no table can hold.
+    #[error("write to table {}: a key of {bytes} bytes, 1 to {KEY_BYTES_MAX} are allowed", table.name())]
+    Key {
+        /// The table.
+        table: Table,
+        /// The key's length.
+        bytes: usize,
+    },
+    /// The engine failed.
+    #[error("{operation} store {}", path.display())]
+    Engine {
+        /// What was tried.
+        operation: &'static str,
+        /// The store's directory.
+        path: PathBuf,
+        /// What the engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// An open store.
+pub struct Store {
+    path: PathBuf,
+    database: Database,
+    /// In the order of [`Table::ALL`].
+    tables: Vec<Keyspace>,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made if it is not there. After a
+    /// crash it replays the journal.
+    ///
+    /// # Errors
+    /// The engine's: the disk's, corruption, a store that is already open.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let made = fs::create_dir_all(dir).and_then(|()| match dir.parent() {
+            Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
+            _ => Ok(()),
+        });
+        made.map_err(|error| engine("make", dir, error.into()))?;
+        let opened = Database::builder(dir)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES)
+            .open()
+            .and_then(|database| {
+                let options = || KeyspaceCreateOptions::default().max_memtable_size(BUFFER_BYTES);
+                let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
+                Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
+            });
+        let (database, tables) = opened.map_err(|error| engine("open", dir, error))?;
+        Ok(Self {
+            path: dir.to_owned(),
+            database,
+            tables,
+        })
+    }
+
+    /// Writes a batch: all of it or nothing, and durable on return.
+    ///
+    /// # Errors
+    /// A key of a length that is not allowed, before anything is written; the
+    /// engine's.
+    pub fn write(&self, batch: Batch) -> Result<(), Error> {
+        let Batch { mut puts } = batch;
+        let lengths = puts.iter().map(|(table, key, _)| (*table, key.len()));
+        if let Some((table, bytes)) = lengths
+            .into_iter()
+            .find(|(_, bytes)| !(1..=KEY_BYTES_MAX).contains(bytes))
+        {
+            return Err(Error::Key { table, bytes });
+        }
+        // The engine leaves open which of two puts of a key in a batch counts.
+        // The sort is stable, so the last of equals is the last put.
+        puts.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        let mut out = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let mut puts = puts.into_iter().peekable();
+        while let Some((table, key, value)) = puts.next() {
+            if puts
+                .peek()
+                .is_some_and(|next| (next.0, &next.1) == (table, &key))
+            {
+                continue;
+            }
+            match value {
+                Some(value) => out.insert(self.table(table), key, value),
+                None => out.remove(self.table(table), key),
+            }
+        }
+        out.commit()
+            .map_err(|error| engine("write to", &self.path, error))
+    }
+
+    /// A key's value.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let found = self.table(table).get(key);
+        found.map_err(|error| engine("read", &self.path, error))
+    }
+
+    /// All keys and values of a table, in the order of the keys' bytes, as they
+    /// were when it was called.
+    ///
+    /// # Errors
+    /// The engine's, by entry.
+    pub fn scan(&self, table: Table) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + '_ {
+        self.table(table).iter().map(|entry| {
+            let entry = entry.into_inner();
+            entry.map_err(|error| engine("read", &self.path, error))
+        })
+    }
+
+    /// Bytes on the disk.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn disk_bytes(&self) -> Result<u64, Error> {
+        let bytes = self.database.disk_space();
+        bytes.map_err(|error| engine("measure", &self.path, error))
+    }
+
+    fn table(&self, table: Table) -> &Keyspace {
+        &self.tables[table as usize]
+    }
+}
+
+fn engine(operation: &'static str, path: &Path, source: fjall::Error) -> Error {
+    Error::Engine {
+        operation,
+        path: path.to_owned(),
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,6 @@
+//! The rules of what is accepted, and the round trip of what is kept.
+
+mod common;
+mod kinds;
+mod properties;
+mod samples;

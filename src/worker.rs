@@ -1,0 +1,312 @@
+//! The one writer of cells: takes durable batches, applies them, publishes what
+//! changed, and now and then stores it all as one checkpoint. A crash replays
+//! the log since the last one.
+
+pub mod checkpoint;
+
+use crate::event::{Classifier, Event, Millis};
+use crate::log::embedded::Log;
+use crate::log::{self, Durable, Offset};
+use crate::meter::cell::{Change, Keeping};
+use crate::meter::{Meter, Record, Rules};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::view::{Published, SourceSeen, State, View};
+use crate::wire;
+use compact_str::CompactString;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Most events that are applied between two publications: it bounds how long a
+/// query waits for the view's lock.
+const PUBLISH_EVENTS_MAX: usize = 4096;
+
+/// One durable event with its content hash.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What was reported.
+    pub event: Event,
+    /// See [`wire::content_hash`].
+    pub content: [u8; 16],
+}
+
+/// What ingest hands over with a batch: its accepted events, already decoded.
+pub type Batch = Vec<Item>;
+
+/// Why the worker stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// State could not be stored or restored.
+    #[error("checkpoint")]
+    Checkpoint(#[from] checkpoint::Error),
+    /// The checkpoint store failed.
+    #[error("write a checkpoint")]
+    Store(#[from] crate::store::Error),
+    /// The log could not be replayed.
+    #[error("replay the log")]
+    Log(#[from] log::Error),
+    /// The thread that writes checkpoints died.
+    #[error("write a checkpoint: its thread died")]
+    Died,
+}
+
+/// What shapes a worker.
+pub struct Options {
+    /// The settings that shape numbers.
+    pub rules: Rules,
+    /// How long cells are kept.
+    pub keeping: Keeping,
+    /// How long to wait between two checkpoints.
+    pub checkpoint_interval: Duration,
+}
+
+/// The worker.
+pub struct Worker {
+    meter: Meter,
+    view: Arc<View>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    position: Offset,
+    appended_at: Option<Millis>,
+    stored_names: usize,
+    stored_position: Offset,
+    interval: Duration,
+    last_checkpoint: Instant,
+    writing: Option<JoinHandle<Result<(), crate::store::Error>>>,
+    changes: Vec<Change>,
+    seen: Vec<(CompactString, SourceSeen)>,
+}
+
+impl Worker {
+    /// A worker with the state of the last checkpoint, brought up to the log's
+    /// end.
+    ///
+    /// # Errors
+    /// The store's and the log's.
+    pub fn open(
+        store: Arc<Store>,
+        log: &Log,
+        options: Options,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let restored = checkpoint::restore(&store, options.rules, options.keeping)?;
+        let appended_at = restored.meter.clock();
+        let stored_names = restored.meter.names.len();
+        let position = restored.position;
+        let counts = restored.meter.counts();
+        let view = View::new(State::new(restored.cells, position, appended_at, counts));
+        let mut worker = Self {
+            meter: restored.meter,
+            view: Arc::new(view),
+            store,
+            metrics,
+            position,
+            appended_at,
+            stored_names,
+            stored_position: position,
+            interval: options.checkpoint_interval,
+            last_checkpoint: Instant::now(),
+            writing: None,
+            changes: Vec::new(),
+            seen: Vec::new(),
+        };
+        worker.replay(log)?;
+        Ok(worker)
+    }
+
+    /// What queries read.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// The offset up to which records are applied.
+    pub fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// Applies what comes in until the sender is gone, then stores a last
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be written: nothing is lost, but the service
+    /// must stop, because its memory is ahead of a store that no longer follows.
+    pub fn run(mut self, inbox: &Receiver<Vec<Durable<Batch>>>) -> Result<(), Error> {
+        loop {
+            let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
+            match inbox.recv_timeout(wait) {
+                Ok(batches) => self.take(batches),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.last_checkpoint.elapsed() >= self.interval {
+                self.checkpoint()?;
+            }
+        }
+        self.written()?;
+        self.checkpoint()?;
+        self.written()
+    }
+
+    fn take(&mut self, batches: Vec<Durable<Batch>>) {
+        let mut events = 0;
+        for batch in batches {
+            for item in &batch.payload {
+                self.apply(&batch.source, batch.appended_at, &item.event, item.content);
+            }
+            self.position = batch.end_offset;
+            events += batch.payload.len();
+            if events >= PUBLISH_EVENTS_MAX {
+                self.publish();
+                events = 0;
+            }
+        }
+        self.publish();
+    }
+
+    fn apply(&mut self, source: &CompactString, at: Millis, event: &Event, content: [u8; 16]) {
+        let record = Record {
+            source,
+            appended_at: at,
+            event,
+            content,
+        };
+        self.meter.apply(&record, &mut self.changes);
+        self.appended_at = self.meter.clock();
+        let instant = event
+            .statement
+            .as_ref()
+            .filter(|s| s.classifier == Classifier::Actual);
+        let instant = instant.map(|statement| statement.occurred_at);
+        match self.seen.last_mut().filter(|(last, _)| last == source) {
+            Some((_, seen)) => {
+                seen.last_active = seen.last_active.max(at);
+                seen.latest_actual = seen.latest_actual.max(instant);
+            }
+            // One source may be noted several times; the view takes the latest.
+            None => {
+                let seen = SourceSeen {
+                    last_active: at,
+                    latest_actual: instant,
+                };
+                self.seen.push((source.clone(), seen));
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let Some(appended_at) = self.appended_at else {
+            return;
+        };
+        self.view.publish(Published {
+            changes: &self.changes,
+            position: self.position,
+            appended_at,
+            counts: self.meter.counts(),
+            sources: &self.seen,
+        });
+        self.changes.clear();
+        self.seen.clear();
+        self.tell();
+    }
+
+    /// Tells what is applied, as absolute totals: a restart loses no count.
+    fn tell(&self) {
+        let (counts, metrics) = (self.meter.counts(), &self.metrics);
+        let total = |of: i64| of.unsigned_abs();
+        metrics.applied_offset.set(self.position as f64);
+        metrics.applied_events.absolute(total(counts.events));
+        metrics
+            .applied_duplicates
+            .absolute(total(counts.duplicates));
+        metrics.applied_revisions.absolute(total(counts.revisions));
+        metrics
+            .applied_retractions
+            .absolute(total(counts.retractions));
+        metrics
+            .applied_superseded
+            .absolute(total(counts.superseded));
+        metrics.applied_conflicts.absolute(total(counts.conflicts));
+        metrics.repaired_durations.absolute(total(counts.repaired));
+        metrics
+            .forgotten_identities
+            .absolute(total(counts.forgotten));
+        metrics.identities.set(counts.identities as f64);
+    }
+
+    /// Stores what has changed, unless the last checkpoint is still being
+    /// written: then its successor takes more.
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        self.last_checkpoint = Instant::now();
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+        {
+            return Ok(());
+        }
+        self.written()?;
+        if self.position == self.stored_position {
+            return Ok(());
+        }
+        let (meter, names, position) = (&mut self.meter, &mut self.stored_names, self.position);
+        let changed = self.view.take_changed();
+        let batch = self
+            .view
+            .read(|state| checkpoint::gather(meter, &state.cells, changed, names, position))?;
+        let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
+        self.stored_position = position;
+        self.writing = Some(std::thread::spawn(move || {
+            let started = Instant::now();
+            store.write(batch)?;
+            metrics
+                .checkpoint_seconds
+                .record(started.elapsed().as_secs_f64());
+            metrics.checkpoint_offset.set(position as f64);
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    fn written(&mut self) -> Result<(), Error> {
+        match self.writing.take() {
+            Some(thread) => Ok(thread.join().map_err(|_| Error::Died)??),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies the log from the checkpoint to its end.
+    fn replay(&mut self, log: &Log) -> Result<(), Error> {
+        if self.position < log.end() {
+            tracing::info!(from = self.position, to = log.end(), "replaying the log");
+        }
+        for record in log.read_from(self.position)? {
+            let record = record?;
+            for (index, bytes) in record.events.iter().enumerate() {
+                let offset = record.first_offset + index as u64;
+                if offset < self.position {
+                    continue;
+                }
+                match wire::decode(bytes) {
+                    Ok(event) => {
+                        let content = wire::content_hash(bytes);
+                        self.apply(&record.source, record.appended_at, &event, content);
+                    }
+                    // Nobody but us writes this log, so this is a fault of ours:
+                    // told, counted, and never a reason to stop.
+                    Err(error) => {
+                        tracing::error!(offset, %error, "a record cannot be decoded");
+                        self.metrics.undecodable_records.increment(1);
+                    }
+                }
+            }
+            self.position = record.end_offset();
+            if self.changes.len() >= PUBLISH_EVENTS_MAX {
+                self.publish();
+            }
+        }
+        self.publish();
+        Ok(())
+    }
+}

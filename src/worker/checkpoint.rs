@@ -1,0 +1,185 @@
+//! What the worker stores and restores: names, ledger entries, cells, and the
+//! position at which they all stand, in one atomic batch.
+
+use crate::event::Millis;
+use crate::log::Offset;
+use crate::meter::cell::{CellKey, Cells, Keeping};
+use crate::meter::ledger::{Entry, Identity};
+use crate::meter::names::{NameId, Names};
+use crate::meter::{Counts, Meter, Rules};
+use crate::store::{self, Batch, Store, Table};
+use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::HashSet;
+
+const PROGRESS: &[u8] = b"progress";
+
+/// Where a checkpoint stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The log's records before this offset are in it.
+    pub position: Offset,
+    /// The log clock; none before the first record.
+    pub clock: Option<Millis>,
+    /// What became of those records.
+    pub counts: Counts,
+}
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error("checkpoint store")]
+    Store(#[from] store::Error),
+    /// A value cannot be stored.
+    #[error("encode a value to store")]
+    Encode(#[source] postcard::Error),
+    /// A stored value is not what this version writes.
+    #[error("decode a stored {what}")]
+    Decode {
+        /// What it should have been.
+        what: &'static str,
+        /// What is wrong with it.
+        source: postcard::Error,
+    },
+    /// A stored name's number does not follow the one before it.
+    #[error("stored names skip number {0}")]
+    Names(NameId),
+}
+
+/// State as it was at a checkpoint.
+pub struct Restored {
+    /// Ledger, pairing lists, counts.
+    pub meter: Meter,
+    /// Cells.
+    pub cells: Cells,
+    /// The offset from which the log is to be applied.
+    pub position: Offset,
+}
+
+/// Gathers what the meter has changed since the last call, and these cells, as
+/// one batch.
+pub fn gather(
+    meter: &mut Meter,
+    cells: &Cells,
+    changed_cells: FxHashSet<CellKey>,
+    stored_names: &mut usize,
+    position: Offset,
+) -> Result<Batch, Error> {
+    let mut batch = Batch::default();
+    for id in *stored_names..meter.names.len() {
+        let id = id as NameId;
+        batch.put(
+            Table::Names,
+            &id.to_be_bytes(),
+            Some(meter.names.get(id).as_bytes()),
+        );
+    }
+    *stored_names = meter.names.len();
+    let changed: HashSet<Identity> = meter.take_changed().into_iter().collect();
+    for identity in changed {
+        let value = meter.entry(&identity).map(encode).transpose()?;
+        batch.put(Table::Ledger, &encode(&identity)?, value.as_deref());
+    }
+    for key in changed_cells {
+        batch.put(Table::Cells, &encode(&key)?, cell(cells, &key)?.as_deref());
+    }
+    let progress = Progress {
+        position,
+        clock: meter.clock(),
+        counts: meter.counts(),
+    };
+    batch.put(Table::Meta, PROGRESS, Some(&encode(&progress)?));
+    Ok(batch)
+}
+
+/// Where the last checkpoint stands; the log's beginning if there is none.
+pub fn progress(store: &Store) -> Result<Progress, Error> {
+    let stored = store.get(Table::Meta, PROGRESS)?;
+    stored.map_or_else(
+        || Ok(Progress::default()),
+        |bytes| decode(&bytes, "progress"),
+    )
+}
+
+/// Reads the last checkpoint.
+pub fn restore(store: &Store, rules: Rules, keeping: Keeping) -> Result<Restored, Error> {
+    let Progress {
+        position,
+        clock,
+        counts,
+    } = progress(store)?;
+    let mut names = Names::default();
+    let mut cells = Cells::new(keeping);
+    for pair in store.scan(Table::Names) {
+        let (id, name) = pair?;
+        let next = names.len() as NameId;
+        let name = String::from_utf8_lossy(&name);
+        if id[..] != next.to_be_bytes() || names.intern(&name) != next {
+            return Err(Error::Names(next));
+        }
+        cells.names.intern(&name);
+    }
+    cells.clock = clock.map(crate::meter::cell::utc_day_of);
+    for pair in store.scan(Table::Cells) {
+        let (key, value) = pair?;
+        put_cell(&mut cells, decode(&key, "cell key")?, &value)?;
+    }
+    let mut entries = Vec::new();
+    for pair in store.scan(Table::Ledger) {
+        entries.push(decode::<Entry>(&pair?.1, "ledger entry")?);
+    }
+    let meter = Meter::restore(rules, names, clock, counts, entries.into_iter());
+    Ok(Restored {
+        meter,
+        cells,
+        position,
+    })
+}
+
+/// A cell's value as it is stored; none if it is gone.
+fn cell(cells: &Cells, key: &CellKey) -> Result<Option<Vec<u8>>, Error> {
+    match key {
+        CellKey::Day(owner, day, facility) => {
+            let records = cells.owners.get(owner);
+            records
+                .and_then(|records| records.get(&(*day, *facility)))
+                .map(encode)
+        }
+        CellKey::Call(key) => cells.calls.get(key).map(encode),
+        CellKey::Slot(key) => cells.slots.get(key).map(encode),
+        CellKey::Totals(owner) => cells.totals.get(owner).map(encode),
+    }
+    .transpose()
+}
+
+fn put_cell(cells: &mut Cells, key: CellKey, value: &[u8]) -> Result<(), Error> {
+    match key {
+        CellKey::Day(owner, day, facility) => {
+            let record = decode(value, "day record")?;
+            cells
+                .owners
+                .entry(owner)
+                .or_default()
+                .insert((day, facility), record);
+        }
+        CellKey::Call(key) => {
+            cells.calls.insert(key, decode(value, "vessel call")?);
+        }
+        CellKey::Slot(key) => {
+            cells.slots.insert(key, decode(value, "slot")?);
+        }
+        CellKey::Totals(owner) => {
+            cells.totals.insert(owner, decode(value, "running totals")?);
+        }
+    }
+    Ok(())
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    postcard::to_stdvec(value).map_err(Error::Encode)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Error> {
+    postcard::from_bytes(bytes).map_err(|source| Error::Decode { what, source })
+}

@@ -1,0 +1,99 @@
+//! The real binary on real sockets.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Far more than anything here takes: reached only when something hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+pub struct Service {
+    child: Child,
+    told: mpsc::Receiver<String>,
+    /// For example `http://127.0.0.1:40123`.
+    pub grpc: String,
+    /// For example `127.0.0.1:40124`.
+    pub http: String,
+}
+
+/// The binary under test.
+pub fn quaymeter() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quaymeter"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUAYMETER_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+impl Service {
+    /// Starts it on free ports and waits until it says that it listens.
+    pub fn start(dir: &Path, settings: &[&str]) -> Self {
+        let mut child = quaymeter()
+            .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
+            .arg("--data-dir")
+            .arg(dir)
+            .args(settings)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // The test may have ended; then nobody wants the line.
+                let _ = tell.send(line);
+            }
+        });
+        let line = match told.recv_timeout(DEADLINE) {
+            Ok(line) => line,
+            Err(error) => {
+                let _ = child.kill();
+                panic!("the service said nothing: {error}; {:?}", child.wait());
+            }
+        };
+        let word = |key: &str| {
+            let found = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            found.unwrap_or_else(|| panic!("no {key} in {line:?}")).to_owned()
+        };
+        let (grpc, http) = (format!("http://{}", word("grpc=")), word("http="));
+        Self { child, told, grpc, http }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, which closes its standard output.
+    pub fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while self.told.recv_timeout(left()).is_ok() {}
+        assert!(!left().is_zero(), "the service did not end");
+        self.child.wait().unwrap()
+    }
+
+    /// Stops it in good order.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.ended().success());
+    }
+
+    /// Kills it without a warning.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,193 @@
+//! The one law: cells are a pure function of the set of records, each with the
+//! UTC day on which it was appended. Cases shrink; the seed of a failure is
+//! kept in `tests/law/main.proptest-regressions` and tried first ever after.
+
+mod generate;
+mod model;
+
+use generate::{DAYS, rec};
+use model::{Cells as Dump, Rec};
+use proptest::prelude::*;
+use quaymeter::meter::cell::{Cells, Change, Keeping};
+use quaymeter::meter::{Meter, Record, Rules};
+use rand::{SeedableRng, seq::SliceRandom};
+use std::collections::BTreeMap;
+
+const RULES: Rules = Rules {
+    horizon_ms: DAYS.horizon * 86_400_000,
+    teu_45ft_milli: 2250,
+};
+
+fn keeping() -> Keeping {
+    Keeping {
+        zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
+        quarter_days: DAYS.quarters as i32,
+        day_days: DAYS.days as i32,
+    }
+}
+
+/// The real thing, fed record by record; restarted after `restart_at` records.
+fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
+    let (mut meter, mut cells) = (Meter::new(RULES), Cells::new(keeping()));
+    let mut changes: Vec<Change> = Vec::new();
+    for (n, rec) in records.iter().enumerate() {
+        if n == restart_at {
+            meter = restarted(&meter);
+        }
+        changes.clear();
+        let Rec {
+            source,
+            appended_at,
+            event,
+            content,
+        } = rec;
+        let (appended_at, content) = (*appended_at, *content);
+        meter.apply(
+            &Record {
+                source,
+                appended_at,
+                event,
+                content,
+            },
+            &mut changes,
+        );
+        cells.apply(&changes);
+    }
+    (meter, cells)
+}
+
+/// The meter restored from what it would have stored, byte for byte.
+fn restarted(meter: &Meter) -> Meter {
+    let entries = meter
+        .entries()
+        .map(|entry| postcard::from_bytes(&postcard::to_stdvec(entry).unwrap()).unwrap());
+    let mut names = quaymeter::meter::names::Names::default();
+    for id in 0..meter.names.len() {
+        names.intern(meter.names.get(id as u32));
+    }
+    let entries: Vec<_> = entries.collect();
+    Meter::restore(
+        RULES,
+        names,
+        meter.clock(),
+        meter.counts(),
+        entries.into_iter(),
+    )
+}
+
+fn dump(cells: &Cells) -> Dump {
+    let name = |id| cells.names.get(id).to_string();
+    let figures = |figures: &quaymeter::meter::figure::Figures| -> BTreeMap<String, i64> {
+        figures
+            .iter()
+            .map(|(f, value)| (format!("{:?}", f.meaning().unwrap()), value))
+            .collect()
+    };
+    let mut dump = Dump::new();
+    for (owner, records) in &cells.owners {
+        for (&(day, facility), record) in records {
+            let key = |family, from: i32| {
+                let (role, classifier) = (owner.role.into(), owner.classifier.into());
+                let enterprise = name(owner.enterprise);
+                (
+                    family,
+                    name(facility),
+                    enterprise,
+                    role,
+                    classifier,
+                    from.into(),
+                    0,
+                    String::new(),
+                )
+            };
+            dump.insert(key("day", day), figures(&record.day));
+            for (quarter, cell) in &record.quarters {
+                dump.insert(key("quarter", *quarter), figures(cell));
+            }
+        }
+    }
+    for (call, cell) in &cells.calls {
+        let (classifier, day) = (call.classifier.into(), call.day.into());
+        let (facility, id, vessel) = (name(call.facility), name(call.call), name(call.vessel));
+        dump.insert(
+            ("call", facility, id, 0, classifier, day, 0, vessel),
+            figures(cell),
+        );
+    }
+    for (slot, cell) in &cells.slots {
+        let (role, classifier) = (slot.owner.role.into(), slot.owner.classifier.into());
+        let (facility, enterprise) = (name(slot.facility), name(slot.owner.enterprise));
+        let key = (
+            "slot",
+            facility,
+            enterprise,
+            role,
+            classifier,
+            slot.start,
+            slot.end,
+            String::new(),
+        );
+        dump.insert(key, figures(cell));
+    }
+    dump
+}
+
+fn totals(cells: &Cells) -> BTreeMap<String, i64> {
+    let mut totals: BTreeMap<String, i64> = BTreeMap::new();
+    for (owner, sums) in &cells.totals {
+        let mut add = |figures: &quaymeter::meter::figure::Figures, sign: i64| {
+            for (figure, value) in figures.iter() {
+                let enterprise = cells.names.get(owner.enterprise);
+                let key = format!(
+                    "{enterprise} {:?} {:?}",
+                    owner.role,
+                    figure.meaning().unwrap()
+                );
+                *totals.entry(key).or_default() += sign * value;
+            }
+        };
+        add(&sums.added, 1);
+        add(&sums.taken_back, -1);
+    }
+    totals.retain(|_, value| *value != 0);
+    totals
+}
+
+/// Another order of arrival within each day, some records twice.
+fn rearranged(records: &[Rec], seed: u64) -> Vec<Rec> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut other: Vec<Rec> = records.to_vec();
+    other.extend(records.iter().skip(seed as usize % 3).step_by(3).cloned());
+    other.shuffle(&mut rng);
+    other.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+    other
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 20_000, ..Default::default() })]
+
+    #[test]
+    fn cells_are_what_a_recount_of_all_records_gives(
+        mut records in prop::collection::vec(rec(), 1..60),
+        seed in any::<u64>(),
+    ) {
+        records.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+        let (expected, expected_totals) = model::cells(&records, DAYS);
+        let restart_at = seed as usize % records.len();
+        let (_, cells) = metered(&records, restart_at);
+        prop_assert_eq!(&dump(&cells), &expected);
+        prop_assert_eq!(&totals(&cells), &expected_totals);
+    }
+
+    #[test]
+    fn neither_order_nor_repetition_of_records_changes_a_cell(
+        mut records in prop::collection::vec(rec(), 1..60),
+        seed in any::<u64>(),
+    ) {
+        records.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+        let (meter, cells) = metered(&records, usize::MAX);
+        let (other_meter, other) = metered(&rearranged(&records, seed), seed as usize % 60);
+        prop_assert_eq!(dump(&other), dump(&cells));
+        prop_assert_eq!(other_meter.counts().identities, meter.counts().identities);
+    }
+}

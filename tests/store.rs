@@ -1,0 +1,211 @@
+//! The checkpoint store: whole batches or none, in order, and back after a kill.
+
+use quaymeter::store::{Batch, Error, KEY_BYTES_MAX, Store, Table};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::tempdir;
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn entries(store: &Store, table: Table) -> Entries {
+    let found = store.scan(table).map(|entry| {
+        let (key, value) = entry.unwrap();
+        (key.to_vec(), value.to_vec())
+    });
+    found.collect()
+}
+
+#[test]
+fn a_batch_is_read_back_in_key_order_after_reopening() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Cells, b"b", Some(b"2"));
+    batch.put(Table::Cells, b"a\xff", Some(b""));
+    batch.put(Table::Cells, b"a", Some(b"1"));
+    batch.put(Table::Meta, b"a", Some(b"other table"));
+    store.write(batch).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    let expected: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"a\xff", b""), (b"b", b"2")];
+    let expected = expected.map(|(key, value)| (key.to_vec(), value.to_vec()));
+    assert_eq!(entries(&store, Table::Cells), expected);
+    assert_eq!(
+        store.get(Table::Meta, b"a").unwrap().as_deref(),
+        Some(&b"other table"[..])
+    );
+    assert_eq!(store.get(Table::Meta, b"b").unwrap(), None);
+}
+
+#[test]
+fn a_put_without_a_value_removes_the_key() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Ledger, b"gone", Some(b"1"));
+    batch.put(Table::Ledger, b"stays", Some(b"1"));
+    store.write(batch).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Ledger, b"gone", None);
+    batch.put(Table::Ledger, b"never there", None);
+    store.write(batch).unwrap();
+    assert_eq!(store.get(Table::Ledger, b"gone").unwrap(), None);
+    assert_eq!(
+        entries(&store, Table::Ledger),
+        [(b"stays".to_vec(), b"1".to_vec())]
+    );
+}
+
+#[test]
+fn of_two_puts_of_a_key_in_a_batch_the_last_counts() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Totals, b"set", Some(b"first"));
+    batch.put(Table::Totals, b"removed", Some(b"first"));
+    batch.put(Table::Totals, b"removed", None);
+    batch.put(Table::Totals, b"set", None);
+    batch.put(Table::Totals, b"set", Some(b"last"));
+    store.write(batch).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(
+        entries(&store, Table::Totals),
+        [(b"set".to_vec(), b"last".to_vec())]
+    );
+}
+
+#[test]
+fn a_key_that_no_table_can_hold_is_refused_and_nothing_is_written() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for length in [0, KEY_BYTES_MAX + 1] {
+        let mut batch = Batch::new();
+        batch.put(Table::Names, b"good", Some(b"1"));
+        batch.put(Table::Calls, &vec![7; length], Some(b"1"));
+        let refused = store.write(batch).unwrap_err();
+        assert!(matches!(refused, Error::Key { table: Table::Calls, bytes } if bytes == length));
+    }
+    assert_eq!(store.get(Table::Names, b"good").unwrap(), None);
+    let mut batch = Batch::new();
+    batch.put(Table::Calls, &vec![7; KEY_BYTES_MAX], Some(b"1"));
+    store.write(batch).unwrap();
+}
+
+#[test]
+fn an_open_store_is_not_opened_again() {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let Err(refused) = Store::open(dir.path()) else {
+        panic!("opened twice");
+    };
+    assert!(
+        refused
+            .to_string()
+            .contains(&dir.path().display().to_string())
+    );
+    drop(store);
+    Store::open(dir.path()).unwrap();
+}
+
+/// Enough that some batches are written out of the buffers meanwhile.
+const KEYS: u64 = 400;
+const VALUE_BYTES: usize = 4_096;
+const CHILD_DIR: &str = "QUAYMETER_TEST_STORE_DIR";
+
+/// Sets all keys of all tables to the batch's number but one key, another each
+/// time, which it removes.
+fn numbered(number: u64) -> Batch {
+    let mut batch = Batch::new();
+    for table in Table::ALL {
+        for key in 0..KEYS {
+            let mut value = number.to_be_bytes().to_vec();
+            value.resize(VALUE_BYTES, 0);
+            let value = (key != number % KEYS).then_some(&value[..]);
+            batch.put(table, &key.to_be_bytes(), value);
+        }
+    }
+    batch
+}
+
+fn write_until_killed(dir: &Path) {
+    let store = Store::open(dir).unwrap();
+    let mut number = last_number(&store);
+    loop {
+        number += 1;
+        println!("writing {number}");
+        store.write(numbered(number)).unwrap();
+        println!("wrote {number}");
+    }
+}
+
+/// The number of the last batch; 0 if there was none. All tables must agree.
+fn last_number(store: &Store) -> u64 {
+    let tables: BTreeMap<Table, Entries> = Table::ALL
+        .into_iter()
+        .map(|table| (table, entries(store, table)))
+        .collect();
+    let Some((_, value)) = tables[&Table::Totals].first() else {
+        assert!(
+            tables.values().all(Vec::is_empty),
+            "half of the first batch"
+        );
+        return 0;
+    };
+    let number = u64::from_be_bytes(value[..8].try_into().unwrap());
+    for (table, entries) in tables {
+        assert_eq!(entries.len() as u64, KEYS - 1, "{table:?}");
+        for (key, value) in entries {
+            let found = u64::from_be_bytes(value[..8].try_into().unwrap());
+            assert_eq!(found, number, "{table:?} {key:?}");
+            assert_ne!(key, (number % KEYS).to_be_bytes(), "{table:?}");
+        }
+    }
+    number
+}
+
+/// Runs this test in a child and kills it while it writes a batch; says which
+/// batch it told of last.
+fn kill_during(dir: &Path, batch: usize) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_killed_writer_leaves_whole_batches_only",
+            "--nocapture",
+        ])
+        .env(CHILD_DIR, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut begun, mut told) = (0, 0);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some((_, number)) = line.split_once("wrote ") {
+            told = number.parse().unwrap();
+        }
+        begun += usize::from(line.contains("writing "));
+        if begun == batch {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(begun, batch, "the child ended by itself");
+    told
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_batches_only() {
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        return write_until_killed(Path::new(&dir));
+    }
+    let dir = tempdir().unwrap();
+    for batch in 1..=6 {
+        let told = kill_during(dir.path(), batch);
+        let found = last_number(&Store::open(dir.path()).unwrap());
+        assert!(found >= told, "told of batch {told}, found {found}");
+    }
+    assert!(last_number(&Store::open(dir.path()).unwrap()) >= 15);
+}
