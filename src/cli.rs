@@ -4,7 +4,7 @@ mod check_config;
 mod demo;
 mod logging;
 mod publish;
-//Q mod query;
+mod query;
 mod serve;
 mod settings;
 mod signals;
@@ -35,8 +35,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Publish events from files or standard input
     Publish(publish::Args),
-    //Q Ask
-    //Q Query(query::Args),
+    /// Ask a service for figures
+    Query(query::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
 }
@@ -82,7 +82,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Publish(args) => publish::run(args).await,
-            //Q Command::Query(args) => query::run(args).await,
+            Command::Query(args) => query::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
         }
     }

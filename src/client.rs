@@ -273,6 +273,12 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
         self.failures = 0;
     }
 
+    /// How long it may go on without progress.
+    fn left(&self) -> Duration {
+        let give_up_after = self.publisher.options.give_up_after;
+        give_up_after.saturating_sub(self.progress_at.elapsed())
+    }
+
     /// Waits before the next attempt, if there is to be one.
     async fn pause(&mut self, why: String, after: Duration) -> Result<(), Cause> {
         let options = &self.publisher.options;
@@ -297,7 +303,8 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
 
     /// Publishes over one stream until it breaks or all is acknowledged.
     async fn stream(&mut self) -> Result<(), Break> {
-        let mut link = Link::open(&self.publisher.endpoint, &self.publisher.options).await?;
+        let Publisher { endpoint, options } = &self.publisher;
+        let mut link = Link::open(endpoint, options, self.left()).await?;
         self.report.resumed = self.streams;
         self.streams += 1;
         self.window.restart(link.opened.granted_events);

@@ -11,5 +11,43 @@ pub mod event;
 pub mod pseudonym;
 
 pub mod meter;
+
+pub mod wire;
+
+pub mod config;
+
+pub mod registry;
+
 pub mod log;
+
 pub mod store;
+
+pub mod view;
+
+pub mod metrics;
+
+pub mod worker;
+
+pub mod status;
+
+pub mod ingest;
+
+pub mod query;
+
+pub mod server;
+
+pub mod client;
+
+pub mod ndjson;
+
+pub mod dcsa;
+
+pub mod truth;
+
+pub mod answers;
+
+pub mod simulate;
+
+pub mod deliver;
+
+pub mod cli;

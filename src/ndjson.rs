@@ -273,8 +273,8 @@ mod tests {
             Reason::TooLong
         );
         assert_eq!((read[1].number, read[1].too_long), (2, false));
-        assert_eq!(lines(b"1234567890\n", 10)[0].too_long, false);
-        assert_eq!(lines(b"12345678901\n", 10)[0].too_long, true);
+        assert!(!lines(b"1234567890\n", 10)[0].too_long);
+        assert!(lines(b"12345678901\n", 10)[0].too_long);
     }
 
     #[test]

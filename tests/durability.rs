@@ -185,7 +185,7 @@ async fn no_acknowledgement_comes_before_its_sync() {
     let running = start(disk.clone()).await;
     let mut tasks = Vec::new();
     for stream in 0..6u32 {
-        let (disk, url) = (disk.clone(), running.url.clone());
+        let (seen, url) = (disk.clone(), running.url.clone());
         tasks.push(tokio::spawn(async move {
             let (give, input) = mpsc::channel(8);
             let first = stream * 1_000_000;
@@ -196,7 +196,7 @@ async fn no_acknowledgement_comes_before_its_sync() {
                 }
             });
             let options = Options::new(&url, "tos", &format!("client-{stream}"));
-            let mut holds = Holds(disk, first);
+            let mut holds = Holds(seen, first);
             let report = Publisher::new(options)
                 .unwrap()
                 .run(input, &mut holds)
@@ -204,7 +204,7 @@ async fn no_acknowledgement_comes_before_its_sync() {
                 .unwrap();
             assert_eq!(report.accepted, 1400);
         }));
-        let (disk, url) = (disk.clone(), running.url.clone());
+        let (seen, url) = (disk.clone(), running.url.clone());
         tasks.push(tokio::spawn(async move {
             let mut client = IngestServiceClient::connect(url).await.unwrap();
             for n in 0..200 {

@@ -74,8 +74,12 @@ pub(super) fn endpoint(url: &str) -> Result<Endpoint, Cause> {
 }
 
 impl Link {
-    /// Connects and opens a stream, in bounded time.
-    pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Self, Break> {
+    /// Connects and opens a stream, in at most `left`, and some seconds at most.
+    pub async fn open(
+        endpoint: &Endpoint,
+        options: &Options,
+        left: Duration,
+    ) -> Result<Self, Break> {
         let opening = async {
             let channel = endpoint
                 .connect()
@@ -83,7 +87,7 @@ impl Link {
                 .map_err(|e| Break::lost(chain(&e)))?;
             Self::greet(channel, options).await
         };
-        match tokio::time::timeout(OPEN_AT_MOST, opening).await {
+        match tokio::time::timeout(left.min(OPEN_AT_MOST), opening).await {
             Ok(link) => link,
             Err(_) => Err(Break::lost("the service did not open a stream in time")),
         }

@@ -84,6 +84,9 @@ impl Reader {
     }
 
     fn read_input(&mut self, name: &Arc<str>, mut input: Box<dyn Read>) -> anyhow::Result<()> {
+        if self.format == Format::Ndjson {
+            return self.lines(name, input);
+        }
         let (head, shape) = peek(&mut input)?;
         let input = io::Cursor::new(head).chain(input);
         let format = match self.format {
