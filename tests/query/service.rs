@@ -142,7 +142,7 @@ async fn an_answer_carries_its_position_and_freshness() {
         last_active: ms(NOW),
         latest_actual: Some(ms("2026-11-23T03:50:00Z")),
     };
-    port.publish(vec![], ms(NOW), &[("tos", seen)]);
+    port.publish(&[], ms(NOW), &[("tos", seen)]);
     let running = Running::start(&port).await;
     let answer = running
         .client()
