@@ -291,4 +291,4 @@ impl Simulation {
 const EVENTS_BY_ROAD: f64 = 0.90;
 
 /// How many events a round leaves.
-const EVENTS_PER_ROUND: f64 = 22.5;
+const EVENTS_PER_ROUND: f64 = 23.3;

@@ -217,7 +217,7 @@ async fn no_acknowledgement_comes_before_its_sync() {
                 };
                 client.publish_events(request).await.unwrap();
                 assert!(
-                    disk.is_durable(number),
+                    seen.is_durable(number),
                     "event {number} was acknowledged before its sync"
                 );
             }

@@ -8,7 +8,7 @@ mod simulated {
 use jiff::tz::TimeZone;
 use quaymeter::pb::{self, Reason, event::Detail};
 use quaymeter::simulate::{Expected, Options, Rates, SOURCES, Sent, Simulation};
-use quaymeter::truth::{Figure, Grain, Split, Truth, diff};
+use quaymeter::truth::{Figure, Grain, Truth, diff};
 use simulated::recount::recount;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::error::Error;
@@ -277,7 +277,7 @@ fn every_reason_that_can_be_made_is_made_and_looks_it() {
         *reasons.entry(reason.as_str_name()).or_default() += 1;
         let looks = match reason {
             Reason::TooLong => event.event_id.len() > 128,
-            Reason::DuplicateParty => event.parties[0] == event.parties[1],
+            Reason::DuplicateParty => event.parties[1..].contains(&event.parties[0]),
             Reason::SlotOrder => matches!(&event.detail, Some(Detail::AppointmentStep(step))
                 if step.slot_end.map(|end| end.seconds) < step.slot_start.map(|s| s.seconds)),
             Reason::NoTruckNorContainer => matches!(&event.detail, Some(Detail::GateMove(gate))
@@ -318,7 +318,7 @@ fn identifiers_have_right_check_characters_unless_meant_otherwise() {
     let (mut right, mut wrong) = (BTreeSet::new(), BTreeSet::new());
     for Sent {
         event, expected, ..
-    } in small(5, 20_000).sent()
+    } in small(5, 60_000).sent()
     {
         if expected != Expected::Accepted {
             continue;
@@ -343,7 +343,7 @@ fn identifiers_have_right_check_characters_unless_meant_otherwise() {
             };
         }
     }
-    assert!(right.len() > 3000, "{}", right.len());
+    assert!(right.len() > 6000, "{}", right.len());
     assert!(
         (1..right.len() / 200).contains(&wrong.len()),
         "{} are wrong",
@@ -400,52 +400,6 @@ fn container_is_right(number: &str) -> bool {
 }
 
 #[test]
-fn quarters_roll_up_to_the_same_sums_in_every_zone() -> Outcome {
-    let truth = small(2, 5000).truth(&shanghai()?)?;
-    let all = (i64::MIN, i64::MAX);
-    let days = truth.rolled_up(Grain::Day, &shanghai()?, Split::FULL, all)?;
-    let kept: BTreeMap<_, _> = truth
-        .cells
-        .iter()
-        .filter(|(key, _)| key.grain == Grain::Day)
-        .collect();
-    assert!(days.iter().eq(kept));
-    let sums = |grain,
-                zone: &str|
-     -> Result<BTreeMap<(pb::Role, pb::Classifier, Figure), i64>, Box<dyn Error>> {
-        let split = Split {
-            facility: false,
-            enterprise: false,
-        };
-        let mut sums = BTreeMap::new();
-        for (key, figures) in truth.rolled_up(grain, &TimeZone::get(zone)?, split, all)? {
-            for (figure, value) in figures.iter() {
-                *sums.entry((key.role, key.classifier, figure)).or_default() += value;
-            }
-        }
-        Ok(sums)
-    };
-    let whole = sums(Grain::Month, "UTC")?;
-    for zone in [
-        "Asia/Shanghai",
-        "Asia/Kathmandu",
-        "America/New_York",
-        "Australia/Lord_Howe",
-    ] {
-        for grain in [
-            Grain::Quarter,
-            Grain::Hour,
-            Grain::Day,
-            Grain::Week,
-            Grain::Month,
-        ] {
-            assert_eq!(sums(grain, zone)?, whole, "{zone} {grain:?}");
-        }
-    }
-    Ok(())
-}
-
-#[test]
 fn vessel_calls_add_up_to_the_terminals_throughput() -> Outcome {
     let truth = small(4, 20_000).truth(&shanghai()?)?;
     let of_calls: i64 = truth
@@ -476,36 +430,6 @@ fn vessel_calls_add_up_to_the_terminals_throughput() -> Outcome {
             .map(|call| call.berth_stays)
             .sum::<i64>()
             > 0
-    );
-    Ok(())
-}
-
-#[test]
-fn every_difference_is_found_over_the_union_of_both_sides() -> Outcome {
-    let truth = small(2, 1000).truth(&shanghai()?)?;
-    let mut answered = truth.clone();
-    let (gone, figures) = answered.cells.pop_first().ok_or("no cells")?;
-    let mut more = answered.cells.last_key_value().ok_or("no cells")?.0.clone();
-    more.start_ms += 1;
-    answered
-        .cells
-        .entry(more)
-        .or_default()
-        .add(Figure::TrucksIn, 3);
-    let (_, call) = answered.calls.iter_mut().next().ok_or("no calls")?;
-    call.loaded += 1;
-    let found = diff(&truth, &answered);
-    assert_eq!(found.len(), figures.iter().count() + 2);
-    assert!(found[0].to_string().contains(gone.facility.as_str()));
-    assert!(
-        found
-            .iter()
-            .any(|d| d.figure == "trucks.in" && d.truth == 0 && d.answered == 3)
-    );
-    assert!(
-        found
-            .iter()
-            .any(|d| d.figure == "loaded" && d.truth + 1 == d.answered)
     );
     Ok(())
 }

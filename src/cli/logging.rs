@@ -10,7 +10,9 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// Logging was started before.
 pub fn start(settings: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(settings.level.as_str()).context("read log.level")?;
+    // The storage engine tells of each of its files at `info`.
+    let level = format!("fjall=warn,lsm_tree=warn,{}", settings.level.as_str());
+    let filter = EnvFilter::try_new(level).context("read log.level")?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -109,9 +109,7 @@ impl Figure {
                     0 => Meaning::DurationCount(kind),
                     1 => Meaning::DurationSumMs(kind),
                     2 => Meaning::DurationBucket(kind, histogram::ZERO),
-                    at => {
-                        Meaning::DurationBucket(kind, i32::from(at - BUCKET) + histogram::LOWEST)
-                    }
+                    at => Meaning::DurationBucket(kind, i32::from(at - BUCKET) + histogram::LOWEST),
                 }
             }
             _ => return None,

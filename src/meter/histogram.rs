@@ -25,7 +25,11 @@ const EIGHTHS: [u64; 8] = [
 fn upper_ms(index: i32) -> u128 {
     let scaled = 1000 * u128::from(EIGHTHS[index.rem_euclid(8) as usize]);
     let shift = 62 - index.div_euclid(8);
-    if shift >= 128 { 0 } else { scaled >> shift.max(0) << (-shift).max(0) }
+    if shift >= 128 {
+        0
+    } else {
+        scaled >> shift.max(0) << (-shift).max(0)
+    }
 }
 
 /// The bucket of a duration: the least i with duration ≤ 2^(i/8) seconds, or
@@ -46,7 +50,11 @@ pub fn bucket(duration_ms: i64) -> i32 {
 
 /// The geometric midpoint of a bucket in seconds.
 pub fn midpoint_s(index: i32) -> f64 {
-    if index == ZERO { 0.0 } else { ((f64::from(index) - 0.5) / 8.0).exp2() }
+    if index == ZERO {
+        0.0
+    } else {
+        ((f64::from(index) - 0.5) / 8.0).exp2()
+    }
 }
 
 /// The percentile `p` (0 < p ≤ 1) of buckets in ascending order: the midpoint

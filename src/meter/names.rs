@@ -34,7 +34,9 @@ impl Names {
 
     /// The name with this number; empty if there is none.
     pub fn get(&self, id: NameId) -> &str {
-        self.by_id.get(id as usize).map_or("", CompactString::as_str)
+        self.by_id
+            .get(id as usize)
+            .map_or("", CompactString::as_str)
     }
 
     /// How many there are. The next new name gets this number.

@@ -146,7 +146,7 @@ impl Fact {
     }
 
     /// Not as having happened.
-    pub fn as_only(mut self, classifier: Classifier) -> Self {
+    pub fn only_as(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self
     }

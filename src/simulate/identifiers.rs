@@ -69,7 +69,7 @@ pub(super) fn container(number: u32) -> CompactString {
     let owner = OWNERS[number as usize % OWNERS.len()];
     let serial = (u64::from(number) / OWNERS.len() as u64 * 700_001 + 31_337) % 1_000_000;
     let mut code = format_compact!("{owner}{serial:06}");
-    let wrong = u32::from(stir(number.into()) % 1000 == 0);
+    let wrong = u32::from(stir(number.into()).is_multiple_of(1000));
     code.push(char::from(
         b'0' + ((container_check(&code) + wrong) % 10) as u8,
     ));

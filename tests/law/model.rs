@@ -246,78 +246,29 @@ fn points(detail: &Detail) -> Vec<(DurationKind, bool, String)> {
 
 fn posting(record: &Rec) -> Option<Posting> {
     let statement = record.event.statement.clone()?;
-    let mut figures = Vec::new();
-    let mut boxes = |container: &Container, movement| {
-        figures.push((Meaning::Boxes(movement, container.fullness), 1));
+    let (mut at, mut slot_end, mut call) = (statement.occurred_at, None, None);
+    match &statement.detail {
+        Detail::AppointmentStep(step) => (at, slot_end) = (step.slot_start, Some(step.slot_end)),
+        Detail::QuayMove(quay) => {
+            call = Some((quay.call_id.to_string(), quay.vessel_imo.to_string()));
+        }
+        Detail::VesselCall(vessel) => {
+            call = Some((vessel.call_id.to_string(), vessel.vessel_imo.to_string()));
+        }
+        _ => {}
+    }
+    let mut figures = steps(&statement.detail);
+    for (container, movement) in boxes(&statement.detail) {
         let teu = match container.size_type.as_str() {
             "22G1" => 1000,
             "45G1" => 2000,
             "L5G1" => 2250,
             _ => 0,
         };
-        figures.push((Meaning::TeuMilli(movement, container.fullness), teu));
         let mass = i64::from(container.gross_mass_kg);
+        figures.push((Meaning::Boxes(movement, container.fullness), 1));
+        figures.push((Meaning::TeuMilli(movement, container.fullness), teu));
         figures.push((Meaning::MassKg(movement, container.fullness), mass));
-    };
-    let (mut at, mut slot_end, mut call) = (statement.occurred_at, None, None);
-    match &statement.detail {
-        Detail::GateMove(gate) => {
-            let inwards = gate.direction == GateDirection::In;
-            for container in &gate.containers {
-                boxes(
-                    container,
-                    if inwards {
-                        Movement::GateIn
-                    } else {
-                        Movement::GateOut
-                    },
-                );
-            }
-            if !gate.tractor.is_empty() {
-                figures.push((
-                    if inwards {
-                        Meaning::TrucksIn
-                    } else {
-                        Meaning::TrucksOut
-                    },
-                    1,
-                ));
-            }
-        }
-        Detail::QuayMove(quay) => {
-            let movement = match (quay.restow, quay.direction) {
-                (true, _) => Movement::Restowed,
-                (false, QuayDirection::Load) => Movement::Loaded,
-                (false, _) => Movement::Discharged,
-            };
-            boxes(&quay.container, movement);
-            call = Some((quay.call_id.to_string(), quay.vessel_imo.to_string()));
-        }
-        Detail::YardMove(yard) => boxes(
-            &yard.container,
-            match yard.activity {
-                YardActivity::Stuff => Movement::Stuffed,
-                YardActivity::Strip => Movement::Stripped,
-                YardActivity::Pick => Movement::Picked,
-                YardActivity::Drop => Movement::Dropped,
-                YardActivity::Inspect => Movement::Inspected,
-                YardActivity::Reseal => Movement::Resealed,
-                _ => Movement::Removed,
-            },
-        ),
-        Detail::DispatchStep(step) => figures.push((Meaning::Dispatch(step.stage), 1)),
-        Detail::AppointmentStep(step) => {
-            figures.push((Meaning::Appointment(step.stage), 1));
-            (at, slot_end) = (step.slot_start, Some(step.slot_end));
-        }
-        Detail::VesselCall(vessel) => {
-            figures.push((Meaning::VesselCall(vessel.stage), 1));
-            call = Some((vessel.call_id.to_string(), vessel.vessel_imo.to_string()));
-        }
-        Detail::PortService(service) => {
-            figures.push((Meaning::Service(service.service, service.stage), 1));
-        }
-        Detail::ShipmentStep(step) => figures.push((Meaning::Shipment(step.stage), 1)),
     }
     let facility = record.event.facility.to_string();
     Some(Posting {
@@ -328,6 +279,59 @@ fn posting(record: &Rec) -> Option<Posting> {
         call,
         figures,
     })
+}
+
+fn boxes(detail: &Detail) -> Vec<(&Container, Movement)> {
+    match detail {
+        Detail::GateMove(gate) => {
+            let inwards = gate.direction == GateDirection::In;
+            let movement = if inwards {
+                Movement::GateIn
+            } else {
+                Movement::GateOut
+            };
+            gate.containers
+                .iter()
+                .map(|container| (container, movement))
+                .collect()
+        }
+        Detail::QuayMove(quay) => {
+            let movement = match (quay.restow, quay.direction) {
+                (true, _) => Movement::Restowed,
+                (false, QuayDirection::Load) => Movement::Loaded,
+                (false, _) => Movement::Discharged,
+            };
+            vec![(&quay.container, movement)]
+        }
+        Detail::YardMove(yard) => {
+            let movement = match yard.activity {
+                YardActivity::Stuff => Movement::Stuffed,
+                YardActivity::Strip => Movement::Stripped,
+                YardActivity::Pick => Movement::Picked,
+                YardActivity::Drop => Movement::Dropped,
+                YardActivity::Inspect => Movement::Inspected,
+                YardActivity::Reseal => Movement::Resealed,
+                _ => Movement::Removed,
+            };
+            vec![(&yard.container, movement)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn steps(detail: &Detail) -> Vec<(Meaning, i64)> {
+    let step = match detail {
+        Detail::GateMove(gate) if gate.tractor.is_empty() => return Vec::new(),
+        Detail::GateMove(gate) if gate.direction == GateDirection::In => Meaning::TrucksIn,
+        Detail::GateMove(_) => Meaning::TrucksOut,
+        Detail::DispatchStep(step) => Meaning::Dispatch(step.stage),
+        Detail::AppointmentStep(step) => Meaning::Appointment(step.stage),
+        Detail::VesselCall(vessel) => Meaning::VesselCall(vessel.stage),
+        Detail::PortService(service) => Meaning::Service(service.service, service.stage),
+        Detail::ShipmentStep(step) => Meaning::Shipment(step.stage),
+        Detail::QuayMove(_) | Detail::YardMove(_) => return Vec::new(),
+    };
+    vec![(step, 1)]
 }
 
 fn pair_posting(start: &Point, end: &Point) -> Posting {

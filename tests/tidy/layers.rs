@@ -7,7 +7,7 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 26] = [
+const RANKS: [(&str, i8); 28] = [
     ("pb", -1), // generated
     ("event", 0),
     ("pseudonym", 0),
@@ -30,10 +30,12 @@ const RANKS: [(&str, i8); 26] = [
     ("dcsa", 5),
     ("server", 5),
     ("truth", 5),
+    ("answers", 6),
     ("simulate", 6),
-    ("cli", 7),
-    ("main", 8),
-    ("lib", 9), // the map of the crate
+    ("deliver", 7),
+    ("cli", 8),
+    ("main", 9),
+    ("lib", 10), // the map of the crate
 ];
 
 /// What counts independently of the meter must not know it.
