@@ -4,7 +4,7 @@ mod check_config;
 mod demo;
 mod logging;
 mod publish;
-mod query;
+pub mod query;
 mod serve;
 mod settings;
 mod signals;
