@@ -3,7 +3,7 @@
 mod check_config;
 mod demo;
 mod logging;
-mod publish;
+pub mod publish;
 pub mod query;
 mod serve;
 mod settings;

@@ -204,7 +204,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        let answers = stream::serve(Arc::clone(&self.0), request.into_inner())?;
+        let answers = stream::serve(&self.0, request.into_inner())?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

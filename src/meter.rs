@@ -148,7 +148,7 @@ impl Meter {
     pub fn counts(&self) -> Counts {
         Counts {
             identities: self.ledger.len() as i64,
-            ..self.counts.clone()
+            ..self.counts
         }
     }
 

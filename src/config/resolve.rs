@@ -124,7 +124,11 @@ impl Found {
         for (name, text) in sources.flags {
             match SETTINGS.iter().find(|setting| setting.name == name) {
                 Some(setting) => found.say(setting, Origin::Flag(setting.flag()), text, None),
-                None => found.unknown(name, Origin::Flag(name.into()), |setting| setting.flag()),
+                None => found.unknown(
+                    name,
+                    Origin::Flag(name.into()),
+                    super::setting::Setting::flag,
+                ),
             }
         }
         found

@@ -108,7 +108,7 @@ impl Shared {
                 Err(fault) => checked.refuse(index, fault, self),
             }
         }
-        checked.encoded = split(Bytes::from(buffer), &ends);
+        checked.encoded = split(&Bytes::from(buffer), &ends);
         self.metrics
             .events_accepted
             .increment(u64::from(checked.accepted));
@@ -156,7 +156,7 @@ impl Checked {
 }
 
 /// One allocation for the batch, one slice for each event.
-fn split(buffer: Bytes, ends: &[usize]) -> Vec<Bytes> {
+fn split(buffer: &Bytes, ends: &[usize]) -> Vec<Bytes> {
     let mut start = 0;
     let mut slices = Vec::with_capacity(ends.len());
     for &end in ends {

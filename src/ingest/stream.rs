@@ -144,13 +144,13 @@ impl Drop for Seat {
 /// Serves a stream in a task of its own, until its client leaves, breaks the
 /// protocol or is told to resume elsewhere.
 pub fn serve(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     incoming: Streaming<StreamEventsRequest>,
 ) -> Result<ReceiverStream<Answer>, Status> {
     let open = shared.streams.enter()?;
     shared.metrics.streams.set(open as f64);
     let seat = Seat {
-        shared: Arc::clone(&shared),
+        shared: Arc::clone(shared),
         client: None,
     };
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
