@@ -310,8 +310,13 @@ impl Connection {
     }
 
     /// Notes that a batch is durable: it joins the acknowledgement that waits.
+    /// After one that is not, those behind it are given up: acknowledgements are
+    /// cumulative, so none of them could leave it out.
     fn durable(&mut self, (done, position): Durable) -> Result<(), End> {
-        let position = position.map_err(End::Failed)?;
+        let position = position.map_err(|status| {
+            self.appending.clear();
+            End::Failed(status)
+        })?;
         self.shared
             .metrics
             .ack_seconds

@@ -1,0 +1,26 @@
+//! What a stream's acknowledgement promises, whatever fails beside it.
+
+#[path = "review/rig.rs"]
+mod rig;
+
+use quaymeter::pb::stream_events_response::Message as Told;
+use rig::{Rig, Streams, event};
+use tonic::Code;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledgement_reaches_over_a_batch_that_was_not_appended() {
+    // The disk is full for the first batch, and has room again for the second.
+    let rig = Rig::start(true).await;
+    let mut stream = Streams::open(&rig).await;
+    stream.send(1, vec![event("one")]).await;
+    stream.send(2, vec![event("two")]).await;
+    let failed = loop {
+        match stream.hear().await {
+            Ok(Some(Told::Ack(ack))) => panic!("acknowledged up to {}", ack.sequence),
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("ended as if all were well"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(failed.code(), Code::Unavailable);
+}
