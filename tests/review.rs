@@ -24,3 +24,16 @@ async fn no_acknowledgement_reaches_over_a_batch_that_was_not_appended() {
     };
     assert_eq!(failed.code(), Code::Unavailable);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_beyond_the_limit_ends_a_stream_with_the_reason() {
+    let rig = Rig::start(false).await;
+    let mut stream = Streams::open(&rig).await;
+    stream.send(1, vec![event("one")]).await;
+    stream
+        .send(2, vec![event(&"x".repeat(rig::MESSAGE_BYTES))])
+        .await;
+    assert_eq!(stream.ack().await.sequence, 1);
+    let failed = stream.hear().await.unwrap_err();
+    assert_eq!(failed.code(), Code::OutOfRange, "{failed}");
+}

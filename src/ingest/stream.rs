@@ -254,7 +254,8 @@ impl Connection {
                         return End::Failed(status);
                     },
                     Ok(None) => return End::Closed,
-                    Err(_) => return End::Gone,
+                    // If the client is gone, nobody hears it.
+                    Err(status) => return End::Failed(status),
                 },
                 () = tokio::time::sleep(idle), if quiet => return End::Resume(ResumeReason::Idle),
             }
