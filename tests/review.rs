@@ -4,8 +4,13 @@
 mod rig;
 
 use quaymeter::pb::stream_events_response::Message as Told;
+use quaymeter::view::position::Position;
 use rig::{Rig, Streams, event};
 use tonic::Code;
+
+fn offset(position: &str) -> u64 {
+    Position::decode(position).unwrap().offset().unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledgement_reaches_over_a_batch_that_was_not_appended() {
@@ -23,6 +28,20 @@ async fn no_acknowledgement_reaches_over_a_batch_that_was_not_appended() {
         }
     };
     assert_eq!(failed.code(), Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_never_leaves_out_what_was_acknowledged_before() {
+    let rig = Rig::start(false).await;
+    let mut stream = Streams::open(&rig).await;
+    stream.send(1, vec![event("one")]).await;
+    let first = stream.ack().await;
+    // Nothing of it is appended, and the view has not seen the first yet.
+    stream.send(2, vec![event("")]).await;
+    let second = stream.ack().await;
+    assert_eq!((second.accepted, second.refused), (0, 1));
+    assert_eq!(offset(&first.position), 1);
+    assert!(offset(&second.position) >= 1, "it went back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

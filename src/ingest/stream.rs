@@ -6,6 +6,7 @@
 //! only by acknowledgements that the client has taken.
 
 use super::{Shared, check};
+use crate::log::Offset;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
 use crate::pb::{
@@ -13,6 +14,7 @@ use crate::pb::{
     StreamEventsResponse, StreamOpen, StreamOpened,
 };
 use crate::status;
+use crate::view::position::Position;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -34,7 +36,7 @@ const ACK_RESULTS_MAX: usize = 2000;
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 type Answer = Result<StreamEventsResponse, Status>;
-type Durable = (Done, Result<String, Status>);
+type Durable = (Done, Result<Offset, Status>);
 
 /// Who streams now: a newer stream of the same client ends the older one.
 pub struct Registry {
@@ -76,6 +78,8 @@ struct Connection {
     acknowledged_events: u64,
     last_sequence: u64,
     acknowledged_sequence: u64,
+    /// Includes all that is acknowledged.
+    position: Offset,
 }
 
 enum End {
@@ -221,6 +225,7 @@ impl Connection {
             acknowledged_events: 0,
             last_sequence: 0,
             acknowledged_sequence: 0,
+            position: 0,
         }
     }
 
@@ -318,6 +323,8 @@ impl Connection {
             self.appending.clear();
             End::Failed(status)
         })?;
+        // That of a batch without an accepted event may be behind.
+        self.position = self.position.max(position);
         self.shared
             .metrics
             .ack_seconds
@@ -334,7 +341,7 @@ impl Connection {
         }
         if let Some(ack) = self.waiting.back_mut() {
             ack.sequence = done.sequence;
-            ack.position = position;
+            ack.position = Position::embedded(self.position).encode();
             ack.accepted += done.accepted;
             ack.refused += done.refused;
             ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;
