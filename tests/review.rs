@@ -3,6 +3,7 @@
 #[path = "review/rig.rs"]
 mod rig;
 
+use quaymeter::pb;
 use quaymeter::pb::stream_events_response::Message as Told;
 use quaymeter::view::position::Position;
 use rig::{Rig, Streams, event};
@@ -55,4 +56,29 @@ async fn a_message_beyond_the_limit_ends_a_stream_with_the_reason() {
     assert_eq!(stream.ack().await.sequence, 1);
     let failed = stream.hear().await.unwrap_err();
     assert_eq!(failed.code(), Code::OutOfRange, "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_with_a_warning_is_told_of() {
+    let mut rig = Rig::start(false).await;
+    let events = (0..1500).map(|n| {
+        let mut event = event(&format!("e{n}"));
+        event.facility = "CNZSN/A".into();
+        event
+    });
+    let request = pb::PublishEventsRequest {
+        source: "tos".into(),
+        events: events.collect(),
+        ..Default::default()
+    };
+    let answer = rig.client.publish_events(request).await.unwrap();
+    let answer = answer.into_inner();
+    assert_eq!((answer.accepted, answer.results.len()), (1500, 1500));
+    let told = |result: &pb::EventResult| result.warnings[0].reason();
+    assert!(
+        answer
+            .results
+            .iter()
+            .all(|r| told(r) == pb::Reason::SuspectLocode)
+    );
 }
