@@ -1,5 +1,7 @@
 //! What a stream's acknowledgement promises, whatever fails beside it.
 
+#[path = "review/questions.rs"]
+mod questions;
 #[path = "review/rig.rs"]
 mod rig;
 
