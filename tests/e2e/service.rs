@@ -30,14 +30,24 @@ pub fn quaymeter() -> Command {
 impl Service {
     /// Starts it on free ports and waits until it says that it listens.
     pub fn start(dir: &Path, settings: &[&str]) -> Self {
-        let mut child = quaymeter()
-            .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
+        let mut command = quaymeter();
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data-dir")
             .arg(dir)
-            .args(settings)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .args(settings);
+        Self::of(command)
+    }
+
+    /// Starts what a `serve` command says and waits until it says that it listens.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
@@ -54,17 +64,29 @@ impl Service {
             }
         };
         let word = |key: &str| {
-            let found = line.split_whitespace().find_map(|word| word.strip_prefix(key));
-            found.unwrap_or_else(|| panic!("no {key} in {line:?}")).to_owned()
+            let found = line
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(key));
+            found
+                .unwrap_or_else(|| panic!("no {key} in {line:?}"))
+                .to_owned()
         };
         let (grpc, http) = (format!("http://{}", word("grpc=")), word("http="));
-        Self { child, told, grpc, http }
+        Self {
+            child,
+            told,
+            grpc,
+            http,
+        }
     }
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
