@@ -1,5 +1,16 @@
-//! End to end: the real binary, real sockets, what the simulator meant against
-//! what queries answer.
+//! The real binary as its users meet it: that it is exact, how it stops, what it
+//! refuses to start with, what it publishes, answers and exports, and what a
+//! client meets at the edges of the protocol.
 
+mod boundaries;
+mod dcsa;
 mod exact;
+mod place;
+mod publish;
+mod query;
 mod service;
+mod settings;
+mod side;
+mod stopping;
+mod stream;
+mod wire;

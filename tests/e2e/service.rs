@@ -30,7 +30,8 @@ pub fn quaymeter() -> Command {
 impl Service {
     /// Starts it on free ports and waits until it says that it listens.
     pub fn start(dir: &Path, settings: &[&str]) -> Self {
-        let mut child = quaymeter()
+        let mut command = quaymeter();
+        command
             .args([
                 "serve",
                 "--listen",
@@ -40,10 +41,13 @@ impl Service {
             ])
             .arg("--data-dir")
             .arg(dir)
-            .args(settings)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .args(settings);
+        Self::of(command)
+    }
+
+    /// Starts what a `serve` command says and waits until it says that it listens.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {

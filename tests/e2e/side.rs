@@ -1,0 +1,254 @@
+//! The side port, and what must not get out by any door.
+
+use crate::place::{
+    Place, arrivals, counted, event, get, passage, published, recently, retraction, text,
+};
+use crate::service::{Service, quaymeter};
+use quaymeter::pb::event::Detail;
+use quaymeter::pb::{self, Container, GateDirection};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A sample's value by its name and labels.
+fn metrics(service: &Service) -> BTreeMap<String, f64> {
+    let (status, page) = get(&service.http, "/metrics");
+    assert_eq!(status, 200);
+    let samples = page
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let parsed = samples.map(|line| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    });
+    parsed.collect()
+}
+
+/// The totals per enterprise alone.
+fn totals(service: &Service) -> BTreeMap<String, f64> {
+    let mut metrics = metrics(service);
+    metrics.retain(|name, _| name.starts_with("quaymeter_enterprise_"));
+    metrics
+}
+
+/// A truck with a laden 40-foot box of 20 t.
+fn with_box(id: &str, direction: GateDirection) -> pb::Event {
+    let mut event = passage(id, recently(), direction, "浙B12345");
+    if let Some(Detail::GateMove(gate)) = &mut event.detail {
+        gate.containers = vec![Container {
+            number: "CSQU3054383".into(),
+            size_type: "42G1".into(),
+            fullness: pb::Fullness::Laden.into(),
+            gross_mass_kg: Some(20_000),
+        }];
+    }
+    event
+}
+
+const F1: &str = "enterprise=\"ygt:F1\",role=\"fleet\"";
+
+/// Name and labels of a total of `ygt:F1`.
+fn name(family: &str, labels: &str) -> String {
+    format!("quaymeter_enterprise_{family}{{{F1}{labels}}}")
+}
+
+const GATE_IN: &str = ",movement=\"gate_in\",fullness=\"laden\"";
+const IN: &str = ",direction=\"in\"";
+
+#[tokio::test]
+async fn totals_are_what_was_sent_and_corrections_count_beside_them() {
+    let place = Place::new();
+    let service = place.serve(&[]);
+    let mut events = arrivals(0..5);
+    events.extend([
+        with_box("a", GateDirection::In),
+        with_box("b", GateDirection::In),
+    ]);
+    published(&service.grpc, events.clone()).await;
+    let expected = |taken_back: [f64; 4]| {
+        [
+            ("boxes", GATE_IN, 2.0),
+            ("teu", GATE_IN, 4.0),
+            ("gross_mass_kilograms", GATE_IN, 40_000.0),
+            ("truck_passages", IN, 7.0),
+        ]
+        .into_iter()
+        .zip(taken_back)
+        .flat_map(|((family, labels, added), taken_back)| {
+            [
+                (name(&format!("{family}_total"), labels), added),
+                (
+                    name(&format!("{family}_taken_back_total"), labels),
+                    taken_back,
+                ),
+            ]
+        })
+        .collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(totals(&service), expected([0.0; 4]));
+    // Again, which has no effect; then one box and one truck without any never were.
+    events.extend([retraction("a", 1), retraction("in-0", 1)]);
+    published(&service.grpc, events).await;
+    assert_eq!(totals(&service), expected([1.0, 2.0, 20_000.0, 2.0]));
+    let metrics = metrics(&service);
+    for (name, value) in [
+        ("quaymeter_applied_events_total", 16.0),
+        ("quaymeter_applied_duplicates_total", 7.0),
+        ("quaymeter_applied_retractions_total", 2.0),
+        ("quaymeter_events_accepted_total", 16.0),
+        ("quaymeter_log_end_offset", 16.0),
+        ("quaymeter_applied_offset", 16.0),
+        ("quaymeter_batches_total{method=\"PublishEvents\"}", 2.0),
+        ("quaymeter_cells{grain=\"day\"}", 1.0),
+        ("quaymeter_streams", 0.0),
+    ] {
+        assert_eq!(metrics.get(name), Some(&value), "{name}");
+    }
+    service.stop();
+}
+
+#[tokio::test]
+async fn totals_survive_a_restart_and_a_kill() {
+    let place = Place::new();
+    // No checkpoint but that of a stop: a kill leaves all to the log.
+    let settings = ["--checkpoint-interval-ms", "3600000"];
+    let mut service = place.serve(&settings);
+    for round in 0..4u32 {
+        let mut events = arrivals(round * 10..round * 10 + 10);
+        let id = format!("box-{round}");
+        events.extend([with_box(&id, GateDirection::In), retraction(&id, 1)]);
+        published(&service.grpc, events).await;
+        let before = totals(&service);
+        let rounds = f64::from(round + 1);
+        let total = |family: &str, labels| before.get(&name(family, labels)).copied();
+        assert_eq!(total("truck_passages_total", IN), Some(11.0 * rounds));
+        assert_eq!(total("truck_passages_taken_back_total", IN), Some(rounds));
+        assert_eq!(total("teu_total", GATE_IN), Some(2.0 * rounds));
+        assert_eq!(total("teu_taken_back_total", GATE_IN), Some(2.0 * rounds));
+        if round % 2 == 0 {
+            service.kill();
+        } else {
+            service.stop();
+        }
+        service = place.serve(&settings);
+        assert_eq!(totals(&service), before);
+        let counted = metrics(&service)["quaymeter_applied_events_total"];
+        assert_eq!(counted, 12.0 * rounds);
+    }
+    service.stop();
+}
+
+const PLATE: &str = "浙B8QX71";
+const TRAILER: &str = "浙B7WV2挂";
+const DRIVER: &str = "driver-330206-zhangwei";
+
+/// Gate moves and a dispatch step that name a truck and who drives it, one of
+/// them to be refused.
+fn personal() -> Vec<pb::Event> {
+    let at = recently();
+    let mut gate = passage("p1", at, GateDirection::In, PLATE);
+    if let Some(Detail::GateMove(gate)) = &mut gate.detail {
+        gate.trailer_plate = TRAILER.into();
+        gate.driver_ref = DRIVER.into();
+    }
+    let out = passage("p2", at + 60_000, GateDirection::Out, PLATE);
+    let step = pb::DispatchStep {
+        order_id: "order-1".into(),
+        stage: pb::DispatchStage::Accepted.into(),
+        tractor_plate: PLATE.into(),
+        driver_ref: DRIVER.into(),
+    };
+    let dispatch = event("p3", at, Detail::DispatchStep(step));
+    // Refused: no plate is that long. Warned: no plate has that shape.
+    let long = passage("p4", at, GateDirection::In, &PLATE.repeat(20));
+    let odd = passage("p5", at, GateDirection::In, &format!("{PLATE}-{DRIVER}"));
+    vec![gate, out, dispatch, long, odd]
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    };
+    entries.flat_map(below).collect()
+}
+
+/// Where bytes occur in the data, the logs and the metrics.
+fn places_of(needle: &str, place: &Place, pages: &[String]) -> Vec<String> {
+    let has = |bytes: &[u8]| {
+        bytes
+            .windows(needle.len())
+            .any(|found| found == needle.as_bytes())
+    };
+    let mut found: Vec<String> = files(&place.data())
+        .into_iter()
+        .filter(|file| has(&std::fs::read(file).unwrap()))
+        .map(|file| file.display().to_string())
+        .collect();
+    if has(place.logged().as_bytes()) {
+        found.push("the log lines".into());
+    }
+    found.extend(pages.iter().filter(|page| has(page.as_bytes())).cloned());
+    found
+}
+
+#[tokio::test]
+async fn no_plate_and_no_driver_is_kept_logged_or_exported() {
+    let place = Place::new();
+    let settings = ["--checkpoint-interval-ms", "10"];
+    let loud = [&settings[..], &["--log-level", "trace"]].concat();
+    let service = place.serve(&loud);
+    let file = place.path("personal.ndjson");
+    let lines = personal()
+        .into_iter()
+        .map(|event| serde_json::to_string(&event).unwrap());
+    std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let mut publish = quaymeter();
+    publish.args(["publish", "--source", "tos", "--to", &service.grpc]);
+    let output = publish.arg(&file).output().unwrap();
+    let (summary, told) = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{summary}{told}");
+    counted(&service.grpc, 4).await;
+    let (_, first) = get(&service.http, "/metrics");
+    // A kill leaves the log's last segment as it was written, a stop the store's.
+    service.kill();
+    let service = place.serve(&loud);
+    let (_, second) = get(&service.http, "/metrics");
+    service.stop();
+    let pages = [summary, told, first, second];
+    for secret in [PLATE, TRAILER, DRIVER, "8QX71", "330206", "8qx71"] {
+        let found = places_of(secret, &place, &pages);
+        assert!(found.is_empty(), "{secret} is in {found:#?}");
+    }
+    // The search does find what is there.
+    let kept = places_of("order-1", &place, &pages);
+    assert!(
+        kept.iter().any(|file| file.contains("/data/log/")),
+        "{kept:?}"
+    );
+    let known = places_of("ygt:F1", &place, &pages);
+    assert!(
+        known.iter().any(|file| file.contains("/data/store/")),
+        "{known:?}"
+    );
+    assert!(
+        known.iter().any(|page| page.contains("# HELP")),
+        "{known:?}"
+    );
+    assert!(!place.logged().is_empty());
+}
+
+#[test]
+fn health_is_told_and_other_paths_are_not_found() {
+    let place = Place::new();
+    let service = place.serve(&[]);
+    assert_eq!(get(&service.http, "/healthz").0, 200);
+    assert_eq!(get(&service.http, "/readyz").0, 200);
+    assert_eq!(get(&service.http, "/").0, 404);
+    service.stop();
+}
