@@ -37,7 +37,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout_at;
 use tonic::codec::CompressionEncoding;
+use tonic::server::NamedService as _;
 use tonic::transport::Server;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// Groups of durable batches that may wait for the worker: beyond it appends
 /// wait, and with them the clients.
@@ -227,7 +229,7 @@ impl Service {
             draining.clone(),
             query_settings(config),
         );
-        let (reporter, health) = tonic_health::server::health_reporter();
+        let (mut reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<IngestServiceServer<Ingest>>().await;
         reporter
             .set_serving::<ThroughputServiceServer<query::Service>>()
@@ -260,13 +262,25 @@ impl Service {
         let incoming = admission::connections(listener, config.limits.connections);
         Ok(router.serve_with_incoming_shutdown(incoming, async move {
             stopped(draining).await;
-            reporter
-                .set_not_serving::<IngestServiceServer<Ingest>>()
-                .await;
-            reporter
-                .set_not_serving::<ThroughputServiceServer<query::Service>>()
-                .await;
+            stop_serving(&mut reporter).await;
         }))
+    }
+}
+
+/// Says that nothing is served any more, and then no more: a watch of the health
+/// ends by itself, or the drain would wait for it until its deadline.
+async fn stop_serving(reporter: &mut HealthReporter) {
+    // The empty name stands for all.
+    let services = [
+        "",
+        IngestServiceServer::<Ingest>::NAME,
+        ThroughputServiceServer::<query::Service>::NAME,
+    ];
+    for service in services {
+        reporter
+            .set_service_status(service, ServingStatus::NotServing)
+            .await;
+        reporter.clear_service_status(service).await;
     }
 }
 

@@ -4,6 +4,8 @@
 mod questions;
 #[path = "review/rig.rs"]
 mod rig;
+#[path = "review/stopping.rs"]
+mod stopping;
 
 use quaymeter::pb;
 use quaymeter::pb::stream_events_response::Message as Told;

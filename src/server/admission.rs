@@ -4,11 +4,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
+
+/// After a failed accept.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Accepts connections on a listener, at most `connections_max` at once.
 pub fn connections(
@@ -28,7 +32,11 @@ pub fn connections(
                     // Closed by being dropped: the client sees a refusal at once.
                     Err(_) => continue,
                 },
-                Err(error) => Err(error),
+                Err(error) => {
+                    // Most often for want of descriptors: it stays so for a while.
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    Err(error)
+                }
             };
             return Some((connection, (listener, places)));
         }
