@@ -58,7 +58,7 @@ settings! {
 /// First, second, n: the first must be at least the second plus n.
 const AT_LEAST: &[(&str, &str, i64)] = &[
     ("quarter_days", "horizon_days", 2),
-    ("day_days", "quarter_days", 0),
+    ("day_days", "quarter_days", 1),
     ("limits.stream_credit_events", "limits.batch_events", 0),
     ("limits.buffered_bytes", "limits.message_bytes", 0),
 ];

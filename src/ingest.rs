@@ -56,7 +56,9 @@ impl Limits {
         const DAY_MS: i64 = 86_400_000;
         Self {
             horizon_ms: i64::from(config.horizon_days) * DAY_MS,
-            day_retention_ms: i64::from(config.day_days) * DAY_MS,
+            // A day less: west of Greenwich the oldest UTC day begins on a day
+            // of the zone that is gone already.
+            day_retention_ms: i64::from(config.day_days - 1) * DAY_MS,
             strict: config.strict,
             batch_events: config.limits.batch_events,
             credit_events: config.limits.stream_credit_events,

@@ -11,6 +11,7 @@ use crate::meter::cell::{CellKey, Cells, Change};
 use compact_str::CompactString;
 use parking_lot::RwLock;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,7 +25,7 @@ pub const SOURCES_MAX: usize = 10_000;
 const PRUNE_EVERY_MS: i64 = 60_000;
 
 /// What was last seen of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSeen {
     /// When its latest record was appended.
     pub last_active: Millis,
@@ -74,6 +75,19 @@ impl State {
             sources,
             pruned_at,
         }
+    }
+
+    /// What was last seen of each source.
+    pub fn sources(&self) -> impl Iterator<Item = (&CompactString, SourceSeen)> {
+        self.sources.iter().map(|(source, seen)| (source, *seen))
+    }
+
+    /// The same state with these sources seen before.
+    pub fn having_seen(mut self, sources: &[(CompactString, SourceSeen)]) -> Self {
+        for (source, seen) in sources {
+            self.saw(source, *seen);
+        }
+        self
     }
 
     /// The least, over the sources active in the last 15 minutes before `now`,

@@ -7,7 +7,7 @@ pub mod checkpoint;
 use crate::event::{Classifier, Event, Millis};
 use crate::log::embedded::Log;
 use crate::log::{self, Durable, Offset};
-use crate::meter::cell::{Change, Keeping};
+use crate::meter::cell::{Change, DAY_MS, Keeping};
 use crate::meter::{Meter, Record, Rules};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -47,6 +47,17 @@ pub enum Error {
     /// The log could not be replayed.
     #[error("replay the log")]
     Log(#[from] log::Error),
+    /// Written by another version of the program.
+    #[error(
+        "replay the log: unknown schema version {schema} at offset {offset}: this program reads version {}",
+        wire::SCHEMA
+    )]
+    Schema {
+        /// The record's first offset.
+        offset: Offset,
+        /// Its version.
+        schema: u32,
+    },
     /// The thread that writes checkpoints died.
     #[error("write a checkpoint: its thread died")]
     Died,
@@ -72,6 +83,8 @@ pub struct Worker {
     appended_at: Option<Millis>,
     stored_names: usize,
     stored_position: Offset,
+    log: Log,
+    log_days: i64,
     interval: Duration,
     last_checkpoint: Instant,
     writing: Option<JoinHandle<Result<(), crate::store::Error>>>,
@@ -91,12 +104,14 @@ impl Worker {
         options: Options,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
+        let log_days = options.keeping.day_days;
         let restored = checkpoint::restore(&store, options.rules, options.keeping)?;
         let appended_at = restored.meter.clock();
         let stored_names = restored.meter.names.len();
         let position = restored.position;
         let counts = restored.meter.counts();
-        let view = View::new(State::new(restored.cells, position, appended_at, counts));
+        let state = State::new(restored.cells, position, appended_at, counts);
+        let view = View::new(state.having_seen(&restored.sources));
         let mut worker = Self {
             meter: restored.meter,
             view: Arc::new(view),
@@ -106,6 +121,8 @@ impl Worker {
             appended_at,
             stored_names,
             stored_position: position,
+            log: log.clone(),
+            log_days: i64::from(log_days),
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
             writing: None,
@@ -254,8 +271,12 @@ impl Worker {
         let changed = self.view.take_changed();
         let batch = self
             .view
-            .read(|state| checkpoint::gather(meter, &state.cells, changed, names, position))?;
+            .read(|state| checkpoint::gather(meter, state, changed, names, position))?;
         let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
+        let log = self.log.clone();
+        // The log is kept as long as the day cells, so that all can be recounted.
+        let clock = self.meter.clock().unwrap_or(Millis::MIN);
+        let oldest = clock.saturating_sub((self.log_days + 1) * DAY_MS);
         self.stored_position = position;
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
@@ -264,6 +285,10 @@ impl Worker {
                 .checkpoint_seconds
                 .record(started.elapsed().as_secs_f64());
             metrics.checkpoint_offset.set(position as f64);
+            // What is not removed now is removed the next time.
+            if let Err(error) = log.remove_before(oldest, position) {
+                tracing::warn!(%error, "remove old files of the log");
+            }
             Ok(())
         }));
         Ok(())
@@ -283,6 +308,10 @@ impl Worker {
         }
         for record in log.read_from(self.position)? {
             let record = record?;
+            if record.schema != wire::SCHEMA {
+                let (offset, schema) = (record.first_offset, record.schema);
+                return Err(Error::Schema { offset, schema });
+            }
             for (index, bytes) in record.events.iter().enumerate() {
                 let offset = record.first_offset + index as u64;
                 if offset < self.position {

@@ -14,8 +14,7 @@ use toml::de::{DeTable, DeValue};
 pub const FILE_VARIABLE: &str = "QUAYMETER_CONFIG";
 
 /// Variables of the client commands, which may be set beside a service's.
-pub const CLIENT_VARIABLES: [&str; 3] =
-    ["QUAYMETER_TO", "QUAYMETER_SOURCE", "QUAYMETER_SERVER"];
+pub const CLIENT_VARIABLES: [&str; 3] = ["QUAYMETER_TO", "QUAYMETER_SOURCE", "QUAYMETER_SERVER"];
 
 /// Begins the variables of the project's own tests.
 const TEST_PREFIX: &str = "QUAYMETER_TEST_";

@@ -35,6 +35,9 @@ const ACK_RESULTS_MAX: usize = 2000;
 /// How long a stream may take to say who it is.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a client may take to hear its last answers.
+const FINISH_WITHIN: Duration = Duration::from_secs(30);
+
 type Answer = Result<StreamEventsResponse, Status>;
 type Durable = (Done, Result<Offset, Status>);
 
@@ -183,7 +186,10 @@ async fn run(
         batch_events_max: connection.shared.limits.batch_events as u32,
     }));
     let end = connection.exchange(&mut incoming, superseded).await;
-    connection.finish(end).await
+    // From here on nothing is read any more, so it must not last.
+    drop(incoming);
+    let finished = tokio::time::timeout(FINISH_WITHIN, connection.finish(end)).await;
+    finished.unwrap_or(Ok(()))
 }
 
 /// The first message.

@@ -8,6 +8,8 @@ use crate::meter::ledger::{Entry, Identity};
 use crate::meter::names::{NameId, Names};
 use crate::meter::{Counts, Meter, Rules};
 use crate::store::{self, Batch, Store, Table};
+use crate::view::{SourceSeen, State};
+use compact_str::CompactString;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashSet;
@@ -23,6 +25,8 @@ pub struct Progress {
     pub clock: Option<Millis>,
     /// What became of those records.
     pub counts: Counts,
+    /// What was last seen of the sources that were active.
+    pub sources: Vec<(CompactString, SourceSeen)>,
 }
 
 /// Why a checkpoint could not be read or written.
@@ -55,13 +59,15 @@ pub struct Restored {
     pub cells: Cells,
     /// The offset from which the log is to be applied.
     pub position: Offset,
+    /// What was last seen of the sources that were active.
+    pub sources: Vec<(CompactString, SourceSeen)>,
 }
 
-/// Gathers what the meter has changed since the last call, and these cells, as
-/// one batch.
+/// Gathers what the meter has changed since the last call, these cells of the
+/// state, and where they stand, as one batch.
 pub fn gather(
     meter: &mut Meter,
-    cells: &Cells,
+    state: &State,
     changed_cells: FxHashSet<CellKey>,
     stored_names: &mut usize,
     position: Offset,
@@ -82,12 +88,20 @@ pub fn gather(
         batch.put(Table::Ledger, &encode(&identity)?, value.as_deref());
     }
     for key in changed_cells {
-        batch.put(Table::Cells, &encode(&key)?, cell(cells, &key)?.as_deref());
+        batch.put(
+            Table::Cells,
+            &encode(&key)?,
+            cell(&state.cells, &key)?.as_deref(),
+        );
     }
     let progress = Progress {
         position,
         clock: meter.clock(),
         counts: meter.counts(),
+        sources: state
+            .sources()
+            .map(|(source, seen)| (source.clone(), seen))
+            .collect(),
     };
     batch.put(Table::Meta, PROGRESS, Some(&encode(&progress)?));
     Ok(batch)
@@ -108,6 +122,7 @@ pub fn restore(store: &Store, rules: Rules, keeping: Keeping) -> Result<Restored
         position,
         clock,
         counts,
+        sources,
     } = progress(store)?;
     let mut names = Names::default();
     let mut cells = Cells::new(keeping);
@@ -134,6 +149,7 @@ pub fn restore(store: &Store, rules: Rules, keeping: Keeping) -> Result<Restored
         meter,
         cells,
         position,
+        sources,
     })
 }
 
