@@ -3,8 +3,8 @@
 mod check_config;
 mod demo;
 mod logging;
-mod publish;
-mod query;
+pub mod publish;
+pub mod query;
 mod serve;
 mod settings;
 mod signals;

@@ -7,7 +7,7 @@ mod stream;
 use crate::config::Config;
 use crate::event::Millis;
 use crate::log::committer::Handle;
-use crate::log::{self, Appended};
+use crate::log::{self, Appended, Offset};
 use crate::metrics::Metrics;
 use crate::pb::ingest_service_server::IngestService;
 use crate::pb::{
@@ -114,10 +114,9 @@ impl Ingest {
 
 impl Shared {
     /// Appends what a batch has accepted; the position that includes it.
-    async fn append(&self, source: &str, checked: &mut Checked) -> Result<String, Status> {
+    async fn append(&self, source: &str, checked: &mut Checked) -> Result<Offset, Status> {
         if checked.items.is_empty() {
-            let reached = self.view.read(|state| state.position);
-            return Ok(Position::embedded(reached).encode());
+            return Ok(self.view.read(|state| state.position));
         }
         let batch = log::Batch {
             source: source.into(),
@@ -131,7 +130,7 @@ impl Shared {
             .append_within(self.limits.append_wait, batch, items)
             .await;
         let Appended { end_offset, .. } = appended.map_err(|error| refusal(&error))?;
-        Ok(Position::embedded(end_offset).encode())
+        Ok(end_offset)
     }
 
     fn manner(&self, backfill: bool, strict: bool) -> Manner {
@@ -193,7 +192,7 @@ impl IngestService for Ingest {
             accepted,
             refused,
             results,
-            position,
+            position: Position::embedded(position).encode(),
         }))
     }
 
@@ -204,7 +203,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        let answers = stream::serve(Arc::clone(&self.0), request.into_inner())?;
+        let answers = stream::serve(&self.0, request.into_inner())?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

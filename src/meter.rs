@@ -148,7 +148,7 @@ impl Meter {
     pub fn counts(&self) -> Counts {
         Counts {
             identities: self.ledger.len() as i64,
-            ..self.counts.clone()
+            ..self.counts
         }
     }
 
@@ -357,19 +357,21 @@ impl Meter {
         }
     }
 
-    /// Forgets what is due. First every pair that has one of them is frozen,
-    /// then they leave: so it does not matter in which order.
+    /// Forgets what is due, one day after the other, also those on which nothing
+    /// was appended. First every pair that has one of a day is frozen, then they
+    /// leave: so it does not matter in which order.
     fn forget(&mut self, today: Day, out: &mut Vec<Change>) {
-        let due = self.ledger.due(today);
-        for &id in &due {
-            self.settle(id);
-        }
-        for &id in &due {
-            self.leave(id);
-            self.post_pairs(out);
-            if let Some(entry) = self.ledger.remove(id) {
-                self.counts.forgotten += 1;
-                self.changed.push(entry.identity);
+        while let Some(due) = self.ledger.due(today) {
+            for &id in &due {
+                self.settle(id);
+            }
+            for &id in &due {
+                self.leave(id);
+                self.post_pairs(out);
+                if let Some(entry) = self.ledger.remove(id) {
+                    self.counts.forgotten += 1;
+                    self.changed.push(entry.identity);
+                }
             }
         }
     }

@@ -134,7 +134,7 @@ impl Pseudonyms {
             }
             match parse_line(content) {
                 Some((id, key)) if keys.iter().all(|&(other, _)| other != id) => {
-                    keys.push((id, key))
+                    keys.push((id, key));
                 }
                 _ => {
                     return Err(Error::Malformed {

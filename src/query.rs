@@ -55,7 +55,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let running_max = std::thread::available_parallelism().map_or(2, |threads| threads.get());
+        let running_max = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
             horizon_days: 35,
             calls_max: 1024,

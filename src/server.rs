@@ -197,7 +197,8 @@ impl Service {
         drop(end);
         // It stops within a second of its signal, and never panics.
         let _ = side.await;
-        ended.and(closed).and(worked.map_err(Error::Worker))
+        // A log without its worker fails too, but knows nothing of the cause.
+        worked.map_err(Error::Worker).and(ended).and(closed)
     }
 
     /// The gRPC server, not running yet.

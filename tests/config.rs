@@ -260,8 +260,11 @@ fn no_two_settings_share_a_variable_or_a_flag() {
         let names: std::collections::BTreeSet<_> = SETTINGS.iter().map(spell).collect();
         names.len()
     };
-    assert_eq!(distinct(|setting| setting.variable()), SETTINGS.len());
-    assert_eq!(distinct(|setting| setting.flag()), SETTINGS.len());
+    assert_eq!(
+        distinct(quaymeter::config::Setting::variable),
+        SETTINGS.len()
+    );
+    assert_eq!(distinct(quaymeter::config::Setting::flag), SETTINGS.len());
 }
 
 fn quaymeter(arguments: &[&str], environment: &[(&str, &str)]) -> Output {

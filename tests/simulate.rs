@@ -156,7 +156,7 @@ fn a_full_day_is_large_enough_and_has_everything() -> Outcome {
     let names: BTreeSet<String> = truth
         .cells
         .values()
-        .flat_map(|f| f.iter())
+        .flat_map(quaymeter::truth::Figures::iter)
         .map(|(figure, _)| figure.to_string())
         .collect();
     let expected = [

@@ -154,7 +154,11 @@ fn intervals_start_by_the_zones_clock() -> Outcome {
 #[test]
 fn every_figure_has_a_name_that_reads_back() -> Outcome {
     let truth = small(2, 5000).truth(&shanghai()?)?;
-    for (figure, _) in truth.cells.values().flat_map(|figures| figures.iter()) {
+    for (figure, _) in truth
+        .cells
+        .values()
+        .flat_map(quaymeter::truth::Figures::iter)
+    {
         assert_eq!(figure.to_string().parse(), Ok(figure));
     }
     assert_eq!(

@@ -254,19 +254,19 @@ async fn compare(
         .into_inner();
     let counts = simulation.counts();
     println!(
+        "compared: {} quarter-hour cells, {} day cells, {} vessel calls, {} appointment slots",
+        answered.count(Grain::Quarter),
+        answered.count(Grain::Day),
+        answered.calls.len(),
+        answered.slots.len()
+    );
+    println!(
         "among them: {} duplicates, {} late events, {} revisions, {} retractions, {} re-paired durations",
         status.duplicates,
         counts.late,
         status.revisions,
         status.retractions,
         status.repaired_durations
-    );
-    println!(
-        "compared: {} quarter-hour cells, {} day cells, {} vessel calls, {} appointment slots",
-        answered.count(Grain::Quarter),
-        answered.count(Grain::Day),
-        answered.calls.len(),
-        answered.slots.len()
     );
     let wrong = differences.len() as u64 + delivered.surprises;
     println!(

@@ -242,7 +242,9 @@ fn progress_bar(args: &Args) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let length = |file: &PathBuf| {
-        let found = std::fs::metadata(file).ok().filter(|found| found.is_file());
+        let found = std::fs::metadata(file)
+            .ok()
+            .filter(std::fs::Metadata::is_file);
         found.map(|found| found.len())
     };
     let total: Option<u64> = args.files.iter().map(length).sum();

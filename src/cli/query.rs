@@ -87,6 +87,7 @@ fn zone(name: &str) -> Result<TimeZone> {
 }
 
 /// What the server says, with all that it tells beside the message.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn explained(status: Status) -> anyhow::Error {
     let mut text = format!(
         "the service refused with {:?}: {}",
@@ -133,7 +134,7 @@ impl Asked<'_> {
     fn interval(&self, grain: Grain, zone: &TimeZone) -> Result<(Millis, Millis)> {
         let read = |text: &Option<String>, default| {
             let text = text.as_deref().unwrap_or(default);
-            when::parse(text, &self.now).map(|at| at.as_millisecond())
+            when::parse(text, &self.now).map(Timestamp::as_millisecond)
         };
         let from = grain::floor(grain, zone, read(&self.args.from, "today")?);
         let to = grain::ceil(grain, zone, read(&self.args.to, "now")?);

@@ -16,6 +16,9 @@ pub const FILE_VARIABLE: &str = "QUAYMETER_CONFIG";
 /// Variables of the client commands, which may be set beside a service's.
 pub const CLIENT_VARIABLES: [&str; 2] = ["QUAYMETER_TO", "QUAYMETER_SOURCE"];
 
+/// Begins the variables of the project's own tests.
+const TEST_PREFIX: &str = "QUAYMETER_TEST_";
+
 /// More than any configuration needs: a larger file is another file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -124,7 +127,11 @@ impl Found {
         for (name, text) in sources.flags {
             match SETTINGS.iter().find(|setting| setting.name == name) {
                 Some(setting) => found.say(setting, Origin::Flag(setting.flag()), text, None),
-                None => found.unknown(name, Origin::Flag(name.into()), |setting| setting.flag()),
+                None => found.unknown(
+                    name,
+                    Origin::Flag(name.into()),
+                    super::setting::Setting::flag,
+                ),
             }
         }
         found
@@ -281,7 +288,9 @@ impl Found {
 
     fn read_variable(&mut self, name: OsString, value: OsString) {
         let Ok(name) = name.into_string() else { return };
-        let others = name == FILE_VARIABLE || CLIENT_VARIABLES.contains(&&*name);
+        let others = name == FILE_VARIABLE
+            || CLIENT_VARIABLES.contains(&&*name)
+            || name.starts_with(TEST_PREFIX);
         if !name.starts_with(VARIABLE_PREFIX) || others || is_service_link(&name) {
             return;
         }

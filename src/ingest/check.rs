@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tonic::Status;
 
 /// Results of one batch that carry their whole text. More are told by code and
-/// field only, so that an answer stays well below 4 MiB, the limit of most
-/// clients.
+/// field of their first fault only, so that an answer stays well below 4 MiB,
+/// the limit of most clients.
 const FULL_RESULTS_MAX: usize = 1000;
 
 /// The counters of what is judged, looked up once: a look-up costs more than
@@ -108,7 +108,7 @@ impl Shared {
                 Err(fault) => checked.refuse(index, fault, self),
             }
         }
-        checked.encoded = split(Bytes::from(buffer), &ends);
+        checked.encoded = split(&Bytes::from(buffer), &ends);
         self.metrics
             .events_accepted
             .increment(u64::from(checked.accepted));
@@ -125,38 +125,51 @@ impl Checked {
         for warning in &warnings {
             shared.reasons.count(warning.reason);
         }
-        if !warnings.is_empty() && self.results.len() < FULL_RESULTS_MAX {
-            let warnings = warnings.into_iter().map(Into::into).collect();
-            let outcome = Outcome::Accepted.into();
-            self.results.push(EventResult {
-                index: index as u32,
-                outcome,
-                refusal: None,
-                warnings,
-            });
+        if !warnings.is_empty() {
+            let told = self.told(warnings);
+            self.tell(index, Outcome::Accepted, None, told);
         }
     }
 
     fn refuse(&mut self, index: usize, fault: Fault, shared: &Shared) {
         self.refused += 1;
         shared.reasons.count(fault.reason);
-        let mut fault: pb::Fault = fault.into();
-        if self.results.len() >= FULL_RESULTS_MAX {
-            fault.found.clear();
-            fault.expected.clear();
+        let refusal = self.told(vec![fault]).pop();
+        self.tell(index, Outcome::Refused, refusal, Vec::new());
+    }
+
+    /// The faults as they are told.
+    fn told(&self, faults: Vec<Fault>) -> Vec<pb::Fault> {
+        if self.results.len() < FULL_RESULTS_MAX {
+            return faults.into_iter().map(Into::into).collect();
         }
-        let (index, outcome) = (index as u32, Outcome::Refused.into());
+        let first = faults.into_iter().take(1).map(pb::Fault::from);
+        let short = |fault| pb::Fault {
+            found: String::new(),
+            expected: String::new(),
+            ..fault
+        };
+        first.map(short).collect()
+    }
+
+    fn tell(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        refusal: Option<pb::Fault>,
+        warnings: Vec<pb::Fault>,
+    ) {
         self.results.push(EventResult {
-            index,
-            outcome,
-            refusal: Some(fault),
-            warnings: Vec::new(),
+            index: index as u32,
+            outcome: outcome.into(),
+            refusal,
+            warnings,
         });
     }
 }
 
 /// One allocation for the batch, one slice for each event.
-fn split(buffer: Bytes, ends: &[usize]) -> Vec<Bytes> {
+fn split(buffer: &Bytes, ends: &[usize]) -> Vec<Bytes> {
     let mut start = 0;
     let mut slices = Vec::with_capacity(ends.len());
     for &end in ends {

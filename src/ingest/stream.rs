@@ -6,6 +6,7 @@
 //! only by acknowledgements that the client has taken.
 
 use super::{Shared, check};
+use crate::log::Offset;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
 use crate::pb::{
@@ -13,6 +14,7 @@ use crate::pb::{
     StreamEventsResponse, StreamOpen, StreamOpened,
 };
 use crate::status;
+use crate::view::position::Position;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -34,7 +36,7 @@ const ACK_RESULTS_MAX: usize = 2000;
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
 type Answer = Result<StreamEventsResponse, Status>;
-type Durable = (Done, Result<String, Status>);
+type Durable = (Done, Result<Offset, Status>);
 
 /// Who streams now: a newer stream of the same client ends the older one.
 pub struct Registry {
@@ -76,6 +78,8 @@ struct Connection {
     acknowledged_events: u64,
     last_sequence: u64,
     acknowledged_sequence: u64,
+    /// Includes all that is acknowledged.
+    position: Offset,
 }
 
 enum End {
@@ -144,13 +148,13 @@ impl Drop for Seat {
 /// Serves a stream in a task of its own, until its client leaves, breaks the
 /// protocol or is told to resume elsewhere.
 pub fn serve(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     incoming: Streaming<StreamEventsRequest>,
 ) -> Result<ReceiverStream<Answer>, Status> {
     let open = shared.streams.enter()?;
     shared.metrics.streams.set(open as f64);
     let seat = Seat {
-        shared: Arc::clone(&shared),
+        shared: Arc::clone(shared),
         client: None,
     };
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
@@ -221,6 +225,7 @@ impl Connection {
             acknowledged_events: 0,
             last_sequence: 0,
             acknowledged_sequence: 0,
+            position: 0,
         }
     }
 
@@ -254,7 +259,8 @@ impl Connection {
                         return End::Failed(status);
                     },
                     Ok(None) => return End::Closed,
-                    Err(_) => return End::Gone,
+                    // If the client is gone, nobody hears it.
+                    Err(status) => return End::Failed(status),
                 },
                 () = tokio::time::sleep(idle), if quiet => return End::Resume(ResumeReason::Idle),
             }
@@ -310,8 +316,15 @@ impl Connection {
     }
 
     /// Notes that a batch is durable: it joins the acknowledgement that waits.
+    /// After one that is not, those behind it are given up: acknowledgements are
+    /// cumulative, so none of them could leave it out.
     fn durable(&mut self, (done, position): Durable) -> Result<(), End> {
-        let position = position.map_err(End::Failed)?;
+        let position = position.map_err(|status| {
+            self.appending.clear();
+            End::Failed(status)
+        })?;
+        // That of a batch without an accepted event may be behind.
+        self.position = self.position.max(position);
         self.shared
             .metrics
             .ack_seconds
@@ -328,7 +341,7 @@ impl Connection {
         }
         if let Some(ack) = self.waiting.back_mut() {
             ack.sequence = done.sequence;
-            ack.position = position;
+            ack.position = Position::embedded(self.position).encode();
             ack.accepted += done.accepted;
             ack.refused += done.refused;
             ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;

@@ -6,12 +6,11 @@ use super::contribution::{Contribution, PointKey};
 use super::names::{NameId, Names};
 use crate::event::Millis;
 use compact_str::CompactString;
-use hashbrown::HashTable;
-use rustc_hash::FxHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 
 /// Where an identity's entry is; given to another identity once it is forgotten.
 pub type EntryId = u32;
@@ -81,21 +80,30 @@ pub struct Ledger {
     slots: Vec<Option<Entry>>,
     free: Vec<EntryId>,
     index: HashTable<EntryId>,
-    // An entry is listed under each day that ever was its last; those that are
-    // out of date are passed over when the day comes.
+    // Seeded at random: event ids are their senders' choice, and so would be
+    // their collisions.
+    hasher: DefaultHashBuilder,
+    // An entry is listed under a day that is not after its last one, and listed
+    // anew when that day comes too early: so it does not matter how often it is
+    // told of again.
     expiring: BTreeMap<Day, Vec<EntryId>>,
+    // By place, the day under which its entry is listed; other listings of it
+    // are out of date.
+    listed: Vec<Day>,
 }
 
 impl Ledger {
     /// An empty ledger with this correction horizon.
     pub fn new(horizon_ms: i64) -> Self {
-        let (slots, free, index, expiring) = Default::default();
+        let (slots, free, index, hasher, expiring, listed) = Default::default();
         Self {
             horizon_ms,
             slots,
             free,
             index,
+            hasher,
             expiring,
+            listed,
         }
     }
 
@@ -118,7 +126,7 @@ impl Ledger {
             })
         };
         self.index
-            .find(hash(facility, source, event_id), same)
+            .find(hash(&self.hasher, facility, source, event_id), same)
             .copied()
     }
 
@@ -135,16 +143,18 @@ impl Ledger {
     /// Adds an identity that is not known yet.
     pub fn insert(&mut self, entry: Entry) -> EntryId {
         let key = &entry.identity;
-        let hashed = hash(key.facility, key.source, &key.event_id);
+        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
+            self.listed.push(Day::MAX);
             (self.slots.len() - 1) as EntryId
         });
         self.slots[id as usize] = Some(entry);
-        let slots = &self.slots;
+        let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hashed, id, |&other| {
             slots[other as usize].as_ref().map_or(0, |entry| {
                 hash(
+                    hasher,
                     entry.identity.facility,
                     entry.identity.source,
                     &entry.identity.event_id,
@@ -159,34 +169,46 @@ impl Ledger {
     pub fn schedule(&mut self, id: EntryId) {
         let Some(entry) = self.get(id) else { return };
         let day = entry.expires(self.horizon_ms);
-        let due = self.expiring.entry(day).or_default();
-        if due.last() != Some(&id) {
-            due.push(id);
+        if day < self.listed[id as usize] {
+            self.list(id, day);
         }
     }
 
-    /// The entries to forget, now that the log clock has reached `today`.
-    pub fn due(&mut self, today: Day) -> Vec<EntryId> {
-        let later = self.expiring.split_off(&today);
-        let past = std::mem::replace(&mut self.expiring, later);
-        let mut due: Vec<EntryId> = past.into_values().flatten().collect();
+    fn list(&mut self, id: EntryId, day: Day) {
+        self.listed[id as usize] = day;
+        self.expiring.entry(day).or_default().push(id);
+    }
+
+    /// The entries to forget next, now that the log clock has reached `today`:
+    /// those of the earliest day that is over. None when there is no such day.
+    pub fn due(&mut self, today: Day) -> Option<Vec<EntryId>> {
+        let first = self.expiring.first_entry();
+        let (day, listed) = first.filter(|day| *day.key() < today)?.remove_entry();
+        let mut due = Vec::new();
+        for id in listed {
+            if self.listed[id as usize] != day {
+                continue;
+            }
+            match self.get(id).map(|entry| entry.expires(self.horizon_ms)) {
+                Some(last) if last > day => self.list(id, last),
+                Some(_) => due.push(id),
+                None => {}
+            }
+        }
         due.sort_unstable();
         due.dedup();
-        due.retain(|&id| {
-            self.get(id)
-                .is_some_and(|e| e.expires(self.horizon_ms) < today)
-        });
-        due
+        Some(due)
     }
 
     /// Forgets an identity.
     pub fn remove(&mut self, id: EntryId) -> Option<Entry> {
         let entry = self.slots.get_mut(id as usize)?.take()?;
         let key = &entry.identity;
-        let hashed = hash(key.facility, key.source, &key.event_id);
+        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
         if let Ok(found) = self.index.find_entry(hashed, |&other| other == id) {
             found.remove();
         }
+        self.listed[id as usize] = Day::MAX;
         self.free.push(id);
         Some(entry)
     }
@@ -210,9 +232,67 @@ impl Ledger {
     }
 }
 
-fn hash(facility: NameId, source: NameId, event_id: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    (facility, source).hash(&mut hasher);
-    event_id.hash(&mut hasher);
-    hasher.finish()
+fn hash(hasher: &DefaultHashBuilder, facility: NameId, source: NameId, event_id: &str) -> u64 {
+    hasher.hash_one((facility, source, event_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HORIZON_MS: i64 = 4 * DAY_MS;
+
+    fn entry(event_id: &str, day: i64) -> Entry {
+        let (facility, source, retracted) = (0, 1, true);
+        Entry {
+            identity: Identity {
+                facility,
+                source,
+                event_id: event_id.into(),
+            },
+            version: Version {
+                revision: 0,
+                retracted,
+                content: [0; 16],
+            },
+            contribution: None,
+            appended_at: day * DAY_MS,
+            settled: Vec::new(),
+        }
+    }
+
+    fn tell_again(ledger: &mut Ledger, id: EntryId, day: i64) {
+        if let Some(entry) = ledger.get_mut(id) {
+            entry.appended_at = day * DAY_MS;
+        }
+        ledger.schedule(id);
+    }
+
+    #[test]
+    fn an_entry_that_is_told_of_again_and_again_is_listed_once() {
+        let mut ledger = Ledger::new(HORIZON_MS);
+        let ids = ["a", "b"].map(|id| ledger.insert(entry(id, 0)));
+        for day in 0..1000 {
+            for id in ids {
+                tell_again(&mut ledger, id, day / 500);
+            }
+        }
+        assert_eq!(ledger.expiring.values().map(Vec::len).sum::<usize>(), 2);
+        assert_eq!(ledger.due(5), Some(vec![]));
+        assert_eq!(ledger.due(5), None);
+        assert_eq!(ledger.due(6), Some(ids.to_vec()));
+    }
+
+    #[test]
+    fn a_place_given_to_another_identity_is_due_when_that_one_is() {
+        let mut ledger = Ledger::new(HORIZON_MS);
+        let id = ledger.insert(entry("a", 5));
+        // It moves to an earlier day, and leaves a listing behind.
+        tell_again(&mut ledger, id, 0);
+        assert_eq!(ledger.due(5), Some(vec![id]));
+        ledger.remove(id);
+        assert_eq!(ledger.insert(entry("b", 5)), id);
+        assert_eq!(ledger.due(9), None);
+        assert_eq!(ledger.due(10), Some(vec![id]));
+    }
 }

@@ -2,7 +2,7 @@
 //! small number.
 
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
 
 /// A name's number. Numbers are given in order of first use, so they mean
 /// nothing outside the table that gave them.
@@ -11,7 +11,7 @@ pub type NameId = u32;
 /// Names and their numbers, both ways.
 #[derive(Default)]
 pub struct Names {
-    by_name: FxHashMap<CompactString, NameId>,
+    by_name: HashMap<CompactString, NameId>,
     by_id: Vec<CompactString>,
 }
 

@@ -1,7 +1,7 @@
 //! Which cells a question is about.
 
 use super::ask;
-use crate::event::{Classifier, Role};
+use crate::event::{Classifier, Role, enterprise, facility};
 use crate::meter::cell::{Cells, Day, DayRecord, Owner};
 use crate::meter::names::{NameId, Names};
 use crate::{pb, status};
@@ -15,8 +15,6 @@ pub const NAMES_MAX: usize = 1_000;
 
 /// The most roles or classifiers of a filter: none needs to be named twice.
 const ENUMS_MAX: usize = 16;
-
-const SCHEMES: [&str; 4] = ["uscc:", "smdg:", "nmfta:", "ygt:"];
 
 /// A checked filter.
 #[derive(Clone, Debug)]
@@ -151,43 +149,23 @@ pub fn facilities(field: &str, found: &[String]) -> Result<Vec<CompactString>, S
 }
 
 fn facility(field: &str, found: &str) -> Result<CompactString, Status> {
-    let name = found.to_ascii_uppercase();
-    let (place, code) = name
-        .split_once('/')
-        .map_or((&*name, None), |(place, code)| (place, Some(code)));
-    let in_code = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
-    let well_formed = place.len() == 5
-        && place.bytes().take(2).all(|b| b.is_ascii_uppercase())
-        && place
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || (b'2'..=b'9').contains(&b))
-        && code.is_none_or(|code| (1..=16).contains(&code.len()) && code.bytes().all(in_code));
-    if !well_formed {
+    // A bare UN/LOCODE is folded as the first half of some facility would be.
+    let bare = || facility::normalise(&format!("{found}/-")).map(|name| name[..5].into());
+    facility::normalise(found).or_else(bare).ok_or_else(|| {
         let expected = "a UN/LOCODE, alone or with a terminal or depot code, such as CNNBO/BLCT2";
-        return Err(status::invalid(field, found, expected));
-    }
-    // Both are used for the port of Ningbo; events are kept under CNNBO.
-    let place = if matches!(place, "CNNGB" | "CNNBG") {
-        "CNNBO"
-    } else {
-        place
-    };
-    Ok(code.map_or_else(|| place.into(), |code| format!("{place}/{code}").into()))
+        status::invalid(field, found, expected)
+    })
 }
 
 fn enterprise(field: &str, found: &str) -> Result<CompactString, Status> {
-    let code = SCHEMES.iter().find_map(|scheme| found.strip_prefix(scheme));
-    let in_code = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    match code {
-        Some(code) if (1..=64).contains(&code.len()) && code.bytes().all(in_code) => {
-            Ok(found.into())
-        }
-        _ => Err(status::invalid(
-            field,
-            found,
-            "uscc:, smdg:, nmfta: or ygt: and a code",
-        )),
-    }
+    enterprise::judge(found).map_err(|wrong| {
+        let expected = match wrong {
+            enterprise::Wrong::CheckCharacter => "a 统一社会信用代码 with a right check character",
+            _ => "uscc:, smdg:, nmfta: or ygt: and a code",
+        };
+        status::invalid(field, found, expected)
+    })?;
+    Ok(found.into())
 }
 
 fn within(field: &str, found: usize, most: usize) -> Result<(), Status> {

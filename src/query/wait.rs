@@ -15,7 +15,7 @@ pub const WAIT_DEFAULT: Duration = Duration::from_secs(10);
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What is left of a caller's deadline to tell him that it was in vain.
-const TELLING: Duration = Duration::from_millis(50);
+const TELLING: Duration = Duration::from_millis(250);
 
 /// Until when a call with this metadata waits.
 pub fn deadline(metadata: &MetadataMap) -> Instant {
@@ -26,7 +26,7 @@ fn longest(metadata: &MetadataMap) -> Duration {
     let timeout = metadata
         .get("grpc-timeout")
         .and_then(|value| timeout(value.to_str().ok()?));
-    let wait = timeout.map_or(WAIT_DEFAULT, |timeout| timeout - TELLING.min(timeout / 10));
+    let wait = timeout.map_or(WAIT_DEFAULT, |timeout| timeout - TELLING.min(timeout / 4));
     wait.min(WAIT_MAX)
 }
 
@@ -93,7 +93,7 @@ mod tests {
         };
         assert_eq!(wait(None), WAIT_DEFAULT);
         assert_eq!(wait(Some("1H")), WAIT_MAX);
-        assert_eq!(wait(Some("2S")), Duration::from_millis(1950));
-        assert_eq!(wait(Some("100m")), Duration::from_millis(90));
+        assert_eq!(wait(Some("2S")), Duration::from_millis(1750));
+        assert_eq!(wait(Some("100m")), Duration::from_millis(75));
     }
 }

@@ -276,7 +276,7 @@ impl Session {
         match fault {
             Fault::Cut => {
                 self.service.cut.send_modify(|n| *n += 1);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Fault::Mute => std::future::pending().await,
             Fault::Status(status) => {

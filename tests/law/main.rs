@@ -2,6 +2,7 @@
 //! UTC day on which it was appended. Cases shrink; the seed of a failure is
 //! kept in `tests/law/main.proptest-regressions` and tried first ever after.
 
+mod forgetting;
 mod generate;
 mod model;
 

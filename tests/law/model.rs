@@ -69,24 +69,12 @@ pub fn cells(records: &[Rec], days: Days) -> (Cells, BTreeMap<String, i64>) {
     let mut postings: Vec<Posting> = Vec::new();
     let mut clock = 0;
     for (today, records) in by_day {
+        // What is due after each day that is over; none is before the first.
+        let from = if clock == 0 { today } else { clock + 1 };
+        for over in from..=today {
+            forget(over, days, &mut live, &mut settled, &mut postings);
+        }
         clock = today;
-        let due: BTreeSet<Identity> = live
-            .iter()
-            .filter(|(_, recs)| last_day(recs) + days.horizon < today)
-            .map(|(identity, _)| identity.clone())
-            .collect();
-        for (start, end) in pairs(&live, &settled, days) {
-            if due.contains(&start.identity) || due.contains(&end.identity) {
-                postings.push(pair_posting(&start, &end));
-                settled.insert(spot(&start));
-                settled.insert(spot(&end));
-            }
-        }
-        for identity in due {
-            let recs = live.remove(&identity).unwrap();
-            postings.extend(posting(winner(&recs)));
-            settled.retain(|spot| spot.0 != identity);
-        }
         for record in records {
             let identity = (
                 record.event.facility.to_string(),
@@ -103,6 +91,32 @@ pub fn cells(records: &[Rec], days: Days) -> (Cells, BTreeMap<String, i64>) {
     );
     postings.extend(live.values().filter_map(|recs| posting(winner(recs))));
     (sum(&postings, clock, days), totals(&postings))
+}
+
+fn forget(
+    today: i64,
+    days: Days,
+    live: &mut BTreeMap<Identity, Vec<&Rec>>,
+    settled: &mut BTreeSet<Spot>,
+    postings: &mut Vec<Posting>,
+) {
+    let due: BTreeSet<Identity> = live
+        .iter()
+        .filter(|(_, recs)| last_day(recs) + days.horizon < today)
+        .map(|(identity, _)| identity.clone())
+        .collect();
+    for (start, end) in pairs(live, settled, days) {
+        if due.contains(&start.identity) || due.contains(&end.identity) {
+            postings.push(pair_posting(&start, &end));
+            settled.insert(spot(&start));
+            settled.insert(spot(&end));
+        }
+    }
+    for identity in due {
+        let recs = live.remove(&identity).unwrap();
+        postings.extend(posting(winner(&recs)));
+        settled.retain(|spot| spot.0 != identity);
+    }
 }
 
 fn winner<'a>(recs: &[&'a Rec]) -> &'a Rec {

@@ -187,7 +187,7 @@ fn an_unknown_version_is_refused_by_name() {
     let (disk, _) = filled(1);
     let (path, _) = disk.files().pop().unwrap();
     disk.edit(&path, |bytes| {
-        bytes[8..12].copy_from_slice(&7_u32.to_le_bytes())
+        bytes[8..12].copy_from_slice(&7_u32.to_le_bytes());
     });
     let expected = format!(
         "unknown format version 7 in {}: this program reads version 1",
@@ -205,7 +205,7 @@ fn what_a_killed_process_left_unsynced_is_synced_before_it_can_be_read() {
     let killed = killed.copy();
     let mut frame = Vec::new();
     disk.edit(&path, |bytes| {
-        frame.extend_from_slice(&bytes[start..start + length])
+        frame.extend_from_slice(&bytes[start..start + length]);
     });
     killed.edit(&path, |bytes| bytes.append(&mut frame));
     assert_eq!(

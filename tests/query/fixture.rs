@@ -70,7 +70,7 @@ impl Port {
         };
         let clock = ms(clock);
         port.publish(
-            vec![Change::Clock(clock.div_euclid(DAY_MS) as i32)],
+            &[Change::Clock(clock.div_euclid(DAY_MS) as i32)],
             clock,
             &[],
         );
@@ -111,14 +111,14 @@ impl Port {
             .view
             .read(|state| state.appended_at)
             .unwrap_or_default();
-        self.publish(changes, appended_at, &[]);
+        self.publish(&changes, appended_at, &[]);
         self.position
     }
 
     /// Publishes changes as they are.
     pub fn publish(
         &mut self,
-        changes: Vec<Change>,
+        changes: &[Change],
         appended_at: Millis,
         seen: &[(&str, SourceSeen)],
     ) {
@@ -131,7 +131,7 @@ impl Port {
             ..Default::default()
         };
         self.view.publish(Published {
-            changes: &changes,
+            changes,
             position: self.position,
             appended_at,
             counts,

@@ -10,118 +10,93 @@ use quaymeter::pb::{
 };
 use quaymeter::view::position::Position;
 
-#[tokio::test]
-async fn leaders_are_ranked_by_value_then_by_the_bytes_of_their_ids() {
+async fn with_leaders() -> Running {
     let mut port = port();
     let discharged = Meaning::Boxes(Movement::Discharged, Fullness::Empty);
     let restowed = Meaning::Boxes(Movement::Restowed, Fullness::Laden);
     let instant = ms("2026-11-23T01:00:00Z");
+    let elsewhere = Post::new("ygt:a", instant, &[(discharged, 2)]);
+    let fleet = loaded("ygt:fleet", 99);
+    let plan = loaded("ygt:plan", 99);
     port.post(&[
         loaded("ygt:b", 5),
         loaded("ygt:a", 3),
         Post {
             facility: "CNZOS/X",
-            ..Post::new("ygt:a", instant, &[(discharged, 2)])
+            ..elsewhere
         },
         loaded("ygt:B", 5),
         Post::new("ygt:restows", instant, &[(restowed, 9)]),
         Post {
             role: Role::Fleet,
-            ..loaded("ygt:fleet", 99)
+            ..fleet
         },
         Post {
             classifier: Classifier::Planned,
-            ..loaded("ygt:plan", 99)
+            ..plan
         },
         loaded("smdg:COS", 1),
     ]);
-    let running = Running::start(&port).await;
-    let mut client = running.client().await;
-    let request = pb::ListTopEnterprisesRequest {
+    Running::start(&port).await
+}
+
+fn top() -> pb::ListTopEnterprisesRequest {
+    pb::ListTopEnterprisesRequest {
         role: Role::Carrier.into(),
         measure: Measure::ThroughputBoxes.into(),
         from: at("2026-11-23T01:00:00Z"),
         to: at("2026-11-23T01:15:00Z"),
         ..Default::default()
-    };
-    let top = client
-        .list_top_enterprises(request.clone())
-        .await
-        .unwrap()
-        .into_inner()
-        .enterprises;
-    let shown = |top: &pb::RankedEnterprise| {
-        (
-            top.rank,
-            top.enterprise.clone().unwrap_or_default().id,
-            top.value,
-        )
-    };
-    let expected = [
-        (1, "ygt:B", 5),
-        (2, "ygt:a", 5),
-        (3, "ygt:b", 5),
-        (4, "smdg:COS", 1),
-    ];
-    assert_eq!(
-        top.iter().map(shown).collect::<Vec<_>>(),
-        expected.map(|(r, id, v)| (r, id.into(), v))
-    );
-    assert_eq!(top[3].enterprise.clone().unwrap().name_zh, "中远海运");
-    let two = pb::ListTopEnterprisesRequest {
-        limit: 2,
-        ..request.clone()
-    };
-    assert_eq!(
-        client
-            .list_top_enterprises(two)
-            .await
-            .unwrap()
-            .into_inner()
-            .enterprises
-            .len(),
-        2
-    );
-    let here = pb::ListTopEnterprisesRequest {
-        facilities: vec!["cnzos".into()],
-        ..request.clone()
-    };
-    let here = client
-        .list_top_enterprises(here)
-        .await
-        .unwrap()
-        .into_inner()
-        .enterprises;
-    assert_eq!(
-        here.iter().map(shown).collect::<Vec<_>>(),
-        [(1, "ygt:a".to_owned(), 2)]
-    );
-    for (request, field) in [
-        (
-            pb::ListTopEnterprisesRequest {
-                role: 0,
-                ..request.clone()
-            },
-            "role",
-        ),
-        (
-            pb::ListTopEnterprisesRequest {
-                measure: 0,
-                ..request.clone()
-            },
-            "measure",
-        ),
-        (
-            pb::ListTopEnterprisesRequest {
-                limit: 1_001,
-                ..request
-            },
-            "limit",
-        ),
-    ] {
-        let refused = client.list_top_enterprises(request).await.unwrap_err();
-        assert_eq!(reason(&refused), invalid(field));
     }
+}
+
+#[tokio::test]
+async fn leaders_are_ranked_by_value_then_by_the_bytes_of_their_ids() {
+    let running = with_leaders().await;
+    let mut client = running.client().await;
+    let mut ask = async |request| {
+        let answer = client.list_top_enterprises(request).await.unwrap();
+        let leaders = answer.into_inner().enterprises.into_iter();
+        let shown = |leader: pb::RankedEnterprise| {
+            let enterprise = leader.enterprise.unwrap_or_default();
+            (leader.rank, enterprise.id, enterprise.name_zh, leader.value)
+        };
+        leaders.map(shown).collect::<Vec<_>>()
+    };
+    let of = |rank, id: &str, name: &str, value| (rank, id.to_owned(), name.to_owned(), value);
+    let all = [
+        of(1, "ygt:B", "", 5),
+        of(2, "ygt:a", "", 5),
+        of(3, "ygt:b", "", 5),
+        of(4, "smdg:COS", "中远海运", 1),
+    ];
+    assert_eq!(ask(top()).await, all);
+    let two = pb::ListTopEnterprisesRequest { limit: 2, ..top() };
+    assert_eq!(ask(two).await, all[..2]);
+    let facilities = vec!["cnzos".into()];
+    let there = pb::ListTopEnterprisesRequest {
+        facilities,
+        ..top()
+    };
+    assert_eq!(ask(there).await, [of(1, "ygt:a", "", 2)]);
+}
+
+#[tokio::test]
+async fn leaders_are_in_one_role_by_one_measure() {
+    let running = with_leaders().await;
+    let mut client = running.client().await;
+    let mut request = top();
+    request.role = 0;
+    let refused = client.list_top_enterprises(request).await.unwrap_err();
+    assert_eq!(reason(&refused), invalid("role"));
+    let mut request = top();
+    request.measure = 0;
+    let refused = client.list_top_enterprises(request).await.unwrap_err();
+    assert_eq!(reason(&refused), invalid("measure"));
+    let mut request = top();
+    request.limit = 1_001;
+    let refused = client.list_top_enterprises(request).await.unwrap_err();
+    assert_eq!(reason(&refused), invalid("limit"));
 }
 
 #[tokio::test]
@@ -183,191 +158,156 @@ async fn enterprises_come_from_cells_and_the_registry_by_id() {
     assert_eq!(ask(rest).await.0, ["ygt:z"]);
 }
 
-#[tokio::test]
-async fn a_vessel_call_sums_its_days_and_is_named_by_most_of_its_events() {
+async fn with_calls() -> Running {
     let mut port = port();
     let moves = |hour: &str, call, vessel, figures: &[(Meaning, i64)]| Post {
         call: Some((call, vessel)),
         ..Post::new("smdg:COS", ms(hour), figures)
     };
-    let (load, discharge) = (Movement::Loaded, Movement::Discharged);
-    let boxes = |movement, count| (Meaning::Boxes(movement, Fullness::Laden), count);
+    let load = |count| [(Meaning::Boxes(Movement::Loaded, Fullness::Laden), count)];
+    let discharge = [(Meaning::Boxes(Movement::Discharged, Fullness::Laden), 20)];
+    let restow = [(Meaning::Boxes(Movement::Restowed, Fullness::Laden), 10)];
     let stay = [
         (Meaning::DurationCount(DurationKind::BerthStay), 1),
-        (
-            Meaning::DurationSumMs(DurationKind::BerthStay),
-            2 * 3_600_000,
-        ),
+        (Meaning::DurationSumMs(DurationKind::BerthStay), 7_200_000),
         (Meaning::VesselCall(VesselCallStage::Unberthed), 1),
     ];
     port.post(&[
-        moves("2026-11-22T10:00:00Z", "C1", "9321483", &[boxes(load, 30)]),
-        moves(
-            "2026-11-23T01:00:00Z",
-            "C1",
-            "9811000",
-            &[boxes(discharge, 20)],
-        ),
-        moves(
-            "2026-11-23T02:00:00Z",
-            "C1",
-            "9811000",
-            &[boxes(Movement::Restowed, 10)],
-        ),
+        moves("2026-11-22T10:00:00Z", "C1", "9321483", &load(30)),
+        moves("2026-11-23T01:00:00Z", "C1", "9811000", &discharge),
+        moves("2026-11-23T02:00:00Z", "C1", "9811000", &restow),
         moves("2026-11-23T03:00:00Z", "C1", "BOAT", &stay),
-        moves("2026-11-23T03:00:00Z", "C0", "9811000", &[boxes(load, 4)]),
-        moves("2026-11-21T10:00:00Z", "OLD", "9811000", &[boxes(load, 4)]),
+        moves("2026-11-23T03:00:00Z", "C0", "9811000", &load(4)),
+        moves("2026-11-21T10:00:00Z", "OLD", "9811000", &load(4)),
     ]);
-    let running = Running::start(&port).await;
-    let mut client = running.client().await;
-    let request = pb::ListVesselCallsRequest {
+    Running::start(&port).await
+}
+
+fn calls() -> pb::ListVesselCallsRequest {
+    pb::ListVesselCallsRequest {
         from: at("2026-11-21T16:00:00Z"),
         to: at("2026-11-23T16:00:00Z"),
         ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_vessel_call_sums_its_days_and_is_named_by_most_of_its_events() {
+    let running = with_calls().await;
+    let answer = running.client().await.list_vessel_calls(calls()).await;
+    let [without_stay, call] = &answer.unwrap().into_inner().calls[..] else {
+        panic!("not two calls")
     };
-    let calls = client
-        .list_vessel_calls(request.clone())
-        .await
-        .unwrap()
-        .into_inner()
-        .calls;
-    assert_eq!(
-        calls.iter().map(|call| &*call.call_id).collect::<Vec<_>>(),
-        ["C0", "C1"]
-    );
-    assert_eq!(calls[0].moves_per_berth_hour, None);
-    let call = &calls[1];
+    assert_eq!((&*without_stay.call_id, &*call.call_id), ("C0", "C1"));
+    assert_eq!(without_stay.moves_per_berth_hour, None);
     assert_eq!((call.loaded, call.discharged, call.restowed), (30, 20, 10));
-    assert_eq!(
-        (call.berth_stays, call.moves_per_berth_hour),
-        (1, Some(25.0))
-    );
+    let stays = (call.berth_stays, call.moves_per_berth_hour);
+    assert_eq!(stays, (1, Some(25.0)));
     // 30 events name each of two vessels: the lesser in bytes it is.
     assert_eq!(call.vessel, "9321483");
-    let one = pb::ListVesselCallsRequest {
-        page_size: 1,
-        ..request.clone()
-    };
-    let page = client
-        .list_vessel_calls(one.clone())
-        .await
-        .unwrap()
-        .into_inner();
-    let next = pb::ListVesselCallsRequest {
-        page_token: page.next_page_token,
-        ..one
-    };
-    let page = client.list_vessel_calls(next).await.unwrap().into_inner();
-    assert_eq!(
-        (&*page.calls[0].call_id, &*page.next_page_token),
-        ("C1", "")
-    );
-    let only = pb::ListVesselCallsRequest {
-        call_id: "C0".into(),
-        ..request.clone()
-    };
-    assert_eq!(
-        client
-            .list_vessel_calls(only)
-            .await
-            .unwrap()
-            .into_inner()
-            .calls
-            .len(),
-        1
-    );
-    let misaligned = pb::ListVesselCallsRequest {
-        from: at("2026-11-21T17:00:00Z"),
-        ..request
-    };
+}
+
+#[tokio::test]
+async fn vessel_calls_come_in_pages_over_whole_days() {
+    let running = with_calls().await;
+    let mut client = running.client().await;
+    let mut request = calls();
+    request.page_size = 1;
+    let page = client.list_vessel_calls(request.clone()).await.unwrap();
+    let page = page.into_inner();
+    assert_eq!(page.calls[0].call_id, "C0");
+    request.page_token = page.next_page_token;
+    let page = client.list_vessel_calls(request).await.unwrap();
+    let page = page.into_inner();
+    assert_eq!(page.calls[0].call_id, "C1");
+    assert_eq!(page.next_page_token, "");
+    let mut only = calls();
+    only.call_id = "C0".into();
+    let only = client.list_vessel_calls(only).await.unwrap().into_inner();
+    assert_eq!(only.calls.len(), 1);
+    let mut misaligned = calls();
+    misaligned.from = at("2026-11-21T17:00:00Z");
     let refused = client.list_vessel_calls(misaligned).await.unwrap_err();
     assert_eq!(reason(&refused), invalid("from"));
 }
 
-#[tokio::test]
-async fn no_shows_are_asked_for_slots_that_have_ended() {
-    let mut port = port();
-    let slot = |enterprise, start: &str, end: &str, stage, count| Post {
-        role: Role::Fleet,
-        slot_end: Some(ms(end)),
-        ..Post::new(
-            enterprise,
-            ms(start),
-            &[(Meaning::Appointment(stage), count)],
-        )
-    };
-    let (early, ended) = ("2026-11-23T02:00:00Z", "2026-11-23T03:00:00Z");
-    let later = "2026-11-23T05:00:00Z";
+const EARLY: &str = "2026-11-23T02:00:00Z";
+const ENDED: &str = "2026-11-23T03:00:00Z";
+const LATER: &str = "2026-11-23T05:00:00Z";
+
+async fn with_slots() -> Running {
     use AppointmentStage::{Cancelled, Changed, Confirmed, Requested, Used};
+    let mut port = port();
+    let slot = |enterprise, (start, end), stage, count| {
+        let figures = [(Meaning::Appointment(stage), count)];
+        Post {
+            role: Role::Fleet,
+            slot_end: Some(ms(end)),
+            ..Post::new(enterprise, ms(start), &figures)
+        }
+    };
     port.post(&[
-        slot("ygt:b", early, ended, Confirmed, 9),
-        slot("ygt:b", early, ended, Used, 4),
-        slot("ygt:b", early, ended, Cancelled, 1),
-        slot("ygt:b", early, ended, Changed, 2),
-        slot("ygt:a", early, ended, Confirmed, 1),
-        slot("ygt:a", early, "2026-11-23T02:30:00Z", Confirmed, 1),
-        slot("ygt:c", early, ended, Requested, 7),
-        slot("ygt:a", ended, later, Confirmed, 1),
+        slot("ygt:b", (EARLY, ENDED), Confirmed, 9),
+        slot("ygt:b", (EARLY, ENDED), Used, 4),
+        slot("ygt:b", (EARLY, ENDED), Cancelled, 1),
+        slot("ygt:b", (EARLY, ENDED), Changed, 2),
+        slot("ygt:a", (EARLY, ENDED), Confirmed, 1),
+        slot("ygt:a", (EARLY, "2026-11-23T02:30:00Z"), Confirmed, 1),
+        slot("ygt:c", (EARLY, ENDED), Requested, 7),
+        slot("ygt:a", (ENDED, LATER), Confirmed, 1),
     ]);
-    let running = Running::start(&port).await;
-    let mut client = running.client().await;
-    let request = pb::ListNoShowsRequest {
+    Running::start(&port).await
+}
+
+fn slots() -> pb::ListNoShowsRequest {
+    pb::ListNoShowsRequest {
         from: at("2026-11-23T00:00:00Z"),
         to: at("2026-11-23T16:00:00Z"),
         ..Default::default()
-    };
-    let rows = client
-        .list_no_shows(request.clone())
-        .await
-        .unwrap()
-        .into_inner()
-        .rows;
+    }
+}
+
+#[tokio::test]
+async fn no_shows_are_asked_for_slots_that_have_ended() {
+    let running = with_slots().await;
+    let mut client = running.client().await;
+    let rows = client.list_no_shows(slots()).await.unwrap();
+    let rows = rows.into_inner().rows;
     let shown = |row: &pb::NoShowRow| (row.slot_end, row.enterprise.clone(), row.no_shows);
     let expected = [
         (at("2026-11-23T02:30:00Z"), "ygt:a".to_owned(), 1),
-        (at(ended), "ygt:a".to_owned(), 1),
-        (at(ended), "ygt:b".to_owned(), 2),
+        (at(ENDED), "ygt:a".to_owned(), 1),
+        (at(ENDED), "ygt:b".to_owned(), 2),
     ];
     assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), expected);
-    let counts = (
-        rows[2].confirmed,
-        rows[2].changed,
-        rows[2].cancelled,
-        rows[2].used,
-    );
+    let of = &rows[2];
+    let counts = (of.confirmed, of.changed, of.cancelled, of.used);
     assert_eq!(counts, (9, 2, 1, 4));
-    let later = pb::ListNoShowsRequest {
-        ended_by: at(later),
-        ..request.clone()
-    };
-    assert_eq!(
-        client
-            .list_no_shows(later)
-            .await
-            .unwrap()
-            .into_inner()
-            .rows
-            .len(),
-        4
-    );
-    let mut paged = pb::ListNoShowsRequest {
-        page_size: 1,
-        ..request
-    };
+    let mut later = slots();
+    later.ended_by = at(LATER);
+    let rows = client.list_no_shows(later).await.unwrap().into_inner().rows;
+    assert_eq!(rows.len(), 4);
+}
+
+#[tokio::test]
+async fn pages_of_no_shows_are_the_one_page_cut() {
+    let running = with_slots().await;
+    let mut client = running.client().await;
+    let all = client.list_no_shows(slots()).await.unwrap();
+    let mut request = slots();
+    request.page_size = 1;
     let mut found = Vec::new();
     loop {
-        let page = client
-            .list_no_shows(paged.clone())
-            .await
-            .unwrap()
-            .into_inner();
+        let page = client.list_no_shows(request.clone()).await.unwrap();
+        let page = page.into_inner();
+        assert!(page.rows.len() <= 1);
         found.extend(page.rows);
-        paged.page_token = page.next_page_token;
-        if paged.page_token.is_empty() {
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
             break;
         }
     }
-    assert_eq!(found, rows);
+    assert_eq!(found, all.into_inner().rows);
 }
 
 #[tokio::test]

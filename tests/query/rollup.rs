@@ -22,7 +22,7 @@ const GRAINS: [Grain; 6] = [
     Grain::Total,
 ];
 const FACILITIES: [&str; 4] = ["CNNBO/BLCT2", "CNNBO/BLCT", "CNZOS/BLCT2", "CNNBO/A"];
-const ENTERPRISES: [&str; 4] = ["smdg:COS", "smdg:MSC", "ygt:a.b", "uscc:91330200MA2AFAKE0X"];
+const ENTERPRISES: [&str; 4] = ["smdg:COS", "smdg:MSC", "ygt:a.b", "nmfta:ABCD"];
 const ROLES: [Role; 3] = [Role::Carrier, Role::Fleet, Role::Forwarder];
 const CLASSIFIERS: [Classifier; 2] = [Classifier::Actual, Classifier::Planned];
 const DAY: i64 = 86_400_000;

@@ -144,7 +144,7 @@ fn table(columns: &[&str], rows: &[Vec<Cell>]) -> String {
         .collect();
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(kept.iter().map(|&at| columns[at]));
     for row in rows {

@@ -33,7 +33,7 @@ fn every_sample_is_accepted_without_a_warning() {
 fn an_event_id_has_1_to_128_bytes_without_control_characters() {
     refused(Reason::Missing, "event_id", |e| e.event_id.clear());
     refused(Reason::TooLong, "event_id", |e| {
-        e.event_id = "箱".repeat(43)
+        e.event_id = "箱".repeat(43);
     });
     for bad in ["a\nb", "a\u{7f}", "a\u{85}", "\0"] {
         refused(Reason::Malformed, "event_id", |e| e.event_id = bad.into());
@@ -138,12 +138,12 @@ fn an_instant_lies_between_1970_and_9999_with_nanoseconds_of_one_second() {
     refused(Reason::Missing, "occurred_at", |e| e.occurred_at = None);
     for seconds in [-1, i64::MIN, i64::MAX, 253_402_300_800] {
         refused(Reason::OutOfRange, "occurred_at", |e| {
-            e.occurred_at = at(seconds, 0)
+            e.occurred_at = at(seconds, 0);
         });
     }
     for nanos in [-1, 1_000_000_000, i32::MIN, i32::MAX] {
         refused(Reason::Malformed, "occurred_at", |e| {
-            e.occurred_at = at(NOW / 1000, nanos)
+            e.occurred_at = at(NOW / 1000, nanos);
         });
     }
     refused(Reason::TooOld, "occurred_at", |e| e.occurred_at = at(0, 0));
@@ -213,10 +213,10 @@ fn extreme_settings_do_not_overflow() {
 fn a_facility_is_required_and_of_its_form() {
     refused(Reason::Missing, "facility", |e| e.facility.clear());
     refused(Reason::Malformed, "facility", |e| {
-        e.facility = "CNNBO".into()
+        e.facility = "CNNBO".into();
     });
     refused(Reason::TooLong, "facility", |e| {
-        e.facility = "CNNBO/".to_owned() + &"A".repeat(17)
+        e.facility = "CNNBO/".to_owned() + &"A".repeat(17);
     });
 }
 
@@ -277,7 +277,7 @@ fn parties_are_sorted_by_role_and_enterprise() {
 #[test]
 fn no_party_is_there_twice_in_one_role() {
     refused(Reason::DuplicateParty, "parties[3]", |e| {
-        e.parties.push(e.parties[1].clone())
+        e.parties.push(e.parties[1].clone());
     });
     let mut event = sample();
     event.parties.push(party(pb::Role::Agent, "smdg:COS"));
@@ -287,24 +287,24 @@ fn no_party_is_there_twice_in_one_role() {
 #[test]
 fn a_party_has_a_role_and_an_enterprise() {
     refused(Reason::Missing, "parties[1].role", |e| {
-        e.parties[1].role = 0
+        e.parties[1].role = 0;
     });
     refused(Reason::Malformed, "parties[1].role", |e| {
-        e.parties[1].role = 99
+        e.parties[1].role = 99;
     });
     let field = "parties[1].enterprise";
     refused(Reason::Missing, field, |e| e.parties[1].enterprise.clear());
     refused(Reason::Malformed, field, |e| {
-        e.parties[1].enterprise = "duns:1".into()
+        e.parties[1].enterprise = "duns:1".into();
     });
     refused(Reason::TooLong, field, |e| {
-        e.parties[1].enterprise = format!("ygt:{}", "a".repeat(65))
+        e.parties[1].enterprise = format!("ygt:{}", "a".repeat(65));
     });
     refused(Reason::UsccCheckCharacter, field, |e| {
         e.parties[1].enterprise = "uscc:913302001440695665".into();
     });
     refused(Reason::Malformed, field, |e| {
-        e.parties[1].enterprise = "uscc:91110000600037341l".into()
+        e.parties[1].enterprise = "uscc:91110000600037341l".into();
     });
 }
 
