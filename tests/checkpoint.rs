@@ -1,0 +1,235 @@
+//! A restart loses nothing and makes up nothing: checkpoint and log together
+//! give what a worker has that never stopped, forgotten identities included.
+
+use quaymeter::config::{Config, Sources};
+use quaymeter::event::*;
+use quaymeter::log::Durable;
+use quaymeter::log::appender::Appender;
+use quaymeter::log::disk::RealDisk;
+use quaymeter::log::embedded::{Log, Options as LogOptions};
+use quaymeter::log::frame::Draft;
+use quaymeter::meter::Rules;
+use quaymeter::meter::cell::{Cells, DAY_MS, Keeping};
+use quaymeter::metrics::Metrics;
+use quaymeter::store::{Store, Table};
+use quaymeter::view::View;
+use quaymeter::wire;
+use quaymeter::worker::{Batch, Item, Options, Worker, checkpoint};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// 2026-11-01T00:00Z.
+const FIRST_MS: i64 = 1_793_491_200_000;
+const HORIZON_DAYS: i64 = 4;
+const DAYS: i64 = 14;
+const BATCHES_A_DAY: i64 = 6;
+const BATCH_EVENTS: usize = 8;
+
+const RULES: Rules = Rules {
+    horizon_ms: HORIZON_DAYS * DAY_MS,
+    teu_45ft_milli: 2250,
+};
+
+fn keeping() -> Keeping {
+    Keeping {
+        zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
+        quarter_days: 6,
+        day_days: 9,
+    }
+}
+
+fn detail(random: &mut ChaCha8Rng, at: i64) -> Detail {
+    let number = random.random_range(0..4);
+    match random.random_range(0..5) {
+        0 => Detail::AppointmentStep(AppointmentStep {
+            appointment_id: "appointment".into(),
+            stage: AppointmentStage::Confirmed,
+            slot_start: at,
+            slot_end: at + DAY_MS,
+        }),
+        1 => Detail::VesselCall(VesselCall {
+            stage: [VesselCallStage::Berthed, VesselCallStage::Unberthed][number / 2],
+            call_id: format!("call {number}").into(),
+            vessel_imo: "9321483".into(),
+            call_sign: "".into(),
+        }),
+        _ => Detail::GateMove(GateMove {
+            direction: [GateDirection::In, GateDirection::Out][random.random_range(0..2)],
+            containers: [Container {
+                number: format!("CSQU305438{number}").into(),
+                size_type: "45G1".into(),
+                fullness: Fullness::Laden,
+                gross_mass_kg: 20_000,
+            }]
+            .into_iter()
+            .collect(),
+            // In the log, plates are pseudonyms.
+            tractor: format!("p1:{number:020}").into(),
+            trailer: "".into(),
+            driver: "".into(),
+            visit_ref: "".into(),
+        }),
+    }
+}
+
+/// About something up to three days before; some correct, retract or repeat.
+fn event(random: &mut ChaCha8Rng, now: i64) -> Event {
+    let at = now - random.random_range(0..3 * DAY_MS / 60_000) * 60_000;
+    let party = Party {
+        role: Role::Carrier,
+        enterprise: ["smdg:COS", "smdg:MSC"][random.random_range(0..2)].into(),
+    };
+    let statement = Statement {
+        classifier: Classifier::Actual,
+        occurred_at: at,
+        parties: [party].into_iter().collect(),
+        detail: detail(random, at),
+    };
+    Event {
+        event_id: format!("event {}", random.random_range(0..300)).into(),
+        revision: random.random_range(0..4),
+        facility: "CNNBO/BLCT2".into(),
+        statement: random.random_bool(0.9).then_some(statement),
+    }
+}
+
+/// Two weeks of batches, each with the time of its append.
+fn batches() -> Vec<(i64, Vec<Event>)> {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let times = (0..DAYS * BATCHES_A_DAY).map(|n| FIRST_MS + n * DAY_MS / BATCHES_A_DAY);
+    times
+        .map(|now| {
+            (
+                now,
+                (0..BATCH_EVENTS).map(|_| event(&mut random, now)).collect(),
+            )
+        })
+        .collect()
+}
+
+/// A log and a store, and workers that live one after another.
+struct Life {
+    log: Log,
+    appender: Appender,
+    store: PathBuf,
+    interval: Duration,
+    _dir: tempfile::TempDir,
+}
+
+impl Life {
+    fn new(interval: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, options) = (dir.path().join("log"), LogOptions::default());
+        let opened = Log::open(Arc::new(RealDisk), &path, options, 0).unwrap();
+        Self {
+            log: opened.log,
+            appender: opened.appender,
+            store: dir.path().join("store"),
+            interval,
+            _dir: dir,
+        }
+    }
+
+    fn append(&mut self, (now, events): &(i64, Vec<Event>)) -> Durable<Batch> {
+        let encoded: Vec<bytes::Bytes> = events.iter().map(|e| wire::encode(e).into()).collect();
+        let items = events.iter().zip(&encoded).map(|(event, bytes)| Item {
+            event: event.clone(),
+            content: wire::content_hash(bytes),
+        });
+        let payload = items.collect();
+        let batch = quaymeter::log::Batch {
+            source: "tos".into(),
+            headers: Vec::new(),
+            schema: wire::SCHEMA,
+            events: encoded,
+        };
+        let frame = Draft::new(batch).unwrap().encode();
+        let written = self.appender.append(&mut [frame], *now).unwrap();
+        Durable {
+            first_offset: written.first_offset,
+            end_offset: written.first_offset + events.len() as u64,
+            appended_at: written.appended_at,
+            source: "tos".into(),
+            payload,
+        }
+    }
+
+    /// A worker that starts, takes these batches and stops in good order; what
+    /// it had in memory.
+    fn work(&mut self, batches: &[(i64, Vec<Event>)]) -> Arc<View> {
+        let store = Arc::new(Store::open(&self.store).unwrap());
+        let settings = Config::resolve(Sources::default()).unwrap().metrics;
+        let options = Options {
+            rules: RULES,
+            keeping: keeping(),
+            checkpoint_interval: self.interval,
+        };
+        let metrics = Arc::new(Metrics::new(&settings).unwrap());
+        let worker = Worker::open(store, &self.log, options, metrics).unwrap();
+        let (give, inbox) = mpsc::channel();
+        for batch in batches {
+            give.send(vec![self.append(batch)]).unwrap();
+        }
+        drop(give);
+        let view = Arc::clone(worker.view());
+        worker.run(&inbox).unwrap();
+        view
+    }
+
+    fn cells(&self) -> Cells {
+        let store = Store::open(&self.store).unwrap();
+        checkpoint::restore(&store, RULES, keeping()).unwrap().cells
+    }
+}
+
+fn stored(store: &Path, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let store = Store::open(store).unwrap();
+    let pairs = store.scan(table).map(Result::unwrap);
+    pairs.map(|(k, v)| (k.to_vec(), v.to_vec())).collect()
+}
+
+#[test]
+fn a_worker_that_restarts_is_where_one_is_that_never_stopped() {
+    let batches = batches();
+    let mut whole = Life::new(Duration::from_secs(3600));
+    let view = whole.work(&batches);
+    // A checkpoint after each batch, if the one before is written.
+    let mut parts = Life::new(Duration::ZERO);
+    for part in batches.chunks(7) {
+        let (taken, missed) = part.split_at(part.len().min(4));
+        parts.work(taken);
+        // These are durable, and no worker is there to take them.
+        for batch in missed {
+            parts.append(batch);
+        }
+    }
+    parts.work(&[]);
+    let progress = |life: &Life| checkpoint::progress(&Store::open(&life.store).unwrap()).unwrap();
+    let (reached, counts) = (progress(&whole).position, progress(&whole).counts);
+    assert_eq!(reached, whole.log.end());
+    assert_eq!(progress(&parts), progress(&whole));
+    for met in [
+        counts.forgotten,
+        counts.repaired,
+        counts.duplicates + counts.conflicts,
+    ] {
+        assert!(met > 20, "the events are too tame: {counts:?}");
+    }
+    for table in Table::ALL {
+        let (parts, whole) = (stored(&parts.store, table), stored(&whole.store, table));
+        assert_eq!(parts.len(), whole.len(), "{}", table.name());
+        assert!(parts == whole, "{} differs", table.name());
+    }
+    let cells = parts.cells();
+    view.read(|never_stopped| {
+        let expected = &never_stopped.cells;
+        assert!(!expected.calls.is_empty() && !expected.slots.is_empty());
+        assert!(cells.owners == expected.owners);
+        assert!(cells.calls == expected.calls);
+        assert!(cells.slots == expected.slots);
+        assert!(cells.totals == expected.totals);
+    });
+}
