@@ -1,10 +1,10 @@
 //! What a stream's acknowledgement promises, whatever fails beside it.
 
-#[path = "review/questions.rs"]
+#[path = "edges/questions.rs"]
 mod questions;
-#[path = "review/rig.rs"]
+#[path = "edges/rig.rs"]
 mod rig;
-#[path = "review/stopping.rs"]
+#[path = "edges/stopping.rs"]
 mod stopping;
 
 use quaymeter::pb;
