@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod dcsa;
+mod demo;
 mod exact;
 mod place;
 mod publish;
