@@ -11,7 +11,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench check tools format lint protos dependencies tidy advisories mutants
+.PHONY: help demo test bench check tools format lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -27,7 +27,7 @@ test: tools check ## Installs what tests need, checks, and runs every test
 bench: ## Runs the benchmarks
 	$(CARGO) bench --locked --benches
 
-check: tools format protos dependencies lint tidy ## Format, protos, dependencies, lints, house rules
+check: tools format protos dependencies patches lint tidy ## Format, protos, dependencies, lints, house rules
 
 tools: ## Installs the pinned tools into target/tools; nothing if they are there
 	@scripts/install-tools
@@ -48,6 +48,10 @@ dependencies: tools ## Licences, bans and sources; vulnerabilities if their list
 
 advisories: tools ## Known vulnerabilities; needs the network
 	@scripts/check-advisories
+
+# They go stale whenever the code near them moves.
+patches: ## Does each mutant still apply?
+	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || exit 1; done
 
 tidy: ## The house rules that no compiler checks
 	$(CARGO) test --locked --quiet --test tidy
