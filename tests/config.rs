@@ -176,7 +176,7 @@ fn settings_that_contradict_each_other_are_faults() {
         "quaymeter.toml:1: horizon_days: found quarter_days = 45 and horizon_days = 44, expected \
          quarter_days ≥ horizon_days + 2",
         "quaymeter.toml:2: day_days: found day_days = 40 and quarter_days = 45, expected day_days \
-         ≥ quarter_days",
+         ≥ quarter_days + 1",
         "quaymeter.toml:5: limits.buffered_bytes: found limits.buffered_bytes = 1048576 and \
          limits.message_bytes = 67108864, expected limits.buffered_bytes ≥ limits.message_bytes",
     ];
