@@ -40,7 +40,7 @@ fn nameless(events: usize) -> Vec<Event> {
     vec![retraction("", 0); events]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_no_batch_is_refused_whole() {
     let place = Place::new();
     let service = place.serve(&["--limits-batch-events", "100"]);
@@ -72,7 +72,7 @@ async fn a_batch_that_is_no_batch_is_refused_whole() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_breaks_the_protocol_is_ended_with_the_field_that_is_wrong() {
     let place = Place::new();
     let service = place.serve(&["--limits-batch-events", "100"]);
@@ -201,7 +201,7 @@ async fn who_does_not_read_within_his_credit_is_told_everything_once_he_does() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_stream_of_the_same_client_ends_the_older_one() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -233,7 +233,7 @@ fn at_least(position: &str) -> pb::GetStatusRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_waits_for_a_position_until_the_deadline() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -265,7 +265,7 @@ async fn an_answer_waits_for_a_position_until_the_deadline() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_position_is_refused_at_once() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -306,7 +306,7 @@ macro_rules! services {
     }};
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn reflection_names_every_service_in_both_versions() {
     let place = Place::new();
     let service = place.serve(&[]);

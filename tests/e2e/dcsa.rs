@@ -191,12 +191,12 @@ async fn every_event_is_where_it_is_meant(options: &str, flags: &[&str]) {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_sample_lands_where_a_person_says() {
     every_event_is_where_it_is_meant("default", &[]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_sample_lands_where_a_person_says_with_a_facility_and_a_party_to_fall_back_on() {
     let flags = ["--facility", "CNNBO/TEST", "--party", "CARRIER=smdg:COS"];
     every_event_is_where_it_is_meant("fallback", &flags).await;

@@ -67,7 +67,7 @@ fn assert_exact(day: &Day, answered: &Truth) {
     assert!(answered.count(Grain::Quarter) > 300, "hardly anything");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_counted_exactly_and_again_changes_nothing() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -88,7 +88,7 @@ async fn a_file_is_counted_exactly_and_again_changes_nothing() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn standard_input_is_read_to_its_end() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -142,7 +142,7 @@ fn written_refusals(day: &Day, rejects: &Path) -> Refused {
     refused.collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_written_out_and_the_rest_is_counted_exactly() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -169,7 +169,7 @@ async fn what_is_refused_is_written_out_and_the_rest_is_counted_exactly() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_no_event_is_refused_and_its_neighbours_are_not() {
     let place = Place::new();
     let service = place.serve(&[]);

@@ -134,7 +134,7 @@ async fn with_a_morning(place: &Place) -> (Service, String, String) {
     (service, day, span)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn figures_are_told_as_table_csv_and_json() {
     let place = Place::new();
     let (service, day, span) = with_a_morning(&place).await;
@@ -195,7 +195,7 @@ async fn figures_are_told_as_table_csv_and_json() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn leaders_durations_calls_and_no_shows_are_told() {
     let place = Place::new();
     let (service, day, span) = with_a_morning(&place).await;
@@ -243,7 +243,7 @@ async fn leaders_durations_calls_and_no_shows_are_told() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn times_are_rounded_outwards_to_the_grain() {
     let place = Place::new();
     let (service, day, _) = with_a_morning(&place).await;
@@ -262,7 +262,7 @@ async fn times_are_rounded_outwards_to_the_grain() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_cannot_be_answered_ends_with_status_1_and_says_why() {
     let place = Place::new();
     let (service, day, span) = with_a_morning(&place).await;

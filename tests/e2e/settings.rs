@@ -32,7 +32,7 @@ fn a_killed_process_leaves_its_data_directory_free() {
     Service::start(&place.data(), &[]).stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn other_settings_than_the_data_was_counted_with_are_refused() {
     let place = Place::new();
     let service = place.serve(&[]);

@@ -54,7 +54,7 @@ fn name(family: &str, labels: &str) -> String {
 const GATE_IN: &str = ",movement=\"gate_in\",fullness=\"laden\"";
 const IN: &str = ",direction=\"in\"";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn totals_are_what_was_sent_and_corrections_count_beside_them() {
     let place = Place::new();
     let service = place.serve(&[]);
@@ -106,7 +106,7 @@ async fn totals_are_what_was_sent_and_corrections_count_beside_them() {
     service.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn totals_survive_a_restart_and_a_kill() {
     let place = Place::new();
     // No checkpoint but that of a stop: a kill leaves all to the log.
@@ -199,7 +199,7 @@ fn places_of(needle: &str, place: &Place, pages: &[String]) -> Vec<String> {
     found
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_plate_and_no_driver_is_kept_logged_or_exported() {
     let place = Place::new();
     let settings = ["--checkpoint-interval-ms", "10"];
