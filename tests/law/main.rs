@@ -1,6 +1,7 @@
 //! The one law: cells are a pure function of the set of records, each with the
 //! UTC day on which it was appended. Cases shrink; the seed of a failure is
-//! kept in `tests/law/main.proptest-regressions` and tried first ever after.
+//! printed, kept in `tests/proptest-regressions` and tried first ever after.
+//! `PROPTEST_CASES=20000 cargo test --test law` looks longer.
 
 mod forgetting;
 mod generate;
@@ -164,8 +165,19 @@ fn rearranged(records: &[Rec], seed: u64) -> Vec<Rec> {
     other
 }
 
+/// Many cases, unless the environment asks for another number.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if asked { usual.cases } else { 1500 },
+        max_shrink_iters: 20_000,
+        ..usual
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 20_000, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn cells_are_what_a_recount_of_all_records_gives(
