@@ -184,6 +184,9 @@ async fn a_graceful_restart_changes_no_cell() {
         .await
         .unwrap()
         .into_inner();
+    let through = |of: &pb::GetStatusResponse| of.freshness.as_ref()?.complete_through;
+    assert!(through(&before).is_some());
+    assert_eq!(through(&after), through(&before));
     let counts = |of: pb::GetStatusResponse| pb::GetStatusResponse {
         freshness: None,
         ..of
