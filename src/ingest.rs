@@ -6,6 +6,7 @@ mod stream;
 
 use crate::config::Config;
 use crate::event::Millis;
+use crate::fingerprint::Fingerprints;
 use crate::log::committer::Handle;
 use crate::log::{self, Appended, Offset};
 use crate::metrics::Metrics;
@@ -78,6 +79,7 @@ struct Shared {
     log: Handle<worker::Batch>,
     view: Arc<View>,
     pseudonyms: Pseudonyms,
+    fingerprints: Fingerprints,
     clock: Clock,
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
@@ -93,6 +95,7 @@ impl Ingest {
         log: Handle<worker::Batch>,
         view: Arc<View>,
         pseudonyms: Pseudonyms,
+        fingerprints: Fingerprints,
         clock: Clock,
         metrics: Arc<Metrics>,
         draining: watch::Receiver<bool>,
@@ -104,6 +107,7 @@ impl Ingest {
             log,
             view,
             pseudonyms,
+            fingerprints,
             clock,
             metrics,
             reasons,
@@ -178,7 +182,7 @@ impl IngestService for Ingest {
         check::batch_size(request.events.len(), shared.limits.batch_events)?;
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);
-        let mut checked = shared.check(request.events, manner);
+        let mut checked = shared.check(&request.source, request.events, manner);
         let position = shared.append(&request.source, &mut checked).await?;
         shared
             .metrics

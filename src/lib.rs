@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod pseudonym;
 
+pub mod fingerprint;
+
 pub mod meter;
 
 pub mod wire;

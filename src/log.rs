@@ -3,6 +3,7 @@
 //! that failed or was not waited for.
 
 pub mod appender;
+pub mod archive;
 pub mod committer;
 pub mod dir;
 pub mod disk;
@@ -21,6 +22,10 @@ use std::time::Duration;
 
 /// The place of an event in the log: events count from 0.
 pub type Offset = u64;
+
+/// A place in the log in bytes, from its very beginning, whatever of it is still
+/// there.
+pub type Address = u64;
 
 /// Events that are published together: one frame of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub struct Record {
     pub schema: u32,
     /// Each a canonical protobuf event.
     pub events: Vec<Bytes>,
+    /// The address after its last byte.
+    pub end_address: Address,
 }
 
 impl Record {
@@ -78,6 +85,8 @@ pub struct Durable<T> {
     pub first_offset: Offset,
     /// The offset after the last event.
     pub end_offset: Offset,
+    /// The address after its last byte; see [`frame::event_bytes`].
+    pub end_address: Address,
     /// When it was appended, in ms since 1970-01-01T00:00Z.
     pub appended_at: i64,
     /// Who reports it.

@@ -7,18 +7,27 @@ mod codes;
 pub mod contribution;
 pub mod figure;
 pub mod histogram;
+pub mod journal;
 pub mod ledger;
 pub mod names;
 pub mod pairing;
+pub mod recall;
+pub mod restore;
+pub mod record;
+mod slab;
 
-use crate::event::{Event, Millis, Statement};
+use crate::event::{Event, Millis};
+use crate::fingerprint::{Fingerprint, Fingerprints};
 use cell::{Change, Day, Posting, utc_day_of};
-use contribution::{Contribution, PointKey};
+use contribution::{Contribution, Terms};
 use figure::{Figure, Meaning};
-use ledger::{Entry, EntryId, Identity, Ledger, Version};
+use journal::{Chunk, Journal, Note, Won};
+use ledger::{Address, EntryId, Known, Ledger, REVISION_MAX, told_day};
 use names::{NameId, Names};
 use pairing::{Paired, Pairing, Place};
-use serde::{Deserialize, Serialize};
+use recall::{ByIdentity, Lost, Recall};
+pub use record::{Counts, Outcome, Record};
+use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 
 /// The settings that shape numbers.
@@ -30,113 +39,38 @@ pub struct Rules {
     pub teu_45ft_milli: u32,
 }
 
-/// One record of the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// Who reported it.
-    pub source: &'a str,
-    /// When it was appended to the log.
-    pub appended_at: Millis,
-    /// What was reported.
-    pub event: &'a Event,
-    /// The first 16 bytes of the SHA-256 of its canonical encoding.
-    pub content: [u8; 16],
-}
-
-/// What became of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its identity is new.
-    New,
-    /// The same version is known.
-    Duplicate,
-    /// It replaced an older statement, or brought a retracted one back.
-    Revised,
-    /// It took its identity back, known or not.
-    Retracted,
-    /// A newer version is known.
-    Superseded,
-    /// The same revision says something else; the greater content hash wins.
-    Conflict {
-        /// Whether this one won.
-        won: bool,
-    },
-}
-
-/// What became of all records. All but `identities` only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Records applied.
-    pub events: i64,
-    /// Of these: the same version was known.
-    pub duplicates: i64,
-    /// Of these: replaced an older statement.
-    pub revisions: i64,
-    /// Of these: took an identity back.
-    pub retractions: i64,
-    /// Of these: a newer version was known.
-    pub superseded: i64,
-    /// Of these: the same revision said something else.
-    pub conflicts: i64,
-    /// Pairs taken back again.
-    pub repaired: i64,
-    /// Identities forgotten.
-    pub forgotten: i64,
-    /// Identities known now.
-    pub identities: i64,
-}
-
 /// Ledger and pairing lists: what must be known to turn the next record into
 /// changes of cells.
 pub struct Meter {
     rules: Rules,
+    fingerprints: Fingerprints,
     /// The names that all ids mean.
     pub names: Names,
     ledger: Ledger,
     pairing: Pairing,
     clock: Option<Millis>,
     counts: Counts,
-    // Identities whose entries changed since they were last taken.
-    changed: Vec<Identity>,
+    journal: Journal,
     paired: Vec<Paired>,
 }
 
+/// The entry that is being applied, whose contribution is at hand.
+type Current<'a> = (EntryId, &'a Contribution);
+
 impl Meter {
     /// A meter that has seen nothing.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, fingerprints: Fingerprints) -> Self {
         Self {
             rules,
+            fingerprints,
             names: Names::default(),
             ledger: Ledger::new(rules.horizon_ms),
             pairing: Pairing::new(rules.horizon_ms),
             clock: None,
             counts: Counts::default(),
-            changed: Vec::new(),
+            journal: Journal::default(),
             paired: Vec::new(),
         }
-    }
-
-    /// A meter as it was: its names, the log clock, its counts and its ledger's
-    /// entries. The pairing lists follow from these.
-    pub fn restore(
-        rules: Rules,
-        names: Names,
-        clock: Option<Millis>,
-        counts: Counts,
-        entries: impl Iterator<Item = Entry>,
-    ) -> Self {
-        let mut meter = Self {
-            names,
-            clock,
-            counts,
-            ..Self::new(rules)
-        };
-        for entry in entries {
-            let id = meter.ledger.insert(entry);
-            meter.enter(id);
-        }
-        meter.paired.clear();
-        meter
     }
 
     /// The greatest append time so far; none before the first record.
@@ -152,42 +86,81 @@ impl Meter {
         }
     }
 
-    /// What is known of an identity.
-    pub fn entry(&self, identity: &Identity) -> Option<&Entry> {
-        let id = self
-            .ledger
-            .find(identity.facility, identity.source, &identity.event_id)?;
-        self.ledger.get(id)
+    /// Takes fingerprints as this meter needs them.
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints
     }
 
-    /// Everything that is known of identities.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.ledger.ids().filter_map(|id| self.ledger.get(id))
+    /// The lowest address at which a record may have to be read again; none if
+    /// no identity is known. It looks at all of them.
+    pub fn lowest_address(&self) -> Option<Address> {
+        self.ledger.lowest_address()
     }
 
-    /// The identities whose entries changed since the last call, some of them
-    /// perhaps more than once or no longer known.
-    pub fn take_changed(&mut self) -> Vec<Identity> {
-        std::mem::take(&mut self.changed)
+    /// How many bytes [`Meter::take_journal`] would give.
+    pub fn journal_bytes(&self) -> usize {
+        self.journal.bytes()
     }
 
-    /// Applies one record: appends to `out` what it changes, in order.
-    pub fn apply(&mut self, record: &Record, out: &mut Vec<Change>) -> Outcome {
+    /// What became known since the last call, to be stored.
+    pub fn take_journal(&mut self) -> Vec<Chunk> {
+        self.journal.take()
+    }
+
+    /// Notes anew what is still true of an old chunk, which need not be kept any
+    /// longer once that is stored, if no older one is.
+    ///
+    /// # Errors
+    /// Bytes that are no chunk.
+    pub fn renote(&mut self, chunk: &[u8]) -> Result<(), postcard::Error> {
+        for note in journal::notes(chunk)? {
+            // What else was noted of an identity is part of what is known of it.
+            let Note::Won(won) = note else { continue };
+            let Some(id) = self.ledger.find(won.known.identity) else {
+                continue;
+            };
+            let known = self.ledger.get(id);
+            let version = |known: &Known| (known.revision, known.retracted, known.record.content);
+            if version(&known) == version(&won.known) {
+                let marks = self.ledger.marks(id).into();
+                self.journal.note(&Note::Won(Won {
+                    known,
+                    marks,
+                    ..won
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies one record: appends to `out` what it changes, in order. `past`
+    /// reads earlier records again.
+    ///
+    /// # Errors
+    /// A record of the past that cannot be read: then `out` is not to be used,
+    /// and neither is the meter.
+    pub fn apply(
+        &mut self,
+        record: &Record,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<Outcome, Lost> {
         let known_names = self.names.len();
         let at = out.len();
-        self.advance(record.appended_at, out);
-        let facility = self.names.intern(&record.event.facility);
+        self.advance(record.appended_at, past, out)?;
         let source = self.names.intern(record.source);
-        let outcome = match self.ledger.find(facility, source, &record.event.event_id) {
-            None => self.first(facility, source, record, out),
-            Some(id) => self.again(id, record, out),
+        let outcome = match self.ledger.find(record.identity) {
+            None => self.first(source, record, past, out)?,
+            Some(id) => self.again(id, record, past, out)?,
         };
-        // Names come before what uses them.
-        let new = (known_names..self.names.len())
-            .map(|id| Change::Name(self.names.get(id as NameId).into()));
-        out.splice(at..at, new.collect::<Vec<_>>());
+        if self.names.len() > known_names {
+            // Names come before what uses them.
+            let new = (known_names..self.names.len())
+                .map(|id| Change::Name(self.names.get(id as NameId).into()));
+            out.splice(at..at, new.collect::<Vec<_>>());
+        }
         self.count(outcome);
-        outcome
+        Ok(outcome)
     }
 
     fn count(&mut self, outcome: Outcome) {
@@ -205,223 +178,264 @@ impl Meter {
     /// An identity that is not known: new, or forgotten.
     fn first(
         &mut self,
-        facility: NameId,
         source: NameId,
         record: &Record,
+        past: &dyn Recall,
         out: &mut Vec<Change>,
-    ) -> Outcome {
-        let event_id = record.event.event_id.clone();
-        let contribution = self.contribution(record.event.statement.as_ref());
-        let outcome = if contribution.is_some() {
-            Outcome::New
-        } else {
-            Outcome::Retracted
-        };
-        let id = self.ledger.insert(Entry {
-            identity: Identity {
-                facility,
-                source,
-                event_id,
-            },
-            version: version(record),
-            contribution,
-            appended_at: record.appended_at,
-            settled: Vec::new(),
-        });
-        self.add(id, out);
-        self.touch(id);
-        outcome
+    ) -> Result<Outcome, Lost> {
+        let contribution = self.contribution(record.event);
+        let known = known(record, source, contribution.as_ref());
+        let id = self.ledger.insert(&known);
+        self.note_won(id, contribution.as_ref());
+        match contribution {
+            Some(contribution) => {
+                self.add((id, &contribution), past, out)?;
+                Ok(Outcome::New)
+            }
+            None => Ok(Outcome::Retracted),
+        }
     }
 
     /// An identity that is known.
-    fn again(&mut self, id: EntryId, record: &Record, out: &mut Vec<Change>) -> Outcome {
-        let Some(entry) = self.ledger.get_mut(id) else {
-            return Outcome::Duplicate;
-        };
-        entry.appended_at = entry.appended_at.max(record.appended_at);
-        let (old, new) = (entry.version, version(record));
-        let conflict =
-            old.revision == new.revision && !old.retracted && !new.retracted && old != new;
-        let outcome = match new.cmp(&old) {
+    fn again(
+        &mut self,
+        id: EntryId,
+        record: &Record,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<Outcome, Lost> {
+        let old = self.ledger.get(id);
+        let (order, conflict) = compare(record, &old, past)?;
+        let outcome = match order {
             Ordering::Equal => Outcome::Duplicate,
-            _ if conflict => Outcome::Conflict { won: new > old },
+            _ if conflict => Outcome::Conflict { won: order.is_gt() },
             Ordering::Less => Outcome::Superseded,
-            Ordering::Greater if new.retracted => Outcome::Retracted,
+            Ordering::Greater if record.event.statement.is_none() => Outcome::Retracted,
             Ordering::Greater => Outcome::Revised,
         };
-        if new > old {
-            self.replace(id, new, record.event.statement.as_ref(), out);
+        let appended = utc_day_of(record.appended_at).max(old.appended);
+        if order.is_gt() {
+            self.replace(id, record, past, out)?;
+        } else if appended > old.appended {
+            let mut known = Known { appended, ..old };
+            if order.is_eq() {
+                // The same bytes, nearer to the log's end.
+                known.record.address = record.whence.address;
+            }
+            self.ledger.set(id, &known);
+            self.journal.note(&Note::Heard {
+                identity: known.identity,
+                appended,
+                address: known.record.address,
+            });
         }
-        self.ledger.schedule(id);
-        self.touch(id);
-        outcome
+        Ok(outcome)
     }
 
     fn replace(
         &mut self,
         id: EntryId,
-        version: Version,
-        statement: Option<&Statement>,
+        record: &Record,
+        past: &dyn Recall,
         out: &mut Vec<Change>,
-    ) {
-        self.take_back(id, out);
-        let contribution = self.contribution(statement);
-        if let Some(entry) = self.ledger.get_mut(id) {
-            entry.version = version;
-            entry.contribution = contribution;
+    ) -> Result<(), Lost> {
+        let old = self.ledger.get(id);
+        if !old.retracted
+            && let Some(contribution) = self.contribution(&past.event(old.record)?)
+        {
+            self.take_back((id, &contribution), past, out)?;
         }
-        self.add(id, out);
+        let contribution = self.contribution(record.event);
+        let new = known(record, old.source, contribution.as_ref());
+        let appended = new.appended.max(old.appended);
+        self.ledger.set(id, &Known { appended, ..new });
+        self.note_won(id, contribution.as_ref());
+        match contribution {
+            Some(contribution) => self.add((id, &contribution), past, out),
+            None => Ok(()),
+        }
     }
 
-    fn contribution(&mut self, statement: Option<&Statement>) -> Option<Box<Contribution>> {
-        let teu = self.rules.teu_45ft_milli;
-        statement.map(|statement| Box::new(Contribution::of(statement, &mut self.names, teu)))
+    fn contribution(&mut self, event: &Event) -> Option<Contribution> {
+        let terms = Terms {
+            facility: &event.facility,
+            fingerprints: &self.fingerprints,
+            teu_45ft_milli: self.rules.teu_45ft_milli,
+        };
+        let statement = event.statement.as_ref()?;
+        Some(Contribution::of(statement, &mut self.names, &terms))
+    }
+
+    fn note_won(&mut self, id: EntryId, contribution: Option<&Contribution>) {
+        self.journal.note(&Note::Won(Won {
+            known: self.ledger.get(id),
+            occurred_at: contribution.map_or(0, |c| c.occurred_at),
+            points: contribution.map(|c| c.points.clone()).unwrap_or_default(),
+            marks: self.ledger.marks(id).into(),
+        }));
     }
 
     /// Adds what an entry contributes, and its pairs.
-    fn add(&mut self, id: EntryId, out: &mut Vec<Change>) {
-        self.post(id, 1, out);
-        self.enter(id);
-        self.post_pairs(out);
-    }
-
-    /// Takes back what an entry contributes, and its pairs. Pairs go first:
-    /// they are posted for the parties that the entry has now.
-    fn take_back(&mut self, id: EntryId, out: &mut Vec<Change>) {
-        self.leave(id);
-        self.post_pairs(out);
-        self.post(id, -1, out);
-    }
-
-    fn post(&self, id: EntryId, sign: i64, out: &mut Vec<Change>) {
-        let Some(entry) = self.ledger.get(id) else {
-            return;
-        };
-        let Some(contribution) = &entry.contribution else {
-            return;
-        };
-        out.push(Change::Posting(
-            contribution.posting(entry.identity.facility, sign),
-        ));
-    }
-
-    fn enter(&mut self, id: EntryId) {
-        for place in places(&self.ledger, id) {
-            self.pairing
-                .insert(place, &self.ledger, &self.names, &mut self.paired);
-        }
-    }
-
-    fn leave(&mut self, id: EntryId) {
-        for place in places(&self.ledger, id) {
-            self.pairing
-                .remove(place, &self.ledger, &self.names, &mut self.paired);
-        }
-    }
-
-    fn post_pairs(&mut self, out: &mut Vec<Change>) {
-        for paired in self.paired.drain(..) {
-            let Some(end) = self.ledger.get(paired.end) else {
-                continue;
+    fn add(
+        &mut self,
+        current: Current,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<(), Lost> {
+        let (entry, contribution) = current;
+        out.push(Change::Posting(contribution.posting(1)));
+        for &point in &contribution.points {
+            let mark = (point.list, point.side);
+            let place = Place {
+                point,
+                at: contribution.occurred_at,
+                entry,
+                settled: self.ledger.marks(entry).contains(&mark),
             };
-            let Some(contribution) = &end.contribution else {
-                continue;
+            let mut ties = ByIdentity {
+                ledger: &self.ledger,
+                names: &self.names,
+                past,
             };
+            self.pairing.insert(&place, &mut ties, &mut self.paired)?;
+        }
+        self.post_pairs(Some(current), past, out)
+    }
+
+    /// Takes back what an entry contributes, and its pairs.
+    fn take_back(
+        &mut self,
+        current: Current,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<(), Lost> {
+        let (entry, contribution) = current;
+        for point in &contribution.points {
+            self.pairing.remove(point.list, entry, &mut self.paired);
+        }
+        self.post_pairs(Some(current), past, out)?;
+        out.push(Change::Posting(contribution.posting(-1)));
+        Ok(())
+    }
+
+    /// Posts the pairs that began or ceased to be, each for its end's parties.
+    fn post_pairs(
+        &mut self,
+        current: Option<Current>,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<(), Lost> {
+        for paired in std::mem::take(&mut self.paired) {
             if paired.sign < 0 {
                 self.counts.repaired += 1;
             }
-            out.push(Change::Posting(pair_posting(
-                &paired,
-                contribution,
-                end.identity.facility,
-            )));
+            match current.filter(|(entry, _)| *entry == paired.end) {
+                Some((_, end)) => out.push(Change::Posting(pair_posting(&paired, end))),
+                None => {
+                    let end = past.event(self.ledger.get(paired.end).record)?;
+                    let end = self.contribution(&end);
+                    out.extend(end.map(|end| Change::Posting(pair_posting(&paired, &end))));
+                }
+            }
         }
-    }
-
-    fn touch(&mut self, id: EntryId) {
-        if let Some(entry) = self.ledger.get(id) {
-            self.changed.push(entry.identity.clone());
-        }
+        Ok(())
     }
 
     /// Moves the log clock. When it reaches a new UTC day, identities whose last
     /// day is over are forgotten.
-    fn advance(&mut self, appended_at: Millis, out: &mut Vec<Change>) {
+    fn advance(
+        &mut self,
+        appended_at: Millis,
+        past: &dyn Recall,
+        out: &mut Vec<Change>,
+    ) -> Result<(), Lost> {
         let before = self.clock;
         let now = before.map_or(appended_at, |clock| clock.max(appended_at));
         self.clock = Some(now);
         let today = utc_day_of(now);
         if before.map(utc_day_of) != Some(today) {
-            self.forget(today, out);
+            self.forget(today, past, out)?;
             out.push(Change::Clock(today));
         }
+        Ok(())
     }
 
     /// Forgets what is due, one day after the other, also those on which nothing
     /// was appended. First every pair that has one of a day is frozen, then they
     /// leave: so it does not matter in which order.
-    fn forget(&mut self, today: Day, out: &mut Vec<Change>) {
-        while let Some(due) = self.ledger.due(today) {
-            for &id in &due {
-                self.settle(id);
+    fn forget(&mut self, today: Day, past: &dyn Recall, out: &mut Vec<Change>) -> Result<(), Lost> {
+        let due = self.ledger.due(today);
+        let days: FxHashMap<EntryId, Day> = due.iter().map(|&(day, id)| (id, day)).collect();
+        let mut lists = match due.is_empty() {
+            true => Default::default(),
+            false => self.pairing.due(|id| days.get(&id).copied()),
+        };
+        for due in due.chunk_by(|one, other| one.0 == other.0) {
+            let today = due.first().map(|&(day, _)| day);
+            let lists = today.and_then(|day| lists.remove(&day)).unwrap_or_default();
+            let is_due = |id| days.get(&id).copied() == today;
+            for &list in &lists {
+                self.settle(list, is_due);
             }
-            for &id in &due {
-                self.leave(id);
-                self.post_pairs(out);
-                if let Some(entry) = self.ledger.remove(id) {
-                    self.counts.forgotten += 1;
-                    self.changed.push(entry.identity);
-                }
+            for &list in &lists {
+                self.pairing.forget(list, is_due, &mut self.paired);
+            }
+            self.post_pairs(None, past, out)?;
+            for &(_, id) in due {
+                self.ledger.remove(id);
+                self.counts.forgotten += 1;
             }
         }
+        Ok(())
     }
 
-    fn settle(&mut self, id: EntryId) {
-        let mut partners = Vec::new();
-        for place in places(&self.ledger, id) {
-            if let Some((partner, side)) = self.pairing.settle(place, &self.ledger, &self.names) {
-                let PointKey { kind, key, .. } = place.point.clone();
-                partners.push((partner, PointKey { kind, side, key }));
-            }
-        }
-        for (partner, point) in partners {
-            if let Some(entry) = self.ledger.get_mut(partner) {
-                entry.settled.push(point);
-            }
-            self.touch(partner);
-        }
+    /// Freezes a list's pairs of which one is due.
+    fn settle(&mut self, list: Fingerprint, is_due: impl Fn(EntryId) -> bool) {
+        let (ledger, journal) = (&mut self.ledger, &mut self.journal);
+        self.pairing.settle(list, is_due, |entry, mark| {
+            ledger.settle(entry, mark);
+            let identity = ledger.get(entry).identity;
+            journal.note(&Note::Frozen { identity, mark });
+        });
     }
 }
 
-/// An entry's places in pairing lists.
-fn places(ledger: &Ledger, id: EntryId) -> impl Iterator<Item = Place<'_>> {
-    ledger.get(id).into_iter().flat_map(move |entry| {
-        let contribution = entry.contribution.as_deref();
-        contribution.into_iter().flat_map(move |contribution| {
-            contribution.points.iter().map(move |point| Place {
-                facility: entry.identity.facility,
-                classifier: contribution.classifier,
-                point,
-                at: contribution.occurred_at,
-                entry: id,
-            })
-        })
-    })
-}
-
-fn version(record: &Record) -> Version {
+/// How a record's version stands to the one that is known, and whether the two
+/// are different statements of one revision. Versions are ordered by revision;
+/// a retraction beats a statement of the same one; of two statements the greater
+/// SHA-256 of the canonical encoding wins.
+fn compare(record: &Record, old: &Known, past: &dyn Recall) -> Result<(Ordering, bool), Lost> {
+    let revision = match old.revision {
+        Some(revision) => revision,
+        None => past.event(old.record)?.revision,
+    };
     let retracted = record.event.statement.is_none();
-    let content = if retracted { [0; 16] } else { record.content };
-    Version {
-        revision: record.event.revision,
-        retracted,
-        content,
+    let order = (record.event.revision, retracted).cmp(&(revision, old.retracted));
+    if order.is_ne() || retracted || record.whence.content == old.record.content {
+        return Ok((order, false));
+    }
+    let order = past.hash(record.whence)?.cmp(&past.hash(old.record)?);
+    Ok((order, true))
+}
+
+/// What a record makes known of its identity.
+fn known(record: &Record, source: NameId, contribution: Option<&Contribution>) -> Known {
+    let told = |c: &Contribution| told_day(c.occurred_at, c.slot.map(|(_, end)| end));
+    let revision = record.event.revision;
+    Known {
+        identity: record.identity,
+        source,
+        revision: (revision <= REVISION_MAX).then_some(revision),
+        retracted: contribution.is_none(),
+        record: record.whence,
+        appended: utc_day_of(record.appended_at),
+        told: contribution.map_or(0, told),
     }
 }
 
 /// A pair's posting: at its end event, for its parties. A berth stay counts for
 /// the vessel call too.
-fn pair_posting(paired: &Paired, end: &Contribution, facility: NameId) -> Posting {
+fn pair_posting(paired: &Paired, end: &Contribution) -> Posting {
     let bucket = histogram::bucket(paired.duration_ms);
     let berth_stay = paired.kind == crate::pb::DurationKind::BerthStay;
     let figures = [
@@ -431,12 +445,12 @@ fn pair_posting(paired: &Paired, end: &Contribution, facility: NameId) -> Postin
     ];
     Posting {
         sign: paired.sign,
-        facility,
+        facility: end.facility,
         classifier: end.classifier,
         at: end.occurred_at,
         slot_end: None,
         call: end.call.filter(|_| berth_stay),
-        parties: end.owners(),
+        parties: end.parties.clone(),
         figures: figures
             .map(|(meaning, value)| (Figure::of(meaning), value))
             .into_iter()

@@ -8,6 +8,7 @@ mod observe;
 mod side;
 
 use crate::config::Config;
+use crate::fingerprint::Fingerprints;
 use crate::ingest::{Clock, Ingest, Limits};
 use crate::log::appender::Appender;
 use crate::log::committer::{self, Committer, Group, Handle};
@@ -102,6 +103,7 @@ pub struct Service {
     view: Arc<View>,
     registry: Arc<Registry>,
     pseudonyms: Pseudonyms,
+    fingerprints: Fingerprints,
     handle: Handle<Batch>,
     worker: JoinHandle<Result<(), worker::Error>>,
     worker_gone: oneshot::Receiver<()>,
@@ -125,6 +127,7 @@ impl Service {
         let (log, appender) = open_log(&config, &dir, disk, &store)?;
         let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
         let view = Arc::clone(worker.view());
+        let fingerprints = worker.fingerprints();
         let (to_worker, inbox) = mpsc::sync_channel(GROUPS_WAITING_MAX);
         let (gone, worker_gone) = oneshot::channel();
         let worker = std::thread::Builder::new()
@@ -148,6 +151,7 @@ impl Service {
             view,
             registry,
             pseudonyms,
+            fingerprints,
             handle,
             worker,
             worker_gone,
@@ -216,6 +220,7 @@ impl Service {
             self.handle.clone(),
             Arc::clone(&self.view),
             self.pseudonyms.clone(),
+            self.fingerprints,
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
             draining.clone(),

@@ -80,13 +80,10 @@ pub fn encode_into(event: &Event, bytes: &mut Vec<u8>) {
     write::event(event, bytes);
 }
 
-/// What tells contents apart: the first 16 bytes of the SHA-256 of the
-/// canonical bytes. Of two different statements with one identity and revision,
-/// the greater wins.
-pub fn content_hash(canonical: &[u8]) -> [u8; 16] {
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&Sha256::digest(canonical)[..16]);
-    hash
+/// The SHA-256 of the canonical bytes. Of two different statements with one
+/// identity and revision, the one with the greater wins.
+pub fn content_hash(canonical: &[u8]) -> [u8; 32] {
+    Sha256::digest(canonical).into()
 }
 
 #[cfg(test)]

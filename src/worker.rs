@@ -3,17 +3,27 @@
 //! the log since the last one.
 
 pub mod checkpoint;
+pub mod chunks;
+pub mod item;
+pub mod past;
 
-use crate::event::{Classifier, Event, Millis};
+pub use item::Item;
+
+use crate::event::{Classifier, Millis};
+use crate::fingerprint::Fingerprints;
 use crate::log::embedded::Log;
-use crate::log::{self, Durable, Offset};
-use crate::meter::cell::{Change, DAY_MS, Keeping};
+use crate::log::frame::event_bytes;
+use crate::log::{self, Address, Durable, Offset};
+use crate::meter::cell::{Change, DAY_MS, Day, Keeping, utc_day_of};
+use crate::meter::ledger::Whence;
+use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::view::{Published, SourceSeen, State, View};
 use crate::wire;
 use compact_str::CompactString;
+use past::Past;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -22,15 +32,6 @@ use std::time::{Duration, Instant};
 /// Most events that are applied between two publications: it bounds how long a
 /// query waits for the view's lock.
 const PUBLISH_EVENTS_MAX: usize = 4096;
-
-/// One durable event with its content hash.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// What was reported.
-    pub event: Event,
-    /// See [`wire::content_hash`].
-    pub content: [u8; 16],
-}
 
 /// What ingest hands over with a batch: its accepted events, already decoded.
 pub type Batch = Vec<Item>;
@@ -58,6 +59,9 @@ pub enum Error {
         /// Its version.
         schema: u32,
     },
+    /// A record that matters again could not be read.
+    #[error("apply a record")]
+    Lost(#[from] Lost),
     /// The thread that writes checkpoints died.
     #[error("write a checkpoint: its thread died")]
     Died,
@@ -81,9 +85,13 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     position: Offset,
     appended_at: Option<Millis>,
-    stored_names: usize,
+    stored: checkpoint::Stored,
     stored_position: Offset,
     log: Log,
+    past: Past,
+    // On which UTC day it was looked for, and the lowest address at which the
+    // log is needed.
+    needed: (Day, Address),
     log_days: i64,
     interval: Duration,
     last_checkpoint: Instant,
@@ -105,9 +113,15 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         let log_days = options.keeping.day_days;
-        let restored = checkpoint::restore(&store, options.rules, options.keeping)?;
+        let fingerprints = checkpoint::fingerprints(&store)?;
+        let past = Past::new(log.clone(), fingerprints);
+        let Options { rules, keeping, .. } = options;
+        let restored = checkpoint::restore(&store, rules, keeping, fingerprints, &past)?;
         let appended_at = restored.meter.clock();
-        let stored_names = restored.meter.names.len();
+        let stored = checkpoint::Stored {
+            names: restored.meter.names.len(),
+            chunks: restored.chunks,
+        };
         let position = restored.position;
         let counts = restored.meter.counts();
         let state = State::new(restored.cells, position, appended_at, counts);
@@ -119,9 +133,11 @@ impl Worker {
             metrics,
             position,
             appended_at,
-            stored_names,
+            stored,
             stored_position: position,
             log: log.clone(),
+            past,
+            needed: (Day::MIN, 0),
             log_days: i64::from(log_days),
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
@@ -136,6 +152,11 @@ impl Worker {
     /// What queries read.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// Takes fingerprints as the meter's are taken.
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.meter.fingerprints()
     }
 
     /// The offset up to which records are applied.
@@ -153,7 +174,7 @@ impl Worker {
         loop {
             let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
             match inbox.recv_timeout(wait) {
-                Ok(batches) => self.take(batches),
+                Ok(batches) => self.take(batches)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -166,11 +187,14 @@ impl Worker {
         self.written()
     }
 
-    fn take(&mut self, batches: Vec<Durable<Batch>>) {
+    fn take(&mut self, batches: Vec<Durable<Batch>>) -> Result<(), Error> {
         let mut events = 0;
         for batch in batches {
+            let bytes = |item: &Item| event_bytes(item.bytes as usize);
+            let mut address = batch.end_address - batch.payload.iter().map(bytes).sum::<u64>();
             for item in &batch.payload {
-                self.apply(&batch.source, batch.appended_at, &item.event, item.content);
+                self.apply(&batch.source, batch.appended_at, item, address)?;
+                address += bytes(item);
             }
             self.position = batch.end_offset;
             events += batch.payload.len();
@@ -180,18 +204,30 @@ impl Worker {
             }
         }
         self.publish();
+        Ok(())
     }
 
-    fn apply(&mut self, source: &CompactString, at: Millis, event: &Event, content: [u8; 16]) {
+    fn apply(
+        &mut self,
+        source: &CompactString,
+        at: Millis,
+        item: &Item,
+        address: Address,
+    ) -> Result<(), Error> {
         let record = Record {
             source,
             appended_at: at,
-            event,
-            content,
+            event: &item.event,
+            identity: item.identity,
+            whence: Whence {
+                address,
+                content: item.content,
+            },
         };
-        self.meter.apply(&record, &mut self.changes);
+        self.meter.apply(&record, &self.past, &mut self.changes)?;
         self.appended_at = self.meter.clock();
-        let instant = event
+        let instant = item
+            .event
             .statement
             .as_ref()
             .filter(|s| s.classifier == Classifier::Actual);
@@ -210,6 +246,7 @@ impl Worker {
                 self.seen.push((source.clone(), seen));
             }
         }
+        Ok(())
     }
 
     fn publish(&mut self) {
@@ -267,16 +304,18 @@ impl Worker {
         if self.position == self.stored_position {
             return Ok(());
         }
-        let (meter, names, position) = (&mut self.meter, &mut self.stored_names, self.position);
+        let (meter, position) = (&mut self.meter, self.position);
+        let stored = (&mut self.stored, &*self.store);
         let changed = self.view.take_changed();
         let batch = self
             .view
-            .read(|state| checkpoint::gather(meter, state, changed, names, position))?;
+            .read(|state| checkpoint::gather(meter, state, changed, stored, position))?;
         let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
         let log = self.log.clone();
         // The log is kept as long as the day cells, so that all can be recounted.
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
         let oldest = clock.saturating_sub((self.log_days + 1) * DAY_MS);
+        let needed = self.needed(utc_day_of(clock));
         self.stored_position = position;
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
@@ -286,12 +325,22 @@ impl Worker {
                 .record(started.elapsed().as_secs_f64());
             metrics.checkpoint_offset.set(position as f64);
             // What is not removed now is removed the next time.
-            if let Err(error) = log.remove_before(oldest, position) {
+            if let Err(error) = log.remove_before(oldest, position, needed) {
                 tracing::warn!(%error, "remove old files of the log");
             }
             Ok(())
         }));
         Ok(())
+    }
+
+    /// The lowest address at which a record may have to be read again. It only
+    /// rises, so a day's is good for that day.
+    fn needed(&mut self, today: Day) -> Address {
+        if self.needed.0 != today {
+            let lowest = self.meter.lowest_address().unwrap_or(Address::MAX);
+            self.needed = (today, lowest);
+        }
+        self.needed.1
     }
 
     fn written(&mut self) -> Result<(), Error> {
@@ -312,23 +361,18 @@ impl Worker {
                 let (offset, schema) = (record.first_offset, record.schema);
                 return Err(Error::Schema { offset, schema });
             }
+            let mut address = record.end_address;
+            address -= record
+                .events
+                .iter()
+                .map(|bytes| event_bytes(bytes.len()))
+                .sum::<u64>();
             for (index, bytes) in record.events.iter().enumerate() {
                 let offset = record.first_offset + index as u64;
-                if offset < self.position {
-                    continue;
+                if offset >= self.position {
+                    self.replay_event(&record, offset, bytes, address)?;
                 }
-                match wire::decode(bytes) {
-                    Ok(event) => {
-                        let content = wire::content_hash(bytes);
-                        self.apply(&record.source, record.appended_at, &event, content);
-                    }
-                    // Nobody but us writes this log, so this is a fault of ours:
-                    // told, counted, and never a reason to stop.
-                    Err(error) => {
-                        tracing::error!(offset, %error, "a record cannot be decoded");
-                        self.metrics.undecodable_records.increment(1);
-                    }
-                }
+                address += event_bytes(bytes.len());
             }
             self.position = record.end_offset();
             if self.changes.len() >= PUBLISH_EVENTS_MAX {
@@ -337,5 +381,27 @@ impl Worker {
         }
         self.publish();
         Ok(())
+    }
+
+    fn replay_event(
+        &mut self,
+        record: &log::Record,
+        offset: Offset,
+        bytes: &[u8],
+        address: Address,
+    ) -> Result<(), Error> {
+        match wire::decode(bytes) {
+            Ok(event) => {
+                let item = Item::of(&self.fingerprints(), &record.source, event, bytes);
+                self.apply(&record.source, record.appended_at, &item, address)
+            }
+            // Nobody but us writes this log, so this is a fault of ours: told,
+            // counted, and never a reason to stop.
+            Err(error) => {
+                tracing::error!(offset, %error, "a record cannot be decoded");
+                self.metrics.undecodable_records.increment(1);
+                Ok(())
+            }
+        }
     }
 }

@@ -12,9 +12,10 @@ mod recovery;
 use bytes::Bytes;
 use disk::MemoryDisk;
 use quaymeter::log::appender::{Appender, Written};
+use quaymeter::log::archive::Archive;
 use quaymeter::log::disk::RealDisk;
 use quaymeter::log::embedded::{Log, Opened, Options};
-use quaymeter::log::frame::{Draft, FRAME_BYTES_MAX};
+use quaymeter::log::frame::{Draft, FRAME_BYTES_MAX, event_bytes};
 use quaymeter::log::{Batch, Error, Kind, Offset, Record};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ fn assert_filled(records: &[Record], batches: u64) {
             headers: batch.headers,
             schema: batch.schema,
             events: batch.events,
+            end_address: record.end_address,
         };
         assert_eq!(*record, expected);
         first_offset = record.end_offset();
@@ -166,21 +168,65 @@ fn append_times_never_go_back_over_a_segment_without_frames() {
     assert_eq!(written.appended_at, 6);
 }
 
+/// Each event with its address, from what is read of the log.
+fn addressed(log: &Log) -> Vec<(u64, Bytes)> {
+    let mut addressed = Vec::new();
+    for record in read(log, log.start()) {
+        let bytes = |event: &Bytes| event_bytes(event.len());
+        let mut at = record.end_address - record.events.iter().map(bytes).sum::<u64>();
+        for event in record.events {
+            let next = at + bytes(&event);
+            addressed.push((at, event));
+            at = next;
+        }
+    }
+    addressed
+}
+
+#[test]
+fn an_event_is_read_again_by_its_address_wherever_the_log_begins() {
+    let (disk, end) = filled(40);
+    let mut opened = open(&disk, 0).unwrap();
+    let long = Batch {
+        events: vec![vec![7; 5000].into(), vec![8; 3].into()],
+        ..batch(40, 1)
+    };
+    let written = append(&mut opened.appender, long, 40).unwrap();
+    let before = addressed(&opened.log);
+    assert_eq!(before.len() as u64, end + 2);
+    assert!(before.is_sorted_by(|one, other| one.0 < other.0));
+    let last = read(&opened.log, end)[0].end_address;
+    assert_eq!(last, written.address + written.bytes);
+    let archive = Archive::new(opened.log.clone());
+    for (address, event) in before.iter().rev() {
+        assert_eq!(archive.event(*address).unwrap(), event[..]);
+        assert!(archive.event(address + 1).is_err());
+    }
+    assert!(opened.log.remove_before(20, end, u64::MAX).unwrap() > 0);
+    let log = open(&disk.after_power_failure(), end).unwrap().log;
+    let after = addressed(&log);
+    assert!(!after.is_empty() && before.ends_with(&after));
+    let gone = Archive::new(log).event(before[0].0).unwrap_err();
+    assert!(gone.to_string().contains("before the log's beginning"));
+}
+
 #[test]
 fn old_segments_go_when_their_records_are_old_and_applied() {
     let (disk, end) = filled(40);
     let log = open(&disk, 0).unwrap().log;
     let segments = disk.files().len();
-    assert_eq!(log.remove_before(0, end).unwrap(), 0);
-    assert_eq!(log.remove_before(i64::MAX, 0).unwrap(), 0);
-    let removed = log.remove_before(20, end).unwrap();
+    assert_eq!(log.remove_before(0, end, u64::MAX).unwrap(), 0);
+    assert_eq!(log.remove_before(i64::MAX, 0, u64::MAX).unwrap(), 0);
+    // The first segment may still be read from.
+    assert_eq!(log.remove_before(i64::MAX, end, 0).unwrap(), 0);
+    let removed = log.remove_before(20, end, u64::MAX).unwrap();
     assert_eq!(disk.files().len(), segments - removed);
     let records = read(&log, log.start());
     let young = records.iter().filter(|record| record.appended_at >= 20);
     assert_eq!((removed > 0, young.count()), (true, 20));
     assert!(log.read_from(0).is_err());
     assert_eq!(
-        log.remove_before(i64::MAX, end).unwrap(),
+        log.remove_before(i64::MAX, end, u64::MAX).unwrap(),
         segments - removed - 1
     );
     let start = log.start();

@@ -2,7 +2,11 @@
 //! what is to be refused is refused for the reason meant, and the cells, calls
 //! and slots come to what the simulator meant.
 
+#[path = "support/past.rs"]
+mod past;
+
 use jiff::tz::TimeZone;
+use past::Past;
 use quaymeter::meter::cell::{Cells, Keeping, Owner, QUARTER_MS};
 use quaymeter::meter::figure::{self, Meaning};
 use quaymeter::meter::histogram::ZERO;
@@ -50,12 +54,13 @@ fn metered(simulation: &Simulation, zone: TimeZone) -> Metered {
         day_days: 1096,
     };
     let mut metered = Metered {
-        meter: Meter::new(RULES),
+        meter: Meter::new(RULES, past::fingerprints()),
         cells: Cells::new(keeping),
         surprises: Vec::new(),
         warnings: BTreeMap::new(),
     };
     let mut changes = Vec::new();
+    let mut log = Past::default();
     for sent in simulation.sent() {
         let verdict = wire::accept(sent.event.clone(), &judge);
         let found = match &verdict {
@@ -75,9 +80,10 @@ fn metered(simulation: &Simulation, zone: TimeZone) -> Metered {
             source: sent.source,
             appended_at: END_MS,
             event,
-            content,
+            identity: past::identity(sent.source, event),
+            whence: log.keep(event, content),
         };
-        metered.meter.apply(&record, &mut changes);
+        metered.meter.apply(&record, &log, &mut changes).unwrap();
         metered.cells.apply(&changes);
         changes.clear();
     }

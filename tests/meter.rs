@@ -3,6 +3,8 @@
 
 #[path = "meter/pairs.rs"]
 mod pairs;
+#[path = "support/past.rs"]
+mod past;
 #[path = "meter/time.rs"]
 mod time;
 #[path = "meter/world.rs"]

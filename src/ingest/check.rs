@@ -79,7 +79,7 @@ pub struct Checked {
 
 impl Shared {
     /// Judges a batch.
-    pub(super) fn check(&self, events: Vec<pb::Event>, manner: Manner) -> Checked {
+    pub(super) fn check(&self, source: &str, events: Vec<pb::Event>, manner: Manner) -> Checked {
         let judge = Judge {
             now: manner.now,
             horizon_ms: self.limits.horizon_ms,
@@ -97,12 +97,10 @@ impl Shared {
                 Ok(accepted) => {
                     let start = buffer.len();
                     wire::encode_into(&accepted.event, &mut buffer);
-                    let content = wire::content_hash(&buffer[start..]);
                     ends.push(buffer.len());
-                    checked.items.push(Item {
-                        event: accepted.event,
-                        content,
-                    });
+                    let item =
+                        Item::of(&self.fingerprints, source, accepted.event, &buffer[start..]);
+                    checked.items.push(item);
                     checked.accept(index, accepted.warnings, self);
                 }
                 Err(fault) => checked.refuse(index, fault, self),

@@ -296,7 +296,7 @@ impl Connection {
         let (started, count) = (Instant::now(), events.len() as u64);
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
-        let mut checked = self.shared.check(events, manner);
+        let mut checked = self.shared.check(&self.open.source, events, manner);
         let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
         self.appending.push_back(Box::pin(async move {
             let position = shared.append(&source, &mut checked).await;

@@ -6,7 +6,7 @@ use super::embedded::{Log, Options};
 use super::frame::Frame;
 use super::recovery::{Tail, create};
 use super::segment::{HEADER_BYTES, Header};
-use super::{Error, Offset};
+use super::{Address, Error, Offset};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub struct Appender {
 pub struct Written {
     /// The first event's offset.
     pub first_offset: Offset,
+    /// The address of its first byte.
+    pub address: Address,
     /// When all of it was appended, in ms since 1970-01-01T00:00Z.
     pub appended_at: i64,
     /// Its bytes.
@@ -74,6 +76,7 @@ impl Appender {
             self.roll()?;
         }
         let first_offset = self.tail.end;
+        let address = self.tail.address + self.tail.bytes;
         let appended_at = self.tail.appended_at.max(now);
         let mut end = first_offset;
         for frame in frames.iter_mut() {
@@ -94,6 +97,7 @@ impl Appender {
         self.log.set_end(end);
         Ok(Written {
             first_offset,
+            address,
             appended_at,
             bytes,
             write,
@@ -130,9 +134,11 @@ impl Appender {
             first_offset: self.tail.end,
             previous: Some((self.tail.first_offset, self.tail.bytes)),
             appended_at: self.tail.appended_at,
+            address: self.tail.address + self.tail.bytes,
         };
         self.file = create(self.log.disk(), self.log.dir(), &header)?;
         self.tail.first_offset = header.first_offset;
+        self.tail.address = header.address;
         self.tail.bytes = HEADER_BYTES;
         self.log.add_segment(header);
         Ok(())

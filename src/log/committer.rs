@@ -84,6 +84,7 @@ enum Message<T> {
 /// One who waits for a frame's group.
 struct Waiting<T> {
     events: u64,
+    bytes: u64,
     source: CompactString,
     payload: T,
     answer: oneshot::Sender<Result<Appended, Error>>,
@@ -121,6 +122,7 @@ impl<T: Send + 'static> Handle<T> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             events,
+            bytes: draft.bytes() as u64,
             source,
             payload,
             answer,
@@ -324,7 +326,7 @@ fn acknowledge<T>(
     waiting: Vec<Waiting<T>>,
     written: &Written,
 ) -> (Vec<Durable<T>>, Vec<OwnedSemaphorePermit>) {
-    let mut first_offset = written.first_offset;
+    let (mut first_offset, mut address) = (written.first_offset, written.address);
     let acknowledged = waiting.into_iter().map(|who| {
         let appended = Appended {
             first_offset,
@@ -332,10 +334,12 @@ fn acknowledge<T>(
             appended_at: written.appended_at,
         };
         first_offset = appended.end_offset;
+        address += who.bytes;
         let _ = who.answer.send(Ok(appended));
         let durable = Durable {
             first_offset: appended.first_offset,
             end_offset: appended.end_offset,
+            end_address: address,
             appended_at: appended.appended_at,
             source: who.source,
             payload: who.payload,

@@ -6,7 +6,7 @@ use super::disk::Disk;
 use super::reader::Reader;
 use super::recovery::recover;
 use super::segment::{self, Cursor, Header};
-use super::{Error, Offset};
+use super::{Address, Error, Offset};
 use parking_lot::RwLock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,18 +115,26 @@ impl Log {
     }
 
     /// Removes the oldest segments whose records were all appended before a time
-    /// (ms since 1970-01-01T00:00Z) and all end at or before an offset, the one
-    /// that a restart reads from. Says how many.
+    /// (ms since 1970-01-01T00:00Z), and all end at or before an offset, the one
+    /// that a restart reads from, and an address, the lowest that may be read
+    /// again. Says how many.
     ///
     /// # Errors
     /// The disk's.
-    pub fn remove_before(&self, appended_at: i64, offset: Offset) -> Result<usize, Error> {
+    pub fn remove_before(
+        &self,
+        appended_at: i64,
+        offset: Offset,
+        address: Address,
+    ) -> Result<usize, Error> {
         let mut removed = 0;
         loop {
             let mut segments = self.0.segments.write();
-            let old = segments
-                .get(1)
-                .is_some_and(|next| next.appended_at < appended_at && next.first_offset <= offset);
+            let old = segments.get(1).is_some_and(|next| {
+                next.appended_at < appended_at
+                    && next.first_offset <= offset
+                    && next.address <= address
+            });
             if !old {
                 return Ok(removed);
             }
@@ -141,23 +149,29 @@ impl Log {
         }
     }
 
+    /// The segment that holds an address, and the address of its first byte.
+    pub(super) fn segment_of(&self, address: Address) -> Option<(Offset, Address)> {
+        let segments = self.0.segments.read();
+        let after = segments.partition_point(|segment| segment.address <= address);
+        let segment = segments[after.checked_sub(1)?];
+        Some((segment.first_offset, segment.address))
+    }
+
     /// A cursor over the segment that begins at this offset, and its path.
     pub(super) fn open_segment(&self, first_offset: Offset) -> Result<(PathBuf, Cursor), Error> {
         let segments = self.0.segments.read();
-        if !segments
-            .iter()
-            .any(|segment| segment.first_offset == first_offset)
-        {
+        let found = segments.binary_search_by_key(&first_offset, |segment| segment.first_offset);
+        let Ok(address) = found.map(|index| segments[index].address) else {
             drop(segments);
             return Err(self.out_of_reach(first_offset));
-        }
+        };
         let path = self.path(first_offset);
         let file = self
             .0
             .disk
             .open(&path)
             .map_err(Error::disk("open", &path))?;
-        let cursor = Cursor::new(file, &path);
+        let cursor = Cursor::new(file, &path, address);
         Ok((path, cursor))
     }
 

@@ -15,9 +15,10 @@
 //! What only the committing thread knows is in the header, so the body and its
 //! checksum are made before, by whoever appends.
 
-use super::{Batch, Error, Offset, Record};
+use super::{Address, Batch, Error, Offset, Record};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use prost::Message as _;
+use prost::encoding::{WireType, decode_key, decode_varint, encoded_len_varint, key_len};
 
 /// The most bytes of a frame, its header included.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -27,6 +28,28 @@ pub const HEADER_BYTES: usize = 36;
 
 /// What a frame begins with: no part of any UTF-8 text.
 pub const MARK: [u8; 4] = [0xf1, b'q', b'm', 1];
+
+/// How many bytes an event of so many bytes takes in a frame. The events are the
+/// last of its body, so these lead back from its end to each event's address.
+pub fn event_bytes(encoded: usize) -> u64 {
+    let tag = key_len(EVENTS_TAG);
+    (tag + encoded_len_varint(encoded as u64) + encoded) as u64
+}
+
+/// The event that stands at the beginning of these bytes: where it begins and
+/// ends. None if there is none; the bytes need not reach to its end.
+pub fn event_at(mut bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    let all = bytes.len();
+    let (tag, wire_type) = decode_key(&mut bytes).ok()?;
+    let length = decode_varint(&mut bytes).ok()? as usize;
+    let start = all - bytes.len();
+    let fits = length <= FRAME_BYTES_MAX;
+    let of_event = tag == EVENTS_TAG && wire_type == WireType::LengthDelimited;
+    (of_event && fits).then(|| start..start + length)
+}
+
+/// The number of [`Body::events`].
+const EVENTS_TAG: u32 = 4;
 
 /// The body of a frame.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -198,7 +221,7 @@ impl Head {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn record(&self, body: Bytes) -> Result<Record, String> {
+    pub fn record(&self, body: Bytes, end_address: Address) -> Result<Record, String> {
         let body = Body::decode(body).map_err(|error| format!("an unreadable frame: {error}"))?;
         let found = body.events.len() as u64;
         if found != self.end_offset - self.first_offset {
@@ -214,6 +237,7 @@ impl Head {
             headers: headers.map(|header| (header.name, header.value)).collect(),
             schema: body.schema,
             events: body.events,
+            end_address,
         })
     }
 }

@@ -58,7 +58,8 @@ impl Reader {
                     }
                     self.next = head.end_offset;
                     let wanted = self.next > self.from;
-                    let record = wanted.then(|| head.record(body).map_err(corrupt));
+                    let end_address = cursor.address();
+                    let record = wanted.then(|| head.record(body, end_address).map_err(corrupt));
                     self.segment = Some((path.clone(), cursor));
                     if let Some(record) = record {
                         return record.map(Some);

@@ -5,7 +5,7 @@
 
 use super::disk::{Disk, File};
 use super::segment::{self, Cursor, HEADER_BYTES, Header, HeaderFault, Step};
-use super::{Error, Offset};
+use super::{Address, Error, Offset};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(super) struct Tail {
     pub end: Offset,
     /// The append time of its last record, or of the one before it.
     pub appended_at: i64,
+    /// The address of its first byte.
+    pub address: Address,
 }
 
 /// Opens what a directory holds; makes a log if it holds none.
@@ -47,6 +49,7 @@ pub(super) fn recover(
             first_offset: 0,
             previous: None,
             appended_at: i64::MIN,
+            address: 0,
         };
         create(disk, dir, &first)?;
         segments.push(first);
@@ -148,6 +151,13 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Header>, u64), Error> {
             let fault = gap(header.previous, before);
             return Err(corrupt(&path, 0, &fault));
         }
+        let follows = |last: &Header| {
+            Some(last.address) == before.map(|(_, bytes)| header.address.wrapping_sub(bytes))
+        };
+        if !segments.last().is_none_or(follows) {
+            let fault = format!("its header says address {}", header.address);
+            return Err(corrupt(&path, 0, &fault));
+        }
         before = Some((offset, size));
         segments.push(header);
     }
@@ -220,12 +230,13 @@ fn verify(
 /// Reads a segment's frames. Only the last one may have a torn tail.
 fn scan(disk: &dyn Disk, path: &Path, header: &Header, last: bool) -> Result<Tail, Error> {
     let file = disk.open(path).map_err(Error::disk("open", path))?;
-    let mut cursor = Cursor::new(file, path);
+    let mut cursor = Cursor::new(file, path, header.address);
     let mut tail = Tail {
         first_offset: header.first_offset,
         bytes: HEADER_BYTES,
         end: header.first_offset,
         appended_at: header.appended_at,
+        address: header.address,
     };
     loop {
         match cursor.step()? {

@@ -9,23 +9,26 @@
 //! | 20 | u64: the first offset of the segment before it; all ones if none |
 //! | 28 | u64: bytes of the segment before it |
 //! | 36 | i64: the append time of the record before it, ms since 1970-01-01T00:00Z |
-//! | 44 | u32: CRC-32C of bytes 0 to 43 |
-//! | 48 | frames |
+//! | 44 | u64: the address of its own first byte |
+//! | 52 | u32: CRC-32C of bytes 0 to 51 |
+//! | 56 | frames |
+//!
+//! Addresses count the bytes of all segments from the log's very beginning.
 //!
 //! Naming the segment before it makes a lost or shortened one show without
 //! reading it.
 
 use super::disk::File;
 use super::frame::{HEADER_BYTES as FRAME_HEADER_BYTES, Head, MARK as FRAME_MARK};
-use super::{Error, Offset};
+use super::{Address, Error, Offset};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use std::path::{Path, PathBuf};
 
 /// The format that is written and read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of the header.
-pub const HEADER_BYTES: u64 = 48;
+pub const HEADER_BYTES: u64 = 56;
 
 const MARK: [u8; 8] = *b"QUAYLOG\n";
 
@@ -41,6 +44,8 @@ pub struct Header {
     pub previous: Option<(Offset, u64)>,
     /// The append time of the record before it; the least time if none.
     pub appended_at: i64,
+    /// The address of its own first byte.
+    pub address: Address,
 }
 
 /// What can be wrong with a header.
@@ -63,6 +68,7 @@ impl Header {
         out.put_u64_le(previous);
         out.put_u64_le(bytes);
         out.put_i64_le(self.appended_at);
+        out.put_u64_le(self.address);
         out.put_u32_le(crc32c::crc32c(&out));
         out
     }
@@ -87,6 +93,7 @@ impl Header {
         let first_offset = fields.get_u64_le();
         let previous = (fields.get_u64_le(), fields.get_u64_le());
         let appended_at = fields.get_i64_le();
+        let address = fields.get_u64_le();
         if crc32c::crc32c(&bytes[..HEADER_BYTES as usize - 4]) != fields.get_u32_le() {
             return Err(HeaderFault::Unreadable);
         }
@@ -94,6 +101,7 @@ impl Header {
             first_offset,
             previous: (previous.0 != Offset::MAX).then_some(previous),
             appended_at,
+            address,
         })
     }
 }
@@ -124,16 +132,19 @@ pub enum Step {
 pub struct Cursor {
     file: Box<dyn File>,
     path: PathBuf,
+    /// The address of the file's first byte.
+    first: Address,
     at: u64,
     chunk: Bytes,
 }
 
 impl Cursor {
-    /// A cursor at the first frame.
-    pub fn new(file: Box<dyn File>, path: &Path) -> Self {
+    /// A cursor at the first frame of a segment that begins at an address.
+    pub fn new(file: Box<dyn File>, path: &Path, first: Address) -> Self {
         Self {
             file,
             path: path.to_owned(),
+            first,
             at: HEADER_BYTES,
             chunk: Bytes::new(),
         }
@@ -142,6 +153,11 @@ impl Cursor {
     /// Where it stands, in bytes.
     pub fn at(&self) -> u64 {
         self.at
+    }
+
+    /// The address at which it stands.
+    pub fn address(&self) -> Address {
+        self.first + self.at
     }
 
     /// What stands here; it goes on only behind a whole frame.

@@ -20,3 +20,17 @@ macro_rules! code {
 code!(classifier, crate::event::Classifier);
 code!(role, crate::event::Role);
 code!(duration, crate::pb::DurationKind);
+
+/// A number whose bits are as good as random: a variable length would not
+/// shorten it.
+pub mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &u64, to: S) -> Result<S::Ok, S::Error> {
+        value.to_le_bytes().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        <[u8; 8]>::deserialize(from).map(u64::from_le_bytes)
+    }
+}

@@ -5,24 +5,26 @@ use super::cell::Posting;
 use super::codes;
 use super::figure::{Figure, Meaning};
 use super::names::{NameId, Names};
+use super::pairing::Side;
 use crate::event::{
     Classifier, Container, Detail, Fullness, GateDirection, GateMove, Millis, QuayDirection,
     QuayMove, Role, ServiceStage, Statement, VesselCallStage, YardActivity, container::teu_milli,
 };
 use crate::event::{DispatchStage, VesselCall};
+use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::pb::{DurationKind, Movement};
-use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// Figures with their values, each figure once.
 pub type Deltas = SmallVec<[(Figure, i64); 6]>;
 
-/// What an event adds, reduced to what must be known to take it back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What an event adds, and takes back when another version wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contribution {
+    /// The facility's name.
+    pub facility: NameId,
     /// The classifier of all its cells and pairs.
-    #[serde(with = "codes::classifier")]
     pub classifier: Classifier,
     /// When it happened; pairs go by this.
     pub occurred_at: Millis,
@@ -31,49 +33,42 @@ pub struct Contribution {
     /// The vessel call (call id, vessel) that it counts for too.
     pub call: Option<(NameId, NameId)>,
     /// For whom.
-    pub parties: SmallVec<[PartyId; 4]>,
+    pub parties: SmallVec<[(Role, NameId); 4]>,
     /// What, for each of them.
     pub figures: Deltas,
     /// Where it enters pairing lists.
     pub points: SmallVec<[PointKey; 2]>,
 }
 
-/// One enterprise in one role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartyId {
-    /// The role.
-    #[serde(with = "codes::role")]
-    pub role: Role,
-    /// The enterprise's name.
-    pub enterprise: NameId,
-}
-
-/// Start or end of a duration. At one instant, starts come before ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Side {
-    /// It starts.
-    Start,
-    /// It ends.
-    End,
-}
-
 /// An event's place in a pairing list, but for its instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointKey {
     /// Which duration.
     #[serde(with = "codes::duration")]
     pub kind: DurationKind,
     /// Start or end.
     pub side: Side,
-    /// Tractor, dispatch order, call, container or service order.
-    pub key: CompactString,
+    /// The list: of a tractor, dispatch order, call, container or service order,
+    /// at its facility, of its classifier.
+    pub list: Fingerprint,
+}
+
+/// What is needed beside a statement to know what it contributes.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Where it happened.
+    pub facility: &'a str,
+    /// Takes the fingerprints of lists.
+    pub fingerprints: &'a Fingerprints,
+    /// What a 45-foot container counts, in thousandths of a TEU.
+    pub teu_45ft_milli: u32,
 }
 
 impl Contribution {
-    /// What this statement contributes. `forty_five_ft_milli` is what a 45-foot
-    /// container counts, in thousandths of a TEU.
-    pub fn of(statement: &Statement, names: &mut Names, forty_five_ft_milli: u32) -> Self {
+    /// What this statement contributes.
+    pub fn of(statement: &Statement, names: &mut Names, terms: &Terms) -> Self {
         let mut of = Self {
+            facility: names.intern(terms.facility),
             classifier: statement.classifier,
             occurred_at: statement.occurred_at,
             slot: None,
@@ -84,12 +79,9 @@ impl Contribution {
         };
         for party in &statement.parties {
             let enterprise = names.intern(&party.enterprise);
-            of.parties.push(PartyId {
-                role: party.role,
-                enterprise,
-            });
+            of.parties.push((party.role, enterprise));
         }
-        of.detail(&statement.detail, names, forty_five_ft_milli);
+        of.detail(&statement.detail, names, terms);
         of
     }
 
@@ -99,39 +91,35 @@ impl Contribution {
     }
 
     /// Its posting to the cells: added with sign 1, taken back with −1.
-    pub fn posting(&self, facility: NameId, sign: i64) -> Posting {
+    pub fn posting(&self, sign: i64) -> Posting {
         Posting {
             sign,
-            facility,
+            facility: self.facility,
             classifier: self.classifier,
             at: self.counted_at(),
             slot_end: self.slot.map(|(_, end)| end),
             call: self.call,
-            parties: self.owners(),
+            parties: self.parties.clone(),
             figures: self.figures.clone(),
         }
     }
 
-    /// For whom, as postings say it.
-    pub fn owners(&self) -> SmallVec<[(Role, NameId); 4]> {
-        self.parties
-            .iter()
-            .map(|party| (party.role, party.enterprise))
-            .collect()
-    }
-
-    fn detail(&mut self, detail: &Detail, names: &mut Names, forty_five: u32) {
+    fn detail(&mut self, detail: &Detail, names: &mut Names, terms: &Terms) {
         match detail {
-            Detail::GateMove(gate) => self.gate_move(gate, forty_five),
-            Detail::QuayMove(quay) => self.quay_move(quay, names, forty_five),
+            Detail::GateMove(gate) => self.gate_move(gate, terms),
+            Detail::QuayMove(quay) => self.quay_move(quay, names, terms),
             Detail::YardMove(yard) => {
-                self.container(&yard.container, yard_movement(yard.activity), forty_five);
+                self.container(&yard.container, yard_movement(yard.activity), terms);
             }
             Detail::DispatchStep(step) => {
                 self.count(Meaning::Dispatch(step.stage));
                 match step.stage {
-                    DispatchStage::Offered => self.start(DurationKind::Acceptance, &step.order_id),
-                    DispatchStage::Accepted => self.end(DurationKind::Acceptance, &step.order_id),
+                    DispatchStage::Offered => {
+                        self.start(DurationKind::Acceptance, &step.order_id, terms);
+                    }
+                    DispatchStage::Accepted => {
+                        self.end(DurationKind::Acceptance, &step.order_id, terms);
+                    }
                     _ => {}
                 }
             }
@@ -139,15 +127,15 @@ impl Contribution {
                 self.count(Meaning::Appointment(step.stage));
                 self.slot = Some((step.slot_start, step.slot_end));
             }
-            Detail::VesselCall(call) => self.vessel_call(call, names),
+            Detail::VesselCall(call) => self.vessel_call(call, names, terms),
             Detail::PortService(service) => {
                 self.count(Meaning::Service(service.service, service.stage));
                 match service.stage {
                     ServiceStage::Started => {
-                        self.start(DurationKind::ServiceTime, &service.order_id);
+                        self.start(DurationKind::ServiceTime, &service.order_id, terms);
                     }
                     ServiceStage::Completed => {
-                        self.end(DurationKind::ServiceTime, &service.order_id);
+                        self.end(DurationKind::ServiceTime, &service.order_id, terms);
                     }
                     _ => {}
                 }
@@ -156,7 +144,7 @@ impl Contribution {
         }
     }
 
-    fn gate_move(&mut self, gate: &GateMove, forty_five: u32) {
+    fn gate_move(&mut self, gate: &GateMove, terms: &Terms) {
         let inwards = gate.direction == GateDirection::In;
         let side = if inwards { Side::Start } else { Side::End };
         let movement = if inwards {
@@ -170,15 +158,15 @@ impl Contribution {
             } else {
                 Meaning::TrucksOut
             });
-            self.point(DurationKind::TruckTurn, side, &gate.tractor);
+            self.point(DurationKind::TruckTurn, side, &gate.tractor, terms);
         }
         for container in &gate.containers {
-            self.container(container, movement, forty_five);
-            self.point(DurationKind::Dwell, side, &container.number);
+            self.container(container, movement, terms);
+            self.point(DurationKind::Dwell, side, &container.number, terms);
         }
     }
 
-    fn quay_move(&mut self, quay: &QuayMove, names: &mut Names, forty_five: u32) {
+    fn quay_move(&mut self, quay: &QuayMove, names: &mut Names, terms: &Terms) {
         self.call = Some(call(
             &quay.call_id,
             &quay.vessel_imo,
@@ -186,18 +174,18 @@ impl Contribution {
             names,
         ));
         if quay.restow {
-            return self.container(&quay.container, Movement::Restowed, forty_five);
+            return self.container(&quay.container, Movement::Restowed, terms);
         }
         if quay.direction == QuayDirection::Load {
-            self.container(&quay.container, Movement::Loaded, forty_five);
-            self.end(DurationKind::Dwell, &quay.container.number);
+            self.container(&quay.container, Movement::Loaded, terms);
+            self.end(DurationKind::Dwell, &quay.container.number, terms);
         } else {
-            self.container(&quay.container, Movement::Discharged, forty_five);
-            self.start(DurationKind::Dwell, &quay.container.number);
+            self.container(&quay.container, Movement::Discharged, terms);
+            self.start(DurationKind::Dwell, &quay.container.number, terms);
         }
     }
 
-    fn vessel_call(&mut self, vessel: &VesselCall, names: &mut Names) {
+    fn vessel_call(&mut self, vessel: &VesselCall, names: &mut Names, terms: &Terms) {
         self.count(Meaning::VesselCall(vessel.stage));
         self.call = Some(call(
             &vessel.call_id,
@@ -206,15 +194,15 @@ impl Contribution {
             names,
         ));
         match vessel.stage {
-            VesselCallStage::Berthed => self.start(DurationKind::BerthStay, &vessel.call_id),
-            VesselCallStage::Unberthed => self.end(DurationKind::BerthStay, &vessel.call_id),
+            VesselCallStage::Berthed => self.start(DurationKind::BerthStay, &vessel.call_id, terms),
+            VesselCallStage::Unberthed => self.end(DurationKind::BerthStay, &vessel.call_id, terms),
             _ => {}
         }
     }
 
-    fn container(&mut self, container: &Container, movement: Movement, forty_five: u32) {
+    fn container(&mut self, container: &Container, movement: Movement, terms: &Terms) {
         let fullness: Fullness = container.fullness;
-        let teu = teu_milli(&container.size_type, forty_five).unwrap_or(0);
+        let teu = teu_milli(&container.size_type, terms.teu_45ft_milli).unwrap_or(0);
         self.add(Meaning::Boxes(movement, fullness), 1);
         self.add(Meaning::TeuMilli(movement, fullness), i64::from(teu));
         self.add(
@@ -236,20 +224,19 @@ impl Contribution {
         }
     }
 
-    fn start(&mut self, kind: DurationKind, key: &str) {
-        self.point(kind, Side::Start, key);
+    fn start(&mut self, kind: DurationKind, key: &str, terms: &Terms) {
+        self.point(kind, Side::Start, key, terms);
     }
 
-    fn end(&mut self, kind: DurationKind, key: &str) {
-        self.point(kind, Side::End, key);
+    fn end(&mut self, kind: DurationKind, key: &str, terms: &Terms) {
+        self.point(kind, Side::End, key, terms);
     }
 
-    fn point(&mut self, kind: DurationKind, side: Side, key: &str) {
-        self.points.push(PointKey {
-            kind,
-            side,
-            key: key.into(),
-        });
+    fn point(&mut self, kind: DurationKind, side: Side, key: &str, terms: &Terms) {
+        let number = |code: i32| code as u8;
+        let (of, classifier) = (number(kind.into()), number(self.classifier.into()));
+        let list = terms.fingerprints.list(of, classifier, terms.facility, key);
+        self.points.push(PointKey { kind, side, list });
     }
 }
 

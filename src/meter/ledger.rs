@@ -1,239 +1,296 @@
-//! The identities that are known: for each its winning version, what it
-//! contributed, and until when it is remembered.
+//! The identities that are known: for each, which version won, where its record
+//! is, and until when it is remembered.
+//!
+//! A port's horizon holds tens of millions of them, so an entry is 40 bytes and
+//! holds nothing that its record in the log can tell.
 
-use super::cell::{DAY_MS, Day};
-use super::contribution::{Contribution, PointKey};
-use super::names::{NameId, Names};
+use super::cell::{DAY_MS, Day, utc_day_of};
+use super::codes;
+use super::names::NameId;
+use super::pairing::Side;
+use super::slab::Slab;
 use crate::event::Millis;
-use compact_str::CompactString;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use crate::fingerprint::Fingerprint;
+use hashbrown::HashTable;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use smallvec::SmallVec;
 
 /// Where an identity's entry is; given to another identity once it is forgotten.
 pub type EntryId = u32;
 
-/// What an event is known by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Identity {
-    /// The facility's name.
-    pub facility: NameId,
-    /// The source's name.
-    pub source: NameId,
-    /// The source's own id.
-    pub event_id: CompactString,
-}
+/// Where a record is in the log, in bytes.
+pub type Address = u64;
 
-/// A version of an event: the greatest wins. A retraction beats a statement of
-/// the same revision; of two statements the greater content hash wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Version {
-    /// The reporter's revision.
-    pub revision: i64,
-    /// Whether it says that the event did not happen.
-    pub retracted: bool,
-    /// The first 16 bytes of the canonical encoding's SHA-256; zero in a
-    /// retraction, so that two retractions are the same.
-    pub content: [u8; 16],
+/// A record of the past, and how to know that it is the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whence {
+    /// Where it is.
+    pub address: Address,
+    /// The fingerprint of its canonical bytes.
+    #[serde(with = "codes::bits")]
+    pub content: u64,
 }
 
 /// What is known of an identity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its identity.
-    pub identity: Identity,
-    /// The version that won.
-    pub version: Version,
-    /// What that version contributes; nothing if it is a retraction.
-    pub contribution: Option<Box<Contribution>>,
-    /// The append time of its latest record, duplicates and losers included.
-    pub appended_at: Millis,
-    /// Places whose pair is frozen, because the partner is forgotten: they pair
-    /// no more, whatever later versions say.
-    pub settled: Vec<PointKey>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Facility, source and event id.
+    pub identity: Fingerprint,
+    /// The source's name.
+    pub source: NameId,
+    /// The winner's revision; none if it is beyond [`REVISION_MAX`], then the
+    /// record tells.
+    pub revision: Option<i64>,
+    /// Whether the winner says that it did not happen.
+    pub retracted: bool,
+    /// The winner's record.
+    pub record: Whence,
+    /// The UTC day of its latest record's append, duplicates and losers included.
+    pub appended: Day,
+    /// The latest UTC day that the winner speaks of; the least if it is a
+    /// retraction.
+    pub told: Day,
 }
+
+/// The greatest revision that an entry holds: milliseconds since 1970 fit until
+/// the year 6400.
+pub const REVISION_MAX: i64 = (1 << 47) - 2;
+
+const BEYOND: u64 = (1 << 47) - 1;
+
+impl Known {
+    /// The UTC day at whose end it is forgotten.
+    pub fn expires(&self, horizon_days: Day) -> Day {
+        self.appended.max(self.told).saturating_add(horizon_days)
+    }
+}
+
+/// [`Known`], packed. Days are of 1970 to 2149.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    identity: Fingerprint,
+    source: NameId,
+    content: [u32; 2],
+    appended: u16,
+    told: u16,
+    // Revision above, retracted in the lowest bit: 48 bits.
+    version_low: u32,
+    version_high: u16,
+    // 48 bits: 280 TB of log.
+    address_high: u16,
+    address_low: u32,
+}
+
+const VACANT: NameId = NameId::MAX;
 
 impl Entry {
-    /// The UTC day at whose end it is forgotten.
-    pub fn expires(&self, horizon_ms: i64) -> Day {
-        let told = self.contribution.as_ref().map_or(Millis::MIN, |c| {
-            c.occurred_at
-                .max(c.slot.map_or(Millis::MIN, |(_, end)| end))
-        });
-        let last = self.appended_at.max(told);
-        last.saturating_add(horizon_ms)
-            .div_euclid(DAY_MS)
-            .clamp(i64::from(Day::MIN), i64::from(Day::MAX)) as Day
+    const NONE: Self = Self {
+        identity: Fingerprint([0; 3]),
+        source: VACANT,
+        content: [0; 2],
+        appended: 0,
+        told: 0,
+        version_low: 0,
+        version_high: 0,
+        address_high: 0,
+        address_low: 0,
+    };
+
+    fn pack(known: &Known) -> Self {
+        let revision = known.revision.map_or(BEYOND, |revision| revision as u64);
+        let version = revision << 1 | u64::from(known.retracted);
+        let Whence { address, content } = known.record;
+        Self {
+            identity: known.identity,
+            source: known.source,
+            content: [(content >> 32) as u32, content as u32],
+            appended: packed_day(known.appended),
+            told: packed_day(known.told),
+            version_low: version as u32,
+            version_high: (version >> 32) as u16,
+            address_high: (address >> 32) as u16,
+            address_low: address as u32,
+        }
     }
 
-    /// Whether the pair of this place is frozen.
-    pub fn is_settled(&self, point: &PointKey) -> bool {
-        self.settled.contains(point)
+    fn unpack(&self) -> Known {
+        let version = u64::from(self.version_high) << 32 | u64::from(self.version_low);
+        let revision = version >> 1;
+        Known {
+            identity: self.identity,
+            source: self.source,
+            revision: (revision != BEYOND).then_some(revision as i64),
+            retracted: version & 1 == 1,
+            record: Whence {
+                address: self.address(),
+                content: u64::from(self.content[0]) << 32 | u64::from(self.content[1]),
+            },
+            appended: Day::from(self.appended),
+            told: Day::from(self.told),
+        }
+    }
+
+    fn address(&self) -> Address {
+        u64::from(self.address_high) << 32 | u64::from(self.address_low)
+    }
+
+    fn last_day(&self) -> Day {
+        Day::from(self.appended.max(self.told))
     }
 }
+
+fn packed_day(day: Day) -> u16 {
+    day.clamp(0, i32::from(u16::MAX)) as u16
+}
+
+/// A place whose pair is frozen: its list and side.
+pub type Mark = (Fingerprint, Side);
 
 /// All known identities.
 pub struct Ledger {
-    horizon_ms: i64,
-    slots: Vec<Option<Entry>>,
-    free: Vec<EntryId>,
-    index: HashTable<EntryId>,
-    // Seeded at random: event ids are their senders' choice, and so would be
-    // their collisions.
-    hasher: DefaultHashBuilder,
-    // An entry is listed under a day that is not after its last one, and listed
-    // anew when that day comes too early: so it does not matter how often it is
-    // told of again.
-    expiring: BTreeMap<Day, Vec<EntryId>>,
-    // By place, the day under which its entry is listed; other listings of it
-    // are out of date.
-    listed: Vec<Day>,
+    horizon_days: Day,
+    entries: Slab<Entry>,
+    // Many small tables, so that none takes long to grow.
+    index: Vec<HashTable<EntryId>>,
+    len: usize,
+    // No entry is forgotten before the end of this day.
+    earliest: Day,
+    // Places whose pair is frozen, because the partner is forgotten: they pair
+    // no more, whatever later versions say.
+    settled: FxHashMap<EntryId, SmallVec<[Mark; 1]>>,
 }
+
+const TABLES: usize = 256;
 
 impl Ledger {
     /// An empty ledger with this correction horizon.
     pub fn new(horizon_ms: i64) -> Self {
-        let (slots, free, index, hasher, expiring, listed) = Default::default();
         Self {
-            horizon_ms,
-            slots,
-            free,
-            index,
-            hasher,
-            expiring,
-            listed,
+            horizon_days: (horizon_ms / DAY_MS) as Day,
+            entries: Slab::new(Entry::NONE),
+            index: vec![HashTable::new(); TABLES],
+            len: 0,
+            earliest: Day::MAX,
+            settled: FxHashMap::default(),
         }
+    }
+
+    /// How many days an identity is remembered after it was last heard of.
+    pub fn horizon_days(&self) -> Day {
+        self.horizon_days
     }
 
     /// How many identities are known.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.len
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len == 0
     }
 
     /// The identity's place, if it is known.
-    pub fn find(&self, facility: NameId, source: NameId, event_id: &str) -> Option<EntryId> {
-        let same = |&id: &EntryId| {
-            self.get(id).is_some_and(|entry| {
-                let known = &entry.identity;
-                known.facility == facility && known.source == source && known.event_id == event_id
-            })
-        };
-        self.index
-            .find(hash(&self.hasher, facility, source, event_id), same)
+    pub fn find(&self, identity: Fingerprint) -> Option<EntryId> {
+        let entries = &self.entries;
+        self.index[table(identity)]
+            .find(identity.hash(), |&id| entries[id].identity == identity)
             .copied()
     }
 
-    /// The entry at a place.
-    pub fn get(&self, id: EntryId) -> Option<&Entry> {
-        self.slots.get(id as usize)?.as_ref()
+    /// What is known at a place that is in use.
+    pub fn get(&self, id: EntryId) -> Known {
+        self.entries[id].unpack()
     }
 
-    /// The entry at a place, to change. Call [`Ledger::schedule`] after.
-    pub fn get_mut(&mut self, id: EntryId) -> Option<&mut Entry> {
-        self.slots.get_mut(id as usize)?.as_mut()
+    /// Whose it is.
+    pub fn source(&self, id: EntryId) -> NameId {
+        self.entries[id].source
+    }
+
+    /// Changes what is known at a place; its identity stays.
+    pub fn set(&mut self, id: EntryId, known: &Known) {
+        self.entries[id] = Entry::pack(known);
+        self.earliest = self.earliest.min(known.expires(self.horizon_days));
     }
 
     /// Adds an identity that is not known yet.
-    pub fn insert(&mut self, entry: Entry) -> EntryId {
-        let key = &entry.identity;
-        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.listed.push(Day::MAX);
-            (self.slots.len() - 1) as EntryId
+    pub fn insert(&mut self, known: &Known) -> EntryId {
+        let id = self.entries.insert(Entry::pack(known));
+        let entries = &self.entries;
+        self.index[table(known.identity)].insert_unique(known.identity.hash(), id, |&other| {
+            entries[other].identity.hash()
         });
-        self.slots[id as usize] = Some(entry);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hashed, id, |&other| {
-            slots[other as usize].as_ref().map_or(0, |entry| {
-                hash(
-                    hasher,
-                    entry.identity.facility,
-                    entry.identity.source,
-                    &entry.identity.event_id,
-                )
-            })
-        });
-        self.schedule(id);
+        self.len += 1;
+        self.earliest = self.earliest.min(known.expires(self.horizon_days));
         id
     }
 
-    /// Notes when the entry is to be forgotten.
-    pub fn schedule(&mut self, id: EntryId) {
-        let Some(entry) = self.get(id) else { return };
-        let day = entry.expires(self.horizon_ms);
-        if day < self.listed[id as usize] {
-            self.list(id, day);
+    /// The entries to forget now that the log clock has reached `today`, by the
+    /// day that is over.
+    pub fn due(&mut self, today: Day) -> Vec<(Day, EntryId)> {
+        if self.earliest >= today {
+            return Vec::new();
         }
-    }
-
-    fn list(&mut self, id: EntryId, day: Day) {
-        self.listed[id as usize] = day;
-        self.expiring.entry(day).or_default().push(id);
-    }
-
-    /// The entries to forget next, now that the log clock has reached `today`:
-    /// those of the earliest day that is over. None when there is no such day.
-    pub fn due(&mut self, today: Day) -> Option<Vec<EntryId>> {
-        let first = self.expiring.first_entry();
-        let (day, listed) = first.filter(|day| *day.key() < today)?.remove_entry();
-        let mut due = Vec::new();
-        for id in listed {
-            if self.listed[id as usize] != day {
-                continue;
-            }
-            match self.get(id).map(|entry| entry.expires(self.horizon_ms)) {
-                Some(last) if last > day => self.list(id, last),
-                Some(_) => due.push(id),
-                None => {}
+        let (mut due, mut earliest) = (Vec::new(), Day::MAX);
+        for (id, entry) in self.used() {
+            let expires = entry.last_day() + self.horizon_days;
+            if expires < today {
+                due.push((expires, id));
+            } else {
+                earliest = earliest.min(expires);
             }
         }
+        self.earliest = earliest;
         due.sort_unstable();
-        due.dedup();
-        Some(due)
+        due
+    }
+
+    /// The lowest address of a winner's record: the log is needed from there on.
+    pub fn lowest_address(&self) -> Option<Address> {
+        self.used().map(|(_, entry)| entry.address()).min()
     }
 
     /// Forgets an identity.
-    pub fn remove(&mut self, id: EntryId) -> Option<Entry> {
-        let entry = self.slots.get_mut(id as usize)?.take()?;
-        let key = &entry.identity;
-        let hashed = hash(&self.hasher, key.facility, key.source, &key.event_id);
-        if let Ok(found) = self.index.find_entry(hashed, |&other| other == id) {
+    pub fn remove(&mut self, id: EntryId) {
+        let identity = self.entries[id].identity;
+        let table = &mut self.index[table(identity)];
+        if let Ok(found) = table.find_entry(identity.hash(), |&other| other == id) {
             found.remove();
+            self.entries.remove(id);
+            self.settled.remove(&id);
+            self.len -= 1;
         }
-        self.listed[id as usize] = Day::MAX;
-        self.free.push(id);
-        Some(entry)
     }
 
-    /// Compares two identities of one facility in byte order.
-    pub fn compare(&self, a: EntryId, b: EntryId, names: &Names) -> Ordering {
-        let bytes = |id| {
-            self.get(id).map(|entry: &Entry| {
-                (
-                    names.get(entry.identity.source).as_bytes(),
-                    entry.identity.event_id.as_bytes(),
-                )
-            })
-        };
-        bytes(a).cmp(&bytes(b))
+    /// Freezes the pair of a place.
+    pub fn settle(&mut self, id: EntryId, mark: Mark) {
+        let marks = self.settled.entry(id).or_default();
+        if !marks.contains(&mark) {
+            marks.push(mark);
+        }
     }
 
-    /// All places that are in use.
-    pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
-        (0..self.slots.len() as EntryId).filter(|&id| self.get(id).is_some())
+    /// The places of an identity whose pairs are frozen.
+    pub fn marks(&self, id: EntryId) -> &[Mark] {
+        self.settled.get(&id).map_or(&[], |marks| marks)
+    }
+
+    fn used(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.source != VACANT)
     }
 }
 
-fn hash(hasher: &DefaultHashBuilder, facility: NameId, source: NameId, event_id: &str) -> u64 {
-    hasher.hash_one((facility, source, event_id))
+fn table(identity: Fingerprint) -> usize {
+    identity.0[0] as usize % TABLES
+}
+
+/// The latest UTC day that a statement speaks of.
+pub fn told_day(occurred_at: Millis, slot_end: Option<Millis>) -> Day {
+    utc_day_of(slot_end.map_or(occurred_at, |end| end.max(occurred_at)))
 }
 
 #[cfg(test)]
@@ -242,57 +299,60 @@ mod tests {
 
     const HORIZON_MS: i64 = 4 * DAY_MS;
 
-    fn entry(event_id: &str, day: i64) -> Entry {
-        let (facility, source, retracted) = (0, 1, true);
-        Entry {
-            identity: Identity {
-                facility,
-                source,
-                event_id: event_id.into(),
+    fn known(n: u32, day: Day) -> Known {
+        Known {
+            identity: Fingerprint([n, n, n]),
+            source: 1,
+            revision: Some(i64::from(n)),
+            retracted: n.is_multiple_of(2),
+            record: Whence {
+                address: u64::from(n) << 20 | 0xf000_0000_0000,
+                content: u64::from(n) << 40,
             },
-            version: Version {
-                revision: 0,
-                retracted,
-                content: [0; 16],
-            },
-            contribution: None,
-            appended_at: day * DAY_MS,
-            settled: Vec::new(),
+            appended: day,
+            told: day - 1,
         }
-    }
-
-    fn tell_again(ledger: &mut Ledger, id: EntryId, day: i64) {
-        if let Some(entry) = ledger.get_mut(id) {
-            entry.appended_at = day * DAY_MS;
-        }
-        ledger.schedule(id);
     }
 
     #[test]
-    fn an_entry_that_is_told_of_again_and_again_is_listed_once() {
+    fn an_entry_is_small_and_keeps_what_it_is_given() {
+        assert_eq!(size_of::<Entry>(), 40);
         let mut ledger = Ledger::new(HORIZON_MS);
-        let ids = ["a", "b"].map(|id| ledger.insert(entry(id, 0)));
-        for day in 0..1000 {
-            for id in ids {
-                tell_again(&mut ledger, id, day / 500);
-            }
+        let large = Known {
+            revision: None,
+            ..known(3, 20_000)
+        };
+        let most = Known {
+            revision: Some(REVISION_MAX),
+            ..known(4, 20_000)
+        };
+        for one in [known(1, 20_000), known(2, 20_000), large, most] {
+            let id = ledger.insert(&one);
+            assert_eq!(ledger.get(id), one);
+            assert_eq!(ledger.find(one.identity), Some(id));
         }
-        assert_eq!(ledger.expiring.values().map(Vec::len).sum::<usize>(), 2);
-        assert_eq!(ledger.due(5), Some(vec![]));
-        assert_eq!(ledger.due(5), None);
-        assert_eq!(ledger.due(6), Some(ids.to_vec()));
+        assert_eq!(ledger.len(), 4);
+        assert_eq!(ledger.find(Fingerprint([9; 3])), None);
     }
 
     #[test]
-    fn a_place_given_to_another_identity_is_due_when_that_one_is() {
+    fn what_is_due_comes_by_day_and_what_was_told_again_later() {
         let mut ledger = Ledger::new(HORIZON_MS);
-        let id = ledger.insert(entry("a", 5));
-        // It moves to an earlier day, and leaves a listing behind.
-        tell_again(&mut ledger, id, 0);
-        assert_eq!(ledger.due(5), Some(vec![id]));
+        let ids = [3, 1, 2, 1].map(|day| ledger.insert(&known(day as u32 + 1, day)));
+        assert_eq!(ledger.due(5), vec![]);
+        ledger.set(ids[3], &known(2, 9));
+        assert_eq!(ledger.due(7), vec![(5, ids[1]), (6, ids[2])]);
+    }
+
+    #[test]
+    fn a_place_is_given_to_another_identity_without_its_marks() {
+        let mut ledger = Ledger::new(HORIZON_MS);
+        let id = ledger.insert(&known(1, 1));
+        ledger.settle(id, (Fingerprint([1; 3]), Side::End));
         ledger.remove(id);
-        assert_eq!(ledger.insert(entry("b", 5)), id);
-        assert_eq!(ledger.due(9), None);
-        assert_eq!(ledger.due(10), Some(vec![id]));
+        assert_eq!(ledger.find(Fingerprint([1; 3])), None);
+        assert_eq!(ledger.insert(&known(2, 1)), id);
+        assert!(ledger.marks(id).is_empty());
+        assert_eq!(ledger.len(), 1);
     }
 }

@@ -1,15 +1,31 @@
 //! Durations from pairs, whatever the order of arrival: each list is kept
 //! sorted, and an insertion or removal concerns its neighbours only.
+//!
+//! A list is a chain from its latest point to its earliest: most points come at
+//! the late end.
 
-use super::contribution::{PointKey, Side};
-use super::ledger::{EntryId, Ledger};
-use super::names::{NameId, Names};
-use crate::event::{Classifier, Millis};
+use super::cell::Day;
+use super::contribution::PointKey;
+use super::ledger::{EntryId, Mark};
+use super::slab::Slab;
+use crate::event::Millis;
+use crate::fingerprint::Fingerprint;
 use crate::pb::DurationKind;
-use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// Start or end of a duration. At one instant, starts come before ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Side {
+    /// It starts.
+    Start,
+    /// It ends.
+    End,
+}
 
 /// A pair that begins or ceases to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,198 +40,341 @@ pub struct Paired {
     pub end: EntryId,
 }
 
-/// What a list is of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ListKey {
-    facility: NameId,
-    classifier: Classifier,
-    kind: DurationKind,
-    key: CompactString,
-}
-
-/// A place in a list.
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    at: Millis,
-    side: Side,
-    settled: bool,
-    entry: EntryId,
-}
-
 /// An event's place in a list, complete.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The facility.
-    pub facility: NameId,
-    /// The classifier.
-    pub classifier: Classifier,
-    /// Duration, side and key.
-    pub point: &'a PointKey,
+pub struct Place {
+    /// Duration, side and list.
+    pub point: PointKey,
     /// The instant.
     pub at: Millis,
     /// The event.
     pub entry: EntryId,
+    /// Whether its pair is frozen.
+    pub settled: bool,
+}
+
+/// A link of a chain, 16 bytes.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    // The instant in ms, the duration's number (3 bits), the side (1 bit) and
+    // whether its pair is frozen (1 bit).
+    when: i64,
+    entry: EntryId,
+    /// The one before it in time.
+    next: u32,
+}
+
+/// A list: its key, and its latest point.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    key: Fingerprint,
+    head: u32,
+}
+
+const NONE: u32 = u32::MAX;
+const SETTLED: i64 = 1;
+
+impl Point {
+    fn new(place: &Place) -> Self {
+        let kind = i64::from(i32::from(place.point.kind));
+        let side = i64::from(place.point.side == Side::End);
+        Self {
+            when: place.at << 5 | kind << 2 | side << 1 | i64::from(place.settled),
+            entry: place.entry,
+            next: NONE,
+        }
+    }
+
+    fn at(&self) -> Millis {
+        self.when >> 5
+    }
+
+    fn side(&self) -> Side {
+        if self.when & 2 == 0 {
+            Side::Start
+        } else {
+            Side::End
+        }
+    }
+
+    fn kind(&self) -> DurationKind {
+        DurationKind::try_from((self.when >> 2 & 7) as i32).unwrap_or(DurationKind::Unspecified)
+    }
+
+    /// Instant, then starts before ends.
+    fn rank(&self) -> i64 {
+        self.when >> 1
+    }
+}
+
+/// Orders two identities by their bytes, for points of equal rank.
+pub trait Ties {
+    /// Why they could not be told.
+    type Error;
+
+    /// Compares the identities of two entries in byte order.
+    fn compare(&mut self, one: EntryId, other: EntryId) -> Result<Ordering, Self::Error>;
 }
 
 /// All pairing lists.
 pub struct Pairing {
     horizon_ms: i64,
-    lists: HashMap<ListKey, Vec<Point>>,
+    points: Slab<Point>,
+    // Many small tables, so that none takes long to grow.
+    lists: Vec<HashTable<List>>,
 }
+
+const TABLES: usize = 256;
 
 impl Pairing {
     /// No lists yet; the horizon limits all durations but truck turns.
     pub fn new(horizon_ms: i64) -> Self {
+        let vacant = Point {
+            when: 0,
+            entry: NONE,
+            next: NONE,
+        };
         Self {
             horizon_ms,
-            lists: HashMap::new(),
+            points: Slab::new(vacant),
+            lists: vec![HashTable::new(); TABLES],
         }
     }
 
     /// Enters an event: what its neighbours were to each other is taken back,
     /// what they are to it is added.
-    pub fn insert(&mut self, place: Place, ledger: &Ledger, names: &Names, out: &mut Vec<Paired>) {
-        let limit = self.limit_ms(place.point.kind);
-        let settled = ledger
-            .get(place.entry)
-            .is_some_and(|e| e.is_settled(place.point));
-        let point = Point {
-            at: place.at,
-            side: place.point.side,
-            settled,
-            entry: place.entry,
-        };
-        let list = self.lists.entry(place.key()).or_default();
-        let at = list.partition_point(|other| order(other, &point, ledger, names).is_lt());
-        let before = at.checked_sub(1).map(|i| list[i]);
-        let after = list.get(at).copied();
-        let kind = place.point.kind;
-        out.extend(pair(before, after, kind, limit, -1));
-        out.extend(pair(before, Some(point), kind, limit, 1));
-        out.extend(pair(Some(point), after, kind, limit, 1));
-        list.insert(at, point);
+    ///
+    /// # Errors
+    /// If ties could not be told; then nothing is entered.
+    pub fn insert<T: Ties>(
+        &mut self,
+        place: &Place,
+        ties: &mut T,
+        out: &mut Vec<Paired>,
+    ) -> Result<(), T::Error> {
+        let mut point = Point::new(place);
+        let (mut after, mut before) = (NONE, self.head(place.point.list));
+        while before != NONE && !self.is_before(before, &point, ties)? {
+            (after, before) = (before, self.points[before].next);
+        }
+        let (earlier, later) = (self.at(before), self.at(after));
+        out.extend(self.pair(earlier, later, -1));
+        out.extend(self.pair(earlier, Some(point), 1));
+        out.extend(self.pair(Some(point), later, 1));
+        point.next = before;
+        let new = self.points.insert(point);
+        self.link(place.point.list, after, new);
+        Ok(())
     }
 
     /// Takes an event out again: the reverse of [`Pairing::insert`].
-    pub fn remove(&mut self, place: Place, ledger: &Ledger, names: &Names, out: &mut Vec<Paired>) {
-        let limit = self.limit_ms(place.point.kind);
-        let key = place.key();
-        let Some(list) = self.lists.get_mut(&key) else {
-            return;
-        };
-        let Some(at) = find(list, &place, ledger, names) else {
-            return;
-        };
-        let point = list.remove(at);
-        let before = at.checked_sub(1).map(|i| list[i]);
-        let after = list.get(at).copied();
-        let kind = place.point.kind;
-        out.extend(pair(before, Some(point), kind, limit, -1));
-        out.extend(pair(Some(point), after, kind, limit, -1));
-        out.extend(pair(before, after, kind, limit, 1));
-        if list.is_empty() {
-            self.lists.remove(&key);
+    pub fn remove(&mut self, list: Fingerprint, entry: EntryId, out: &mut Vec<Paired>) {
+        let (mut after, mut found) = (NONE, self.head(list));
+        while found != NONE && self.points[found].entry != entry {
+            (after, found) = (found, self.points[found].next);
+        }
+        let Some(point) = self.at(found) else { return };
+        let (earlier, later) = (self.at(point.next), self.at(after));
+        out.extend(self.pair(earlier, Some(point), -1));
+        out.extend(self.pair(Some(point), later, -1));
+        out.extend(self.pair(earlier, later, 1));
+        self.link(list, after, point.next);
+        self.points.remove(found);
+    }
+
+    /// The lists in which entries that are due have a point, by the day on which
+    /// they are.
+    pub fn due(&self, day_of: impl Fn(EntryId) -> Option<Day>) -> BTreeMap<Day, Vec<Fingerprint>> {
+        let mut due: BTreeMap<Day, Vec<Fingerprint>> = BTreeMap::new();
+        for list in self.lists.iter().flatten() {
+            for day in self
+                .chain(list.head)
+                .filter_map(|point| day_of(point.entry))
+            {
+                let lists = due.entry(day).or_default();
+                if lists.last() != Some(&list.key) {
+                    lists.push(list.key);
+                }
+            }
+        }
+        due
+    }
+
+    /// Freezes each pair of a list of which one is due: both places pair no more.
+    pub fn settle(
+        &mut self,
+        list: Fingerprint,
+        is_due: impl Fn(EntryId) -> bool,
+        mut mark: impl FnMut(EntryId, Mark),
+    ) {
+        let mut later = self.head(list);
+        while later != NONE {
+            let earlier = self.points[later].next;
+            let (start, end) = (self.at(earlier), self.at(later));
+            if self.pair(start, end, 1).is_some() {
+                let both = [earlier, later].map(|place| self.points[place]);
+                if both.iter().any(|point| is_due(point.entry)) {
+                    for (place, point) in [earlier, later].into_iter().zip(both) {
+                        self.points[place].when |= SETTLED;
+                        mark(point.entry, (list, point.side()));
+                    }
+                }
+            }
+            later = earlier;
         }
     }
 
-    /// Freezes the pair of an event that is about to be forgotten: both places
-    /// pair no more. Returns the partner and the partner's side.
-    pub fn settle(
+    /// Takes what is due out of a list. Who become neighbours pair like any.
+    pub fn forget(
         &mut self,
-        place: Place,
-        ledger: &Ledger,
-        names: &Names,
-    ) -> Option<(EntryId, Side)> {
-        let limit = self.limit_ms(place.point.kind);
-        let list = self.lists.get_mut(&place.key())?;
-        let at = find(list, &place, ledger, names)?;
-        let (start, end) = match place.point.side {
-            Side::Start => (at, at + 1),
-            Side::End => (at.checked_sub(1)?, at),
-        };
-        pair(
-            list.get(start).copied(),
-            list.get(end).copied(),
-            place.point.kind,
-            limit,
-            1,
-        )?;
-        list[start].settled = true;
-        list[end].settled = true;
-        let partner = list[start + end - at];
-        Some((partner.entry, partner.side))
+        list: Fingerprint,
+        is_due: impl Fn(EntryId) -> bool,
+        out: &mut Vec<Paired>,
+    ) {
+        let (mut later, mut place) = (NONE, self.head(list));
+        while place != NONE {
+            let mut gone = Vec::new();
+            while place != NONE && is_due(self.points[place].entry) {
+                gone.push(place);
+                place = self.points[place].next;
+            }
+            if !gone.is_empty() {
+                out.extend(self.pair(self.at(place), self.at(later), 1));
+                self.link(list, later, place);
+                gone.into_iter().for_each(|place| self.points.remove(place));
+            }
+            if place != NONE {
+                (later, place) = (place, self.points[place].next);
+            }
+        }
+    }
+
+    /// Adds a point to a list that is put in order later, by [`Pairing::sort`].
+    pub fn load(&mut self, place: &Place) {
+        let mut point = Point::new(place);
+        point.next = self.head(place.point.list);
+        let new = self.points.insert(point);
+        self.link(place.point.list, NONE, new);
+    }
+
+    /// Puts all lists in order.
+    ///
+    /// # Errors
+    /// If ties could not be told.
+    pub fn sort<T: Ties>(&mut self, ties: &mut T) -> Result<(), T::Error> {
+        for table in &mut self.lists {
+            for list in table.iter_mut() {
+                list.head = sort(&mut self.points, list.head, ties)?;
+            }
+        }
+        Ok(())
     }
 
     /// How many lists there are.
     pub fn len(&self) -> usize {
-        self.lists.len()
+        self.lists.iter().map(HashTable::len).sum()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty()
+        self.len() == 0
     }
 
-    fn limit_ms(&self, kind: DurationKind) -> i64 {
-        if kind == DurationKind::TruckTurn {
+    fn chain(&self, head: u32) -> impl Iterator<Item = Point> + '_ {
+        std::iter::successors(self.at(head), |point| self.at(point.next))
+    }
+
+    fn at(&self, place: u32) -> Option<Point> {
+        (place != NONE).then(|| self.points[place])
+    }
+
+    fn head(&self, list: Fingerprint) -> u32 {
+        let found = self.lists[table(list)].find(list.hash(), |other| other.key == list);
+        found.map_or(NONE, |list| list.head)
+    }
+
+    /// Lets the point `after`, or the list itself if that is none, go on with
+    /// `next`. A list without points is dropped.
+    fn link(&mut self, key: Fingerprint, after: u32, next: u32) {
+        if after != NONE {
+            self.points[after].next = next;
+            return;
+        }
+        let table = &mut self.lists[table(key)];
+        match table.find_entry(key.hash(), |other| other.key == key) {
+            Ok(found) if next == NONE => drop(found.remove()),
+            Ok(mut found) => found.get_mut().head = next,
+            Err(_) if next == NONE => {}
+            Err(_) => {
+                let list = List { key, head: next };
+                table.insert_unique(key.hash(), list, |list| list.key.hash());
+            }
+        }
+    }
+
+    fn is_before<T: Ties>(&self, place: u32, new: &Point, ties: &mut T) -> Result<bool, T::Error> {
+        Ok(order(&self.points[place], new, ties)?.is_lt())
+    }
+
+    /// The pair of two neighbours, if they are one.
+    fn pair(&self, start: Option<Point>, end: Option<Point>, sign: i64) -> Option<Paired> {
+        let (start, end) = (start?, end?);
+        let kind = end.kind();
+        let limit_ms = if kind == DurationKind::TruckTurn {
             24 * HOUR_MS
         } else {
             self.horizon_ms
-        }
+        };
+        let duration_ms = end.at() - start.at();
+        let pairs = start.side() == Side::Start
+            && end.side() == Side::End
+            && (start.when | end.when) & SETTLED == 0
+            && duration_ms <= limit_ms;
+        pairs.then_some(Paired {
+            sign,
+            kind,
+            duration_ms,
+            end: end.entry,
+        })
     }
 }
 
-impl Place<'_> {
-    fn key(&self) -> ListKey {
-        ListKey {
-            facility: self.facility,
-            classifier: self.classifier,
-            kind: self.point.kind,
-            key: self.point.key.clone(),
-        }
-    }
-}
-
-/// The pair of two neighbours, if they are one.
-fn pair(
-    start: Option<Point>,
-    end: Option<Point>,
-    kind: DurationKind,
-    limit_ms: i64,
-    sign: i64,
-) -> Option<Paired> {
-    let (start, end) = (start?, end?);
-    let duration_ms = end.at - start.at;
-    let pairs = start.side == Side::Start
-        && end.side == Side::End
-        && !start.settled
-        && !end.settled
-        && duration_ms <= limit_ms;
-    pairs.then_some(Paired {
-        sign,
-        kind,
-        duration_ms,
-        end: end.entry,
-    })
+fn table(list: Fingerprint) -> usize {
+    list.0[0] as usize % TABLES
 }
 
 /// By instant, starts before ends, then identity in byte order.
-fn order(a: &Point, b: &Point, ledger: &Ledger, names: &Names) -> std::cmp::Ordering {
-    (a.at, a.side)
-        .cmp(&(b.at, b.side))
-        .then_with(|| ledger.compare(a.entry, b.entry, names))
+fn order<T: Ties>(one: &Point, other: &Point, ties: &mut T) -> Result<Ordering, T::Error> {
+    match one.rank().cmp(&other.rank()) {
+        Ordering::Equal => ties.compare(one.entry, other.entry),
+        unequal => Ok(unequal),
+    }
 }
 
-fn find(list: &[Point], place: &Place, ledger: &Ledger, names: &Names) -> Option<usize> {
-    let (at, side, entry) = (place.at, place.point.side, place.entry);
-    let wanted = Point {
-        at,
-        side,
-        settled: false,
-        entry,
-    };
-    let found = list.partition_point(|other| order(other, &wanted, ledger, names).is_lt());
-    list.get(found)
-        .filter(|point| point.entry == entry)
-        .map(|_| found)
+/// Sorts a chain; its new head.
+fn sort<T: Ties>(points: &mut Slab<Point>, head: u32, ties: &mut T) -> Result<u32, T::Error> {
+    let mut chain = Vec::new();
+    let mut place = head;
+    while place != NONE {
+        let point = points[place];
+        // By insertion, from the early end: most come in order already.
+        let mut at = chain.len();
+        while at > 0 && order(&point, &chain[at - 1], ties)?.is_lt() {
+            at -= 1;
+        }
+        chain.insert(at, point);
+        place = point.next;
+    }
+    let mut places = Vec::with_capacity(chain.len());
+    place = head;
+    while place != NONE {
+        places.push(place);
+        place = points[place].next;
+    }
+    let mut next = NONE;
+    for (&place, point) in places.iter().zip(chain) {
+        points[place] = Point { next, ..point };
+        next = place;
+    }
+    Ok(next)
 }

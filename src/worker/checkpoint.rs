@@ -1,20 +1,23 @@
 //! What the worker stores and restores: names, ledger entries, cells, and the
 //! position at which they all stand, in one atomic batch.
 
+use super::chunks::{Chunks, Numbers};
 use crate::event::Millis;
+use crate::fingerprint::Fingerprints;
 use crate::log::Offset;
 use crate::meter::cell::{CellKey, Cells, Keeping};
-use crate::meter::ledger::{Entry, Identity};
 use crate::meter::names::{NameId, Names};
+use crate::meter::recall::{Lost, Recall};
+use crate::meter::restore::{Parts, Restoring};
 use crate::meter::{Counts, Meter, Rules};
 use crate::store::{self, Batch, Store, Table};
 use crate::view::{SourceSeen, State};
 use compact_str::CompactString;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::HashSet;
 
 const PROGRESS: &[u8] = b"progress";
+const KEY: &[u8] = b"fingerprints";
 
 /// Where a checkpoint stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ pub struct Progress {
     pub counts: Counts,
     /// What was last seen of the sources that were active.
     pub sources: Vec<(CompactString, SourceSeen)>,
+    /// The ledger's chunks.
+    pub chunks: Numbers,
 }
 
 /// Why a checkpoint could not be read or written.
@@ -46,6 +51,18 @@ pub enum Error {
         /// What is wrong with it.
         source: postcard::Error,
     },
+    /// A chunk of the ledger is not there.
+    #[error("chunk {chunk} of the stored ledger is missing")]
+    Missing {
+        /// Its number.
+        chunk: u64,
+    },
+    /// A record that the ledger needs cannot be read.
+    #[error("restore the ledger")]
+    Lost(#[from] Lost),
+    /// No random key.
+    #[error("draw a key")]
+    Random(#[source] std::io::Error),
     /// A stored name's number does not follow the one before it.
     #[error("stored names skip number {0}")]
     Names(NameId),
@@ -61,6 +78,17 @@ pub struct Restored {
     pub position: Offset,
     /// What was last seen of the sources that were active.
     pub sources: Vec<(CompactString, SourceSeen)>,
+    /// The ledger's chunks.
+    pub chunks: Chunks,
+}
+
+/// What of the last checkpoint the next one goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// How many names.
+    pub names: usize,
+    /// The ledger's chunks.
+    pub chunks: Chunks,
 }
 
 /// Gathers what the meter has changed since the last call, these cells of the
@@ -69,11 +97,11 @@ pub fn gather(
     meter: &mut Meter,
     state: &State,
     changed_cells: FxHashSet<CellKey>,
-    stored_names: &mut usize,
+    (stored, store): (&mut Stored, &Store),
     position: Offset,
 ) -> Result<Batch, Error> {
     let mut batch = Batch::default();
-    for id in *stored_names..meter.names.len() {
+    for id in stored.names..meter.names.len() {
         let id = id as NameId;
         batch.put(
             Table::Names,
@@ -81,12 +109,8 @@ pub fn gather(
             Some(meter.names.get(id).as_bytes()),
         );
     }
-    *stored_names = meter.names.len();
-    let changed: HashSet<Identity> = meter.take_changed().into_iter().collect();
-    for identity in changed {
-        let value = meter.entry(&identity).map(encode).transpose()?;
-        batch.put(Table::Ledger, &encode(&identity)?, value.as_deref());
-    }
+    stored.names = meter.names.len();
+    stored.chunks.gather(meter, store, &mut batch)?;
     for key in changed_cells {
         batch.put(
             Table::Cells,
@@ -102,9 +126,24 @@ pub fn gather(
             .sources()
             .map(|(source, seen)| (source.clone(), seen))
             .collect(),
+        chunks: stored.chunks.numbers(),
     };
     batch.put(Table::Meta, PROGRESS, Some(&encode(&progress)?));
     Ok(batch)
+}
+
+/// The key of this store's fingerprints; drawn if there is none yet.
+pub fn fingerprints(store: &Store) -> Result<Fingerprints, Error> {
+    if let Some(key) = store.get(Table::Meta, KEY)? {
+        let key: [u8; 16] = decode(&key, "key of the fingerprints")?;
+        return Ok(Fingerprints::new(&key));
+    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| Error::Random(error.into()))?;
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, KEY, Some(&key));
+    store.write(batch)?;
+    Ok(Fingerprints::new(&key))
 }
 
 /// Where the last checkpoint stands; the log's beginning if there is none.
@@ -116,16 +155,41 @@ pub fn progress(store: &Store) -> Result<Progress, Error> {
     )
 }
 
-/// Reads the last checkpoint.
-pub fn restore(store: &Store, rules: Rules, keeping: Keeping) -> Result<Restored, Error> {
-    let Progress {
-        position,
-        clock,
-        counts,
-        sources,
-    } = progress(store)?;
-    let mut names = Names::default();
+/// Reads the last checkpoint. `past` reads records of the log again.
+pub fn restore(
+    store: &Store,
+    rules: Rules,
+    keeping: Keeping,
+    fingerprints: Fingerprints,
+    past: &dyn Recall,
+) -> Result<Restored, Error> {
+    let progress = progress(store)?;
     let mut cells = Cells::new(keeping);
+    let names = names(store, &mut cells)?;
+    cells.clock = progress.clock.map(crate::meter::cell::utc_day_of);
+    for pair in store.scan(Table::Cells) {
+        let (key, value) = pair?;
+        put_cell(&mut cells, decode(&key, "cell key")?, &value)?;
+    }
+    let mut restoring = Restoring::new(Parts {
+        rules,
+        fingerprints,
+        names,
+        clock: progress.clock,
+        counts: progress.counts,
+    });
+    let chunks = Chunks::restore(&progress.chunks, store, &mut restoring)?;
+    Ok(Restored {
+        meter: restoring.finish(past)?,
+        cells,
+        position: progress.position,
+        sources: progress.sources,
+        chunks,
+    })
+}
+
+fn names(store: &Store, cells: &mut Cells) -> Result<Names, Error> {
+    let mut names = Names::default();
     for pair in store.scan(Table::Names) {
         let (id, name) = pair?;
         let next = names.len() as NameId;
@@ -135,22 +199,7 @@ pub fn restore(store: &Store, rules: Rules, keeping: Keeping) -> Result<Restored
         }
         cells.names.intern(&name);
     }
-    cells.clock = clock.map(crate::meter::cell::utc_day_of);
-    for pair in store.scan(Table::Cells) {
-        let (key, value) = pair?;
-        put_cell(&mut cells, decode(&key, "cell key")?, &value)?;
-    }
-    let mut entries = Vec::new();
-    for pair in store.scan(Table::Ledger) {
-        entries.push(decode::<Entry>(&pair?.1, "ledger entry")?);
-    }
-    let meter = Meter::restore(rules, names, clock, counts, entries.into_iter());
-    Ok(Restored {
-        meter,
-        cells,
-        position,
-        sources,
-    })
+    Ok(names)
 }
 
 /// A cell's value as it is stored; none if it is gone.

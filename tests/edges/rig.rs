@@ -3,6 +3,7 @@
 
 use pbjson_types::Timestamp;
 use quaymeter::config::{Config, Sources};
+use quaymeter::fingerprint::Fingerprints;
 use quaymeter::ingest::{Ingest, Limits};
 use quaymeter::log::Durable;
 use quaymeter::log::committer::{Committer, Options};
@@ -137,6 +138,7 @@ impl Rig {
             handle,
             Arc::new(View::new(state)),
             Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),
+            Fingerprints::new(&[7; 16]),
             Arc::new(move || {
                 // Judging asks for the time once per batch.
                 let _ = took.send(());

@@ -37,7 +37,7 @@ fn gate(id: &str, direction: GateDirection, hour: i64, told: i64) -> Rec {
                 detail,
             }),
         },
-        content: [1; 16],
+        content: [1; 32],
     }
 }
 
@@ -52,7 +52,7 @@ fn elsewhere(told: i64) -> Rec {
             facility: "CNZOS/B".into(),
             statement: None,
         },
-        content: [0; 16],
+        content: [0; 32],
     }
 }
 

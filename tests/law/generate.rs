@@ -166,10 +166,12 @@ pub fn rec() -> impl Strategy<Value = Rec> {
 }
 
 /// A content hash that only has to differ where the content does.
-fn hash(statement: &Option<Statement>) -> [u8; 16] {
+fn hash(statement: &Option<Statement>) -> [u8; 32] {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     format!("{statement:?}").hash(&mut hasher);
     let low = hasher.finish();
-    (u128::from(low) << 64 | u128::from(low.rotate_left(7))).to_be_bytes()
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&low.to_be_bytes());
+    hash
 }

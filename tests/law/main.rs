@@ -6,11 +6,16 @@
 mod forgetting;
 mod generate;
 mod model;
+#[path = "../support/past.rs"]
+mod past;
 
 use generate::{DAYS, rec};
 use model::{Cells as Dump, Rec};
+use past::Past;
 use proptest::prelude::*;
 use quaymeter::meter::cell::{Cells, Change, Keeping};
+use quaymeter::meter::journal::Chunk;
+use quaymeter::meter::restore::{Parts, Restoring};
 use quaymeter::meter::{Meter, Record, Rules};
 use rand::{SeedableRng, seq::SliceRandom};
 use std::collections::BTreeMap;
@@ -30,51 +35,57 @@ fn keeping() -> Keeping {
 
 /// The real thing, fed record by record; restarted after `restart_at` records.
 fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
-    let (mut meter, mut cells) = (Meter::new(RULES), Cells::new(keeping()));
+    let mut meter = Meter::new(RULES, past::fingerprints());
+    let (mut cells, mut past) = (Cells::new(keeping()), Past::default());
     let mut changes: Vec<Change> = Vec::new();
+    let mut journal: Vec<Chunk> = Vec::new();
     for (n, rec) in records.iter().enumerate() {
         if n == restart_at {
-            meter = restarted(&meter);
+            tidy(&mut meter, &mut journal, restart_at % 4);
+            meter = restarted(&meter, &journal, &past);
         }
         changes.clear();
-        let Rec {
-            source,
-            appended_at,
-            event,
-            content,
-        } = rec;
-        let (appended_at, content) = (*appended_at, *content);
-        meter.apply(
-            &Record {
-                source,
-                appended_at,
-                event,
-                content,
-            },
-            &mut changes,
-        );
+        let record = Record {
+            source: rec.source,
+            appended_at: rec.appended_at,
+            event: &rec.event,
+            identity: past::identity(rec.source, &rec.event),
+            whence: past.keep(&rec.event, rec.content),
+        };
+        meter.apply(&record, &past, &mut changes).unwrap();
         cells.apply(&changes);
+        if n % 3 == 0 {
+            journal.extend(meter.take_journal());
+        }
     }
     (meter, cells)
 }
 
+/// Takes a journal's oldest chunks away, and what is left of them into new ones.
+fn tidy(meter: &mut Meter, journal: &mut Vec<Chunk>, oldest: usize) {
+    for chunk in journal.drain(..oldest.min(journal.len())) {
+        meter.renote(&chunk.bytes).unwrap();
+    }
+    journal.extend(meter.take_journal());
+}
+
 /// The meter restored from what it would have stored, byte for byte.
-fn restarted(meter: &Meter) -> Meter {
-    let entries = meter
-        .entries()
-        .map(|entry| postcard::from_bytes(&postcard::to_stdvec(entry).unwrap()).unwrap());
+fn restarted(meter: &Meter, journal: &[Chunk], past: &Past) -> Meter {
     let mut names = quaymeter::meter::names::Names::default();
     for id in 0..meter.names.len() {
         names.intern(meter.names.get(id as u32));
     }
-    let entries: Vec<_> = entries.collect();
-    Meter::restore(
-        RULES,
+    let mut restoring = Restoring::new(Parts {
+        rules: RULES,
+        fingerprints: past::fingerprints(),
         names,
-        meter.clock(),
-        meter.counts(),
-        entries.into_iter(),
-    )
+        clock: meter.clock(),
+        counts: meter.counts(),
+    });
+    for chunk in journal.iter().rev() {
+        assert_eq!(restoring.chunk(&chunk.bytes).unwrap(), chunk.notes);
+    }
+    restoring.finish(past).unwrap()
 }
 
 fn dump(cells: &Cells) -> Dump {

@@ -13,7 +13,7 @@ pub struct Rec {
     pub source: &'static str,
     pub appended_at: i64,
     pub event: Event,
-    pub content: [u8; 16],
+    pub content: [u8; 32],
 }
 
 /// Settings, in days.
@@ -125,7 +125,7 @@ fn winner<'a>(recs: &[&'a Rec]) -> &'a Rec {
         (
             rec.event.revision,
             gone,
-            if gone { [0; 16] } else { rec.content },
+            if gone { [0; 32] } else { rec.content },
         )
     };
     recs.iter().copied().max_by_key(|rec| rank(rec)).unwrap()

@@ -80,7 +80,7 @@ fn a_segment_torn_while_it_was_made_is_removed() {
     disk.set_room(Some(60));
     append(&mut opened.appender, batch(9, 30), 9).unwrap_err();
     let (path, length) = disk.files().pop().unwrap();
-    assert_eq!(length, 48);
+    assert_eq!(length, 56);
     for left in 0..length {
         let torn = disk.copy();
         torn.edit(&path, |bytes| bytes.truncate(left));
@@ -125,7 +125,7 @@ fn a_flipped_bit_in_an_earlier_segment_is_never_a_torn_tail() {
 fn a_flipped_bit_in_a_segment_header_is_found_and_named() {
     let (disk, _) = filled(40);
     for (path, _) in disk.files() {
-        for byte in 0..48 {
+        for byte in 0..56 {
             let flipped = disk.copy();
             flipped.edit(&path, |bytes| bytes[byte] ^= 1);
             match refused(&flipped) {
@@ -146,7 +146,7 @@ fn what_is_corrupt_before_the_checkpoint_is_found_by_who_reads_it() {
     let log = open(&disk, end).unwrap().log;
     let records: Vec<_> = log.read_from(0).unwrap().collect();
     let (last, good) = records.split_last().unwrap();
-    assert_corrupt(last.as_ref().unwrap_err(), &path, 48, "reading");
+    assert_corrupt(last.as_ref().unwrap_err(), &path, 56, "reading");
     assert!(good.iter().all(Result::is_ok));
 }
 
@@ -190,7 +190,7 @@ fn an_unknown_version_is_refused_by_name() {
         bytes[8..12].copy_from_slice(&7_u32.to_le_bytes());
     });
     let expected = format!(
-        "unknown format version 7 in {}: this program reads version 1",
+        "unknown format version 7 in {}: this program reads version 2",
         path.display()
     );
     assert_eq!(refused(&disk).to_string(), expected);

@@ -1,5 +1,6 @@
 //! A meter with its cells, told one thing after another by hand.
 
+use crate::past::{self, Past};
 use quaymeter::event::*;
 use quaymeter::meter::cell::{Cells, Change, Day, Keeping, Quarter};
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
@@ -24,7 +25,7 @@ pub struct Told {
     source: &'static str,
     appended_at: Millis,
     event: Event,
-    content: [u8; 16],
+    content: [u8; 32],
 }
 
 /// An ACTUAL event for one carrier, revision 0, appended when it happened.
@@ -56,7 +57,7 @@ pub fn retracted(id: &str, appended_at: Millis) -> Told {
         source: "tos",
         appended_at,
         event,
-        content: [0; 16],
+        content: [0; 32],
     }
 }
 
@@ -83,7 +84,7 @@ impl Told {
 
     /// With this as all of its content hash.
     pub fn hashed(mut self, byte: u8) -> Self {
-        self.content = [byte; 16];
+        self.content = [byte; 32];
         self
     }
 
@@ -142,6 +143,7 @@ pub fn quay(direction: QuayDirection, number: &str, restow: bool) -> Detail {
 
 /// What has been heard, counted.
 pub struct World {
+    past: Past,
     pub meter: Meter,
     pub cells: Cells,
 }
@@ -158,7 +160,8 @@ impl World {
             day_days: DAY_DAYS as i32,
         };
         Self {
-            meter: Meter::new(rules),
+            past: Past::default(),
+            meter: Meter::new(rules, past::fingerprints()),
             cells: Cells::new(keeping),
         }
     }
@@ -169,9 +172,11 @@ impl World {
             source: told.source,
             appended_at: told.appended_at,
             event: &told.event,
-            content: told.content,
+            identity: past::identity(told.source, &told.event),
+            whence: self.past.keep(&told.event, told.content),
         };
-        let outcome = self.meter.apply(&record, &mut changes);
+        let outcome = self.meter.apply(&record, &self.past, &mut changes);
+        let outcome = outcome.unwrap();
         self.cells.apply(&changes);
         outcome
     }

@@ -1,0 +1,29 @@
+//! What the worker gets of an event.
+
+use crate::event::Event;
+use crate::fingerprint::{Fingerprint, Fingerprints};
+
+/// One durable event, and what tells it from others.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What was reported.
+    pub event: Event,
+    /// The fingerprint of its facility, source and event id.
+    pub identity: Fingerprint,
+    /// The fingerprint of its canonical bytes.
+    pub content: u64,
+    /// How many these are.
+    pub bytes: u32,
+}
+
+impl Item {
+    /// An event of a source and its canonical bytes.
+    pub fn of(of: &Fingerprints, source: &str, event: Event, canonical: &[u8]) -> Self {
+        Self {
+            identity: of.identity(&event.facility, source, &event.event_id),
+            content: of.content(canonical),
+            bytes: canonical.len() as u32,
+            event,
+        }
+    }
+}
