@@ -107,8 +107,12 @@ impl Appender {
             return Ok(());
         };
         let path = self.path();
-        let cut = self.file.truncate(self.tail.bytes);
-        cut.map_err(Error::disk("truncate", &path))?;
+        // A disk that takes nothing at all, not even a cut, has nothing to undo.
+        let size = self.file.size().map_err(Error::disk("measure", &path))?;
+        if size != self.tail.bytes {
+            let cut = self.file.truncate(self.tail.bytes);
+            cut.map_err(Error::disk("truncate", &path))?;
+        }
         Err(Error::Refused {
             path,
             source: Arc::new(source),
@@ -122,7 +126,8 @@ impl Appender {
             // anyway.
             let _ = self.file.truncate(self.tail.bytes);
             Error::disk("sync", &self.path())(error)
-        })
+        })?;
+        Ok(())
     }
 
     fn roll(&mut self) -> Result<(), Error> {
