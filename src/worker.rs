@@ -5,6 +5,7 @@
 pub mod checkpoint;
 
 use crate::event::{Classifier, Event, Millis};
+use crate::failpoint;
 use crate::log::embedded::Log;
 use crate::log::{self, Durable, Offset};
 use crate::meter::cell::{Change, DAY_MS, Keeping};
@@ -202,9 +203,11 @@ impl Worker {
     fn take(&mut self, batches: Vec<Durable<Batch>>) {
         let mut events = 0;
         for batch in batches {
+            failpoint::reached("apply.before");
             for item in &batch.payload {
                 self.apply(&batch.source, batch.appended_at, &item.event, item.content);
             }
+            failpoint::reached("apply.after");
             self.position = batch.end_offset;
             events += batch.payload.len();
             if events >= PUBLISH_EVENTS_MAX {
@@ -249,6 +252,7 @@ impl Worker {
         let Some(appended_at) = self.appended_at else {
             return;
         };
+        failpoint::reached("publish.before");
         self.view.publish(Published {
             changes: &self.changes,
             position: self.position,
@@ -256,6 +260,7 @@ impl Worker {
             counts: self.meter.counts(),
             sources: &self.seen,
         });
+        failpoint::reached("publish.after");
         self.changes.clear();
         self.seen.clear();
         self.tell();
@@ -333,6 +338,7 @@ impl Worker {
         let oldest = clock.saturating_sub((self.log_days + 1) * DAY_MS);
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
+            failpoint::reached("checkpoint.before");
             let kept = batch.clone();
             let opened = if again { store.reopen() } else { Ok(()) };
             let written = opened.and_then(|()| store.write(batch));
@@ -343,6 +349,7 @@ impl Worker {
                     again,
                 })
             })?;
+            failpoint::reached("checkpoint.after");
             metrics
                 .checkpoint_seconds
                 .record(started.elapsed().as_secs_f64());

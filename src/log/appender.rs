@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::recovery::{Tail, create};
 use super::segment::{HEADER_BYTES, Header};
 use super::{Error, Offset};
+use crate::failpoint;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,7 +104,9 @@ impl Appender {
 
     fn put(&mut self, frames: &[Frame]) -> Result<(), Error> {
         let parts: Vec<&[u8]> = frames.iter().map(Frame::bytes).collect();
+        failpoint::reached("log.append.before");
         let Err(source) = self.file.append(&parts) else {
+            failpoint::reached("log.append.after");
             return Ok(());
         };
         let path = self.path();
@@ -120,6 +123,7 @@ impl Appender {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
+        failpoint::reached("log.sync.before");
         self.file.sync().map_err(|error| {
             // After a failed sync the page cache may show what the disk does not
             // hold, and a restart would believe it. Best effort: it is fatal
@@ -127,10 +131,12 @@ impl Appender {
             let _ = self.file.truncate(self.tail.bytes);
             Error::disk("sync", &self.path())(error)
         })?;
+        failpoint::reached("log.sync.after");
         Ok(())
     }
 
     fn roll(&mut self) -> Result<(), Error> {
+        failpoint::reached("log.roll.before");
         let header = Header {
             first_offset: self.tail.end,
             previous: Some((self.tail.first_offset, self.tail.bytes)),
@@ -140,6 +146,7 @@ impl Appender {
         self.tail.first_offset = header.first_offset;
         self.tail.bytes = HEADER_BYTES;
         self.log.add_segment(header);
+        failpoint::reached("log.roll.after");
         Ok(())
     }
 

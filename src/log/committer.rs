@@ -8,6 +8,7 @@
 use super::appender::{Appender, Written};
 use super::frame::{Draft, Frame};
 use super::{Appended, Batch, Closed, Durable, Error, Kind};
+use crate::failpoint;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -307,7 +308,9 @@ where
         match written {
             Ok(written) => {
                 // Their rooms are given back at the end of this block.
+                failpoint::reached("acknowledge.before");
                 let (durable, _rooms) = acknowledge(waiting, &written);
+                failpoint::reached("acknowledge.after");
                 (self.sink)(durable).map_err(|Closed| Error::WorkerGone)
             }
             Err(error) => {

@@ -6,6 +6,7 @@
 use super::disk::{Disk, File};
 use super::segment::{self, Cursor, HEADER_BYTES, Header, HeaderFault, Step};
 use super::{Error, Offset};
+use crate::failpoint;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +91,7 @@ pub(super) fn create(disk: &dyn Disk, dir: &Path, header: &Header) -> Result<Box
             });
         }
     };
+    failpoint::reached("log.roll.written");
     file.sync().map_err(Error::disk("sync", &path))?;
     sync_dir(disk, dir)?;
     Ok(file)
