@@ -11,7 +11,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench check tools format lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo test chaos bench check tools format lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -22,7 +22,10 @@ demo: ## Builds, meters a simulated day of Ningbo, and compares every cell
 
 # No doc tests: an example in a comment is compiled where it is used, in tests/.
 test: tools check ## Installs what tests need, checks, and runs every test
-	$(CARGO) test --locked --lib --bins --tests
+	$(CARGO) test --locked --features failpoints --lib --bins --tests
+
+chaos: ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats
+	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
 
 bench: ## Runs the benchmarks
 	$(CARGO) bench --locked --benches
@@ -36,7 +39,7 @@ format: ## Is the code formatted?
 	$(CARGO) fmt --check
 
 lint: ## Clippy, warnings denied
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features failpoints --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --bins -- -D warnings $(NO_PANICS)
 
 protos: tools ## Lints the protos; nothing that a release promised may break
@@ -54,7 +57,7 @@ patches: ## Does each mutant still apply?
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || exit 1; done
 
 tidy: ## The house rules that no compiler checks
-	$(CARGO) test --locked --quiet --test tidy
+	$(CARGO) test --locked --quiet --features failpoints --test tidy
 
 mutants: ## Breaks the code on purpose; each break must turn its test red
 	@scripts/mutants

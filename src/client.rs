@@ -104,6 +104,11 @@ pub trait Observer<T> {
     /// A batch, or a part of it, is durable.
     fn settled(&mut self, settled: Settled<'_, T>);
 
+    /// So many events were sent, for the first time or again.
+    fn sent(&mut self, events: u32) {
+        let _ = events;
+    }
+
     /// The connection was lost, or the service asks to wait.
     fn interrupted(&mut self, why: &str, pause: Duration) {
         let _ = (why, pause);
@@ -340,6 +345,7 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
                     };
                     *sent += u64::from(sending.events);
                     permit.send(sending.encoded);
+                    self.observer.sent(sending.events);
                 }
                 Ok(())
             }

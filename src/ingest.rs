@@ -155,12 +155,22 @@ fn refusal(error: &log::Error) -> Status {
         log::Kind::Retry if matches!(error, log::Error::Overloaded { .. }) => {
             status::overloaded("bytes waiting to be durable", Duration::from_millis(500))
         }
-        log::Kind::Retry => status::unavailable(&error.to_string(), Duration::from_secs(1)),
+        log::Kind::Retry => status::unavailable(&told(error), Duration::from_secs(1)),
         log::Kind::Abort => status::invalid("events", error, "a smaller batch"),
         log::Kind::Fatal => {
             tracing::error!(%error, "append");
             status::unavailable("the event log has failed", Duration::from_secs(5))
         }
+    }
+}
+
+/// Why nothing was appended, without the names of files.
+fn told(error: &log::Error) -> String {
+    match error {
+        log::Error::Refused { source, .. } => {
+            format!("the event log cannot be written: {}", source.kind())
+        }
+        other => other.to_string(),
     }
 }
 

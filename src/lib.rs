@@ -6,6 +6,8 @@
 
 pub mod pb;
 
+pub mod failpoint;
+
 pub mod event;
 
 pub mod pseudonym;

@@ -71,9 +71,11 @@ metrics! {
     log_events: Counter = "quaymeter_log_appended_events_total" [], Count, "Events appended to the log";
     log_bytes: Counter = "quaymeter_log_appended_bytes_total" [], Bytes, "Bytes appended to the log";
     log_fsync_seconds: Histogram = "quaymeter_log_fsync_seconds" [], Seconds, "One sync of the log to disk";
+    log_refused: Counter = "quaymeter_log_refused_batches_total" [], Count, "Batches that could not be written to the log, for example to a full disk";
     log_end_offset: Gauge = "quaymeter_log_end_offset" [], Count, "Offset after the log's last durable record";
     applied_offset: Gauge = "quaymeter_applied_offset" [], Count, "Offset after the last record that answers include";
     checkpoint_seconds: Histogram = "quaymeter_checkpoint_seconds" [], Seconds, "One checkpoint of the state";
+    checkpoint_failures: Counter = "quaymeter_checkpoint_failures_total" [], Count, "Checkpoints that could not be written, for example to a full disk";
     checkpoint_offset: Gauge = "quaymeter_checkpoint_offset" [], Count, "Offset after the last record in the last checkpoint";
     applied_events: Counter = "quaymeter_applied_events_total" [], Count, "Records applied, restored from state";
     applied_duplicates: Counter = "quaymeter_applied_duplicates_total" [], Count, "Records that changed nothing: same revision and content";

@@ -349,7 +349,10 @@ fn open_log(
 fn committer_options(config: &Config, metrics: &Arc<Metrics>) -> committer::Options {
     let metrics = Arc::clone(metrics);
     let observe = move |group: Group| {
-        let Some(written) = group.written else { return };
+        let Some(written) = group.written else {
+            metrics.log_refused.increment(group.batches);
+            return;
+        };
         metrics.log_events.increment(group.events);
         metrics.log_bytes.increment(written.bytes);
         metrics.log_fsync_seconds.record(written.sync.as_secs_f64());

@@ -5,7 +5,9 @@
 //! bounded: a block cache, and write buffers that hold no more than its journal.
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use parking_lot::RwLock;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the block cache. State is read as a whole at a restart and not
@@ -120,11 +122,48 @@ pub enum Error {
         /// What the engine said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It was to be opened again, and could not be.
+    #[error("use store {}: it is closed", path.display())]
+    Closed {
+        /// The store's directory.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// Whether the disk has no room, or may not be written just now: once it
+    /// may, a store that is opened again goes on.
+    pub fn is_for_want_of_room(&self) -> bool {
+        use ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let mut cause = Some(self as &(dyn std::error::Error + 'static));
+        while let Some(error) = cause {
+            let kind = error.downcast_ref().map(std::io::Error::kind);
+            if let Some(StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem) = kind {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Whether something in the background failed before, of which no more is
+    /// known than that a store that is opened again tells it anew.
+    pub fn is_of_before(&self) -> bool {
+        let Self::Engine { source, .. } = self else {
+            return false;
+        };
+        matches!(source.downcast_ref(), Some(fjall::Error::Poisoned))
+    }
 }
 
 /// An open store.
 pub struct Store {
     path: PathBuf,
+    /// None only if it could not be opened again.
+    engine: RwLock<Option<Engine>>,
+}
+
+struct Engine {
     database: Database,
     /// In the order of [`Table::ALL`].
     tables: Vec<Keyspace>,
@@ -141,22 +180,24 @@ impl Store {
             Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
             _ => Ok(()),
         });
-        made.map_err(|error| engine("make", dir, error.into()))?;
-        let opened = Database::builder(dir)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .open()
-            .and_then(|database| {
-                let options = || KeyspaceCreateOptions::default().max_memtable_size(BUFFER_BYTES);
-                let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
-                Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
-            });
-        let (database, tables) = opened.map_err(|error| engine("open", dir, error))?;
+        made.map_err(|error| failed("make", dir, error.into()))?;
         Ok(Self {
             path: dir.to_owned(),
-            database,
-            tables,
+            engine: RwLock::new(Some(Engine::open(dir)?)),
         })
+    }
+
+    /// Closes it and opens it again, as a restart does: after a failed write
+    /// only this tells what is on the disk. Nobody may be scanning it.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`]; until it succeeds, the store is closed.
+    pub fn reopen(&self) -> Result<(), Error> {
+        let mut engine = self.engine.write();
+        // It keeps others out until it is gone.
+        *engine = None;
+        *engine = Some(Engine::open(&self.path)?);
+        Ok(())
     }
 
     /// Writes a batch: all of it or nothing, and durable on return.
@@ -176,7 +217,12 @@ impl Store {
         // The engine leaves open which of two puts of a key in a batch counts.
         // The sort is stable, so the last of equals is the last put.
         puts.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-        let mut out = self.database.batch().durability(Some(PersistMode::SyncAll));
+        let engine = self.engine.read();
+        let opened = engine.as_ref().ok_or_else(|| self.closed())?;
+        let mut out = opened
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncAll));
         let mut puts = puts.into_iter().peekable();
         while let Some((table, key, value)) = puts.next() {
             if puts
@@ -186,12 +232,12 @@ impl Store {
                 continue;
             }
             match value {
-                Some(value) => out.insert(self.table(table), key, value),
-                None => out.remove(self.table(table), key),
+                Some(value) => out.insert(opened.table(table), key, value),
+                None => out.remove(opened.table(table), key),
             }
         }
         out.commit()
-            .map_err(|error| engine("write to", &self.path, error))
+            .map_err(|error| failed("write to", &self.path, error))
     }
 
     /// A key's value.
@@ -199,8 +245,8 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let found = self.table(table).get(key);
-        found.map_err(|error| engine("read", &self.path, error))
+        let found = self.table(table)?.get(key);
+        found.map_err(|error| failed("read", &self.path, error))
     }
 
     /// All keys and values of a table, in the order of the keys' bytes, as they
@@ -209,10 +255,15 @@ impl Store {
     /// # Errors
     /// The engine's, by entry.
     pub fn scan(&self, table: Table) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + '_ {
-        self.table(table).iter().map(|entry| {
+        let (entries, closed) = match self.table(table) {
+            Ok(table) => (Some(table.iter()), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let entries = entries.into_iter().flatten().map(|entry| {
             let entry = entry.into_inner();
-            entry.map_err(|error| engine("read", &self.path, error))
-        })
+            entry.map_err(|error| failed("read", &self.path, error))
+        });
+        closed.into_iter().chain(entries)
     }
 
     /// Bytes on the disk.
@@ -220,8 +271,38 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn disk_bytes(&self) -> Result<u64, Error> {
-        let bytes = self.database.disk_space();
-        bytes.map_err(|error| engine("measure", &self.path, error))
+        let engine = self.engine.read();
+        let opened = engine.as_ref().ok_or_else(|| self.closed())?;
+        let bytes = opened.database.disk_space();
+        bytes.map_err(|error| failed("measure", &self.path, error))
+    }
+
+    fn table(&self, table: Table) -> Result<Keyspace, Error> {
+        let engine = self.engine.read();
+        let opened = engine.as_ref().ok_or_else(|| self.closed())?;
+        Ok(opened.table(table).clone())
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed {
+            path: self.path.clone(),
+        }
+    }
+}
+
+impl Engine {
+    fn open(dir: &Path) -> Result<Self, Error> {
+        let opened = Database::builder(dir)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES)
+            .open()
+            .and_then(|database| {
+                let options = || KeyspaceCreateOptions::default().max_memtable_size(BUFFER_BYTES);
+                let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
+                Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
+            });
+        let (database, tables) = opened.map_err(|error| failed("open", dir, error))?;
+        Ok(Self { database, tables })
     }
 
     fn table(&self, table: Table) -> &Keyspace {
@@ -229,7 +310,7 @@ impl Store {
     }
 }
 
-fn engine(operation: &'static str, path: &Path, source: fjall::Error) -> Error {
+fn failed(operation: &'static str, path: &Path, source: fjall::Error) -> Error {
     Error::Engine {
         operation,
         path: path.to_owned(),

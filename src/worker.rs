@@ -10,6 +10,7 @@ pub mod past;
 pub use item::Item;
 
 use crate::event::{Classifier, Millis};
+use crate::failpoint;
 use crate::fingerprint::Fingerprints;
 use crate::log::embedded::Log;
 use crate::log::frame::event_bytes;
@@ -32,6 +33,10 @@ use std::time::{Duration, Instant};
 /// Most events that are applied between two publications: it bounds how long a
 /// query waits for the view's lock.
 const PUBLISH_EVENTS_MAX: usize = 4096;
+
+/// Most events that are applied while a checkpoint cannot be written: it bounds
+/// what a restart has to replay, and what is remembered to be stored.
+const OWED_EVENTS_MAX: u64 = 5_000_000;
 
 /// What ingest hands over with a batch: its accepted events, already decoded.
 pub type Batch = Vec<Item>;
@@ -65,6 +70,15 @@ pub enum Error {
     /// The thread that writes checkpoints died.
     #[error("write a checkpoint: its thread died")]
     Died,
+    /// Too much has been applied since the last checkpoint that could be
+    /// written.
+    #[error("{events} events are in no checkpoint, because none can be written")]
+    Owed {
+        /// How much.
+        events: u64,
+        /// What the last attempt met.
+        source: crate::store::Error,
+    },
 }
 
 /// What shapes a worker.
@@ -75,6 +89,14 @@ pub struct Options {
     pub keeping: Keeping,
     /// How long to wait between two checkpoints.
     pub checkpoint_interval: Duration,
+}
+
+/// A checkpoint that could not be written.
+struct Owed {
+    batch: crate::store::Batch,
+    cause: crate::store::Error,
+    /// Whether that was not the first attempt.
+    again: bool,
 }
 
 /// The worker.
@@ -95,7 +117,8 @@ pub struct Worker {
     log_days: i64,
     interval: Duration,
     last_checkpoint: Instant,
-    writing: Option<JoinHandle<Result<(), crate::store::Error>>>,
+    writing: Option<JoinHandle<Result<(), Box<Owed>>>>,
+    owed: Option<Box<Owed>>,
     changes: Vec<Change>,
     seen: Vec<(CompactString, SourceSeen)>,
 }
@@ -142,6 +165,7 @@ impl Worker {
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
             writing: None,
+            owed: None,
             changes: Vec::new(),
             seen: Vec::new(),
         };
@@ -167,9 +191,12 @@ impl Worker {
     /// Applies what comes in until the sender is gone, then stores a last
     /// checkpoint.
     ///
+    /// While the disk has no room, checkpoints are put off and tried again.
+    ///
     /// # Errors
-    /// A checkpoint that cannot be written: nothing is lost, but the service
-    /// must stop, because its memory is ahead of a store that no longer follows.
+    /// A checkpoint that cannot be written for another reason, for too long, or
+    /// at the end: nothing is lost, but the service must stop, because its
+    /// memory is ahead of a store that no longer follows.
     pub fn run(mut self, inbox: &Receiver<Vec<Durable<Batch>>>) -> Result<(), Error> {
         loop {
             let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
@@ -183,19 +210,28 @@ impl Worker {
             }
         }
         self.written()?;
-        self.checkpoint()?;
-        self.written()
+        // First what is owed, if anything is.
+        for _ in 0..2 {
+            self.checkpoint()?;
+            self.written()?;
+            if let Some(owed) = self.owed.take() {
+                return Err(Error::Store(owed.cause));
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, batches: Vec<Durable<Batch>>) -> Result<(), Error> {
         let mut events = 0;
         for batch in batches {
+            failpoint::reached("apply.before");
             let bytes = |item: &Item| event_bytes(item.bytes as usize);
             let mut address = batch.end_address - batch.payload.iter().map(bytes).sum::<u64>();
             for item in &batch.payload {
                 self.apply(&batch.source, batch.appended_at, item, address)?;
                 address += bytes(item);
             }
+            failpoint::reached("apply.after");
             self.position = batch.end_offset;
             events += batch.payload.len();
             if events >= PUBLISH_EVENTS_MAX {
@@ -253,6 +289,7 @@ impl Worker {
         let Some(appended_at) = self.appended_at else {
             return;
         };
+        failpoint::reached("publish.before");
         self.view.publish(Published {
             changes: &self.changes,
             position: self.position,
@@ -260,6 +297,7 @@ impl Worker {
             counts: self.meter.counts(),
             sources: &self.seen,
         });
+        failpoint::reached("publish.after");
         self.changes.clear();
         self.seen.clear();
         self.tell();
@@ -301,6 +339,9 @@ impl Worker {
             return Ok(());
         }
         self.written()?;
+        if let Some(owed) = self.owed.take() {
+            return self.write_again(*owed);
+        }
         if self.position == self.stored_position {
             return Ok(());
         }
@@ -310,16 +351,44 @@ impl Worker {
         let batch = self
             .view
             .read(|state| checkpoint::gather(meter, state, changed, stored, position))?;
+        self.stored_position = position;
+        self.write(batch, false);
+        Ok(())
+    }
+
+    /// Tries once more what could not be written, unless too much came since.
+    fn write_again(&mut self, owed: Owed) -> Result<(), Error> {
+        let events = self.position - self.stored_position;
+        if events > OWED_EVENTS_MAX {
+            let source = owed.cause;
+            return Err(Error::Owed { events, source });
+        }
+        self.write(owed.batch, true);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: crate::store::Batch, again: bool) {
         let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
         let log = self.log.clone();
+        let position = self.stored_position;
         // The log is kept as long as the day cells, so that all can be recounted.
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
         let oldest = clock.saturating_sub((self.log_days + 1) * DAY_MS);
         let needed = self.needed(utc_day_of(clock));
-        self.stored_position = position;
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
-            store.write(batch)?;
+            failpoint::reached("checkpoint.before");
+            let kept = batch.clone();
+            let opened = if again { store.reopen() } else { Ok(()) };
+            let written = opened.and_then(|()| store.write(batch));
+            written.map_err(|cause| {
+                Box::new(Owed {
+                    batch: kept,
+                    cause,
+                    again,
+                })
+            })?;
+            failpoint::reached("checkpoint.after");
             metrics
                 .checkpoint_seconds
                 .record(started.elapsed().as_secs_f64());
@@ -328,9 +397,11 @@ impl Worker {
             if let Err(error) = log.remove_before(oldest, position, needed) {
                 tracing::warn!(%error, "remove old files of the log");
             }
+            if again {
+                tracing::info!("checkpoints can be written again");
+            }
             Ok(())
         }));
-        Ok(())
     }
 
     /// The lowest address at which a record may have to be read again. It only
@@ -343,11 +414,29 @@ impl Worker {
         self.needed.1
     }
 
+    /// Waits for the checkpoint that is being written. One for which there was
+    /// no room is owed; every other fault is final.
     fn written(&mut self) -> Result<(), Error> {
-        match self.writing.take() {
-            Some(thread) => Ok(thread.join().map_err(|_| Error::Died)??),
-            None => Ok(()),
+        let Some(thread) = self.writing.take() else {
+            return Ok(());
+        };
+        let Err(owed) = thread.join().map_err(|_| Error::Died)? else {
+            return Ok(());
+        };
+        self.metrics.checkpoint_failures.increment(1);
+        let passes = owed.cause.is_for_want_of_room() || owed.cause.is_of_before();
+        if !passes {
+            return Err(Error::Store(owed.cause));
         }
+        if !owed.again {
+            let cause: &dyn std::error::Error = &owed.cause;
+            tracing::error!(
+                cause,
+                "checkpoints cannot be written and are tried again: a restart would replay the log"
+            );
+        }
+        self.owed = Some(owed);
+        Ok(())
     }
 
     /// Applies the log from the checkpoint to its end.

@@ -8,6 +8,8 @@ mod dir;
 mod disk;
 #[path = "log/recovery.rs"]
 mod recovery;
+#[path = "log/retention.rs"]
+mod retention;
 
 use bytes::Bytes;
 use disk::MemoryDisk;

@@ -4,6 +4,7 @@
 use super::signals::shutdown_signal;
 use super::{logging, settings};
 use crate::config::Config;
+use crate::failpoint;
 use crate::log::disk::RealDisk;
 use crate::server::Service;
 use anyhow::Context as _;
@@ -33,6 +34,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     logging::start(&config.log)?;
+    failpoint::configure();
     warn_of_open_ports(&config);
     let shutdown = shutdown_signal()?;
     service(config, shutdown).await?;

@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::recovery::{Tail, create};
 use super::segment::{HEADER_BYTES, Header};
 use super::{Address, Error, Offset};
+use crate::failpoint;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,12 +108,18 @@ impl Appender {
 
     fn put(&mut self, frames: &[Frame]) -> Result<(), Error> {
         let parts: Vec<&[u8]> = frames.iter().map(Frame::bytes).collect();
+        failpoint::reached("log.append.before");
         let Err(source) = self.file.append(&parts) else {
+            failpoint::reached("log.append.after");
             return Ok(());
         };
         let path = self.path();
-        let cut = self.file.truncate(self.tail.bytes);
-        cut.map_err(Error::disk("truncate", &path))?;
+        // A disk that takes nothing at all, not even a cut, has nothing to undo.
+        let size = self.file.size().map_err(Error::disk("measure", &path))?;
+        if size != self.tail.bytes {
+            let cut = self.file.truncate(self.tail.bytes);
+            cut.map_err(Error::disk("truncate", &path))?;
+        }
         Err(Error::Refused {
             path,
             source: Arc::new(source),
@@ -120,16 +127,20 @@ impl Appender {
     }
 
     fn sync(&mut self) -> Result<(), Error> {
+        failpoint::reached("log.sync.before");
         self.file.sync().map_err(|error| {
             // After a failed sync the page cache may show what the disk does not
             // hold, and a restart would believe it. Best effort: it is fatal
             // anyway.
             let _ = self.file.truncate(self.tail.bytes);
             Error::disk("sync", &self.path())(error)
-        })
+        })?;
+        failpoint::reached("log.sync.after");
+        Ok(())
     }
 
     fn roll(&mut self) -> Result<(), Error> {
+        failpoint::reached("log.roll.before");
         let header = Header {
             first_offset: self.tail.end,
             previous: Some((self.tail.first_offset, self.tail.bytes)),
@@ -141,6 +152,7 @@ impl Appender {
         self.tail.address = header.address;
         self.tail.bytes = HEADER_BYTES;
         self.log.add_segment(header);
+        failpoint::reached("log.roll.after");
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 use super::appender::{Appender, Written};
 use super::frame::{Draft, Frame};
 use super::{Appended, Batch, Closed, Durable, Error, Kind};
+use crate::failpoint;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -201,6 +202,8 @@ pub struct Committer<T, C, S> {
     group_bytes: u64,
     observe: Box<dyn FnMut(Group) + Send>,
     sink: S,
+    /// Whether the last group was refused.
+    refuses: bool,
 }
 
 impl<T, C, S> Committer<T, C, S>
@@ -231,6 +234,7 @@ where
             group_bytes: options.group_bytes,
             observe: options.observe,
             sink,
+            refuses: false,
         };
         let thread = thread::Builder::new()
             .name("committer".to_owned())
@@ -302,10 +306,13 @@ where
             events: waiting.iter().map(|who| who.events).sum(),
             written: written.as_ref().ok().copied(),
         });
+        self.tell(written.as_ref().err());
         match written {
             Ok(written) => {
                 // Their rooms are given back at the end of this block.
+                failpoint::reached("acknowledge.before");
                 let (durable, _rooms) = acknowledge(waiting, &written);
+                failpoint::reached("acknowledge.after");
                 (self.sink)(durable).map_err(|Closed| Error::WorkerGone)
             }
             Err(error) => {
@@ -318,6 +325,19 @@ where
                 }
             }
         }
+    }
+
+    /// Says when it begins to refuse and when that is over, not each time.
+    fn tell(&mut self, error: Option<&Error>) {
+        let refused = error.is_some_and(|error| error.kind() != Kind::Fatal);
+        match error {
+            Some(error @ Error::Refused { source, .. }) if !self.refuses => {
+                tracing::error!(cause = %source, "{error}: events are refused until it can be written");
+            }
+            None if self.refuses => tracing::info!("the log can be written again"),
+            _ => {}
+        }
+        self.refuses = refused;
     }
 }
 

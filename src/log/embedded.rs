@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::recovery::recover;
 use super::segment::{self, Cursor, Header};
 use super::{Address, Error, Offset};
+use crate::failpoint;
 use parking_lot::RwLock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,11 +141,13 @@ impl Log {
             }
             let path = self.path(segments.remove(0).first_offset);
             drop(segments);
+            failpoint::reached("retention.before");
             let gone = self.0.disk.remove(&path);
             gone.map_err(Error::disk("remove", &path))?;
             // One by one, or a crash might leave a gap.
             let synced = self.0.disk.sync_dir(&self.0.dir);
             synced.map_err(Error::disk("sync directory", &self.0.dir))?;
+            failpoint::reached("retention.after");
             removed += 1;
         }
     }

@@ -6,6 +6,7 @@
 use super::disk::{Disk, File};
 use super::segment::{self, Cursor, HEADER_BYTES, Header, HeaderFault, Step};
 use super::{Address, Error, Offset};
+use crate::failpoint;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,7 +76,8 @@ pub(super) fn recover(
 /// Makes a segment durable, still without frames.
 ///
 /// # Errors
-/// [`Error::Refused`] if it could not be written, and nothing is left of it.
+/// [`Error::Refused`] if it could not be written, and nothing is left of it;
+/// what cannot be removed again is fatal.
 pub(super) fn create(disk: &dyn Disk, dir: &Path, header: &Header) -> Result<Box<dyn File>, Error> {
     let path = dir.join(segment::name(header.first_offset));
     let written = disk.create(&path).and_then(|mut file| {
@@ -85,16 +87,29 @@ pub(super) fn create(disk: &dyn Disk, dir: &Path, header: &Header) -> Result<Box
     let mut file = match written {
         Ok(file) => file,
         Err(source) => {
-            disk.remove(&path).map_err(Error::disk("remove", &path))?;
+            undo(disk, dir, header.first_offset)?;
             return Err(Error::Refused {
                 path,
                 source: Arc::new(source),
             });
         }
     };
+    failpoint::reached("log.roll.written");
     file.sync().map_err(Error::disk("sync", &path))?;
     sync_dir(disk, dir)?;
     Ok(file)
+}
+
+/// Removes what there may be of a segment that could not be made.
+fn undo(disk: &dyn Disk, dir: &Path, first_offset: Offset) -> Result<(), Error> {
+    let name = segment::name(first_offset);
+    let names = disk.list(dir).map_err(Error::disk("list", dir))?;
+    // A disk that takes nothing makes no file, and removes none.
+    if !names.contains(&name) {
+        return Ok(());
+    }
+    let path = dir.join(name);
+    disk.remove(&path).map_err(Error::disk("remove", &path))
 }
 
 fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {

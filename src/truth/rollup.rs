@@ -1,7 +1,7 @@
 //! Rolling quarter-hour cells up, the slow and obvious way.
 
 use super::{Figures, Grain, Key, Truth};
-use jiff::{RoundMode, Timestamp, Unit, Zoned, ZonedRound, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 use std::collections::BTreeMap;
 
 /// What rolled-up cells are split by, beside time, role and classifier.
@@ -69,8 +69,9 @@ impl Truth {
 }
 
 /// The start of the grain's interval, in a zone, that holds an instant; both in
-/// milliseconds. An hour is a clock hour: where the clock is set back within
-/// one, both passes belong to it.
+/// milliseconds. An hour begins at each full hour of the local clock, and where a
+/// change of the clock enters another hour: one that the clock is set back
+/// within is longer, one that it is set back into is another.
 ///
 /// # Errors
 ///
@@ -79,11 +80,7 @@ pub fn start_of(grain: Grain, zone: &TimeZone, at_ms: i64) -> Result<i64, jiff::
     let at = Timestamp::from_millisecond(at_ms)?.to_zoned(zone.clone());
     let start: Zoned = match grain {
         Grain::Quarter => return Ok(at_ms - at_ms.rem_euclid(super::QUARTER_MS)),
-        Grain::Hour => at.round(
-            ZonedRound::new()
-                .smallest(Unit::Hour)
-                .mode(RoundMode::Trunc),
-        )?,
+        Grain::Hour => return hour_of(zone, at_ms - at_ms.rem_euclid(super::QUARTER_MS)),
         Grain::Day => at.start_of_day()?,
         Grain::Week => {
             let days = i64::from(at.weekday().to_monday_zero_offset());
@@ -93,4 +90,19 @@ pub fn start_of(grain: Grain, zone: &TimeZone, at_ms: i64) -> Result<i64, jiff::
         Grain::Month => at.first_of_month()?.start_of_day()?,
     };
     Ok(start.timestamp().as_millisecond())
+}
+
+/// The start of the hour that holds a quarter-hour.
+fn hour_of(zone: &TimeZone, quarter_ms: i64) -> Result<i64, jiff::Error> {
+    let local = |ms| Ok::<_, jiff::Error>(Timestamp::from_millisecond(ms)?.to_zoned(zone.clone()));
+    let hour = |at: &Zoned| (at.date(), at.hour());
+    let (mut start, mut at) = (quarter_ms, local(quarter_ms)?);
+    while at.minute() != 0 {
+        let before = local(start - super::QUARTER_MS)?;
+        if hour(&before) != hour(&at) {
+            break;
+        }
+        (start, at) = (start - super::QUARTER_MS, before);
+    }
+    Ok(start)
 }

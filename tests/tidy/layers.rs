@@ -7,9 +7,10 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 29] = [
+const RANKS: [(&str, i8); 30] = [
     ("pb", -1), // generated
     ("event", 0),
+    ("failpoint", 0),
     ("fingerprint", 0),
     ("pseudonym", 0),
     ("config", 1),
