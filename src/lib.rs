@@ -12,6 +12,8 @@ pub mod pseudonym;
 
 pub mod meter;
 
+pub mod truth;
+
 pub mod wire;
 
 pub mod config;
@@ -28,6 +30,8 @@ pub mod metrics;
 
 pub mod worker;
 
+pub mod audit;
+
 pub mod status;
 
 pub mod ingest;
@@ -41,8 +45,6 @@ pub mod client;
 pub mod ndjson;
 
 pub mod dcsa;
-
-pub mod truth;
 
 pub mod answers;
 
