@@ -1,6 +1,10 @@
 //! Asks a service for everything it counted in an interval, page by page, in
 //! the form in which truths are compared.
 
+mod spool;
+
+pub use spool::{Error as SpoolError, Reach, Spool, offset};
+
 use crate::pb;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
 use crate::truth::{Grain, Truth};
@@ -37,6 +41,9 @@ const CLASSIFIERS: [pb::Classifier; 3] = [
     pb::Classifier::Estimated,
     pb::Classifier::Planned,
 ];
+
+/// More than any slot lasts.
+const SLOT_MS_MAX: i64 = 402 * 86_400_000;
 
 /// A question for everything: an interval, and a position that the answers must
 /// include.
@@ -184,8 +191,8 @@ async fn slots(
         }),
         from: Some(instant(from_ms)),
         to: Some(instant(to_ms)),
-        // Whatever has not ended by then lies beyond the interval anyway.
-        ended_by: Some(instant(to_ms)),
+        // Whenever they end: no slot lies further ahead.
+        ended_by: Some(instant(to_ms + SLOT_MS_MAX)),
         at_least: at_least.into(),
         page_size: PAGE_ROWS,
         page_token: String::new(),

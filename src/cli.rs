@@ -1,8 +1,10 @@
 //! The command line: what is asked, and who answers it.
 
+mod audit;
 mod check_config;
 mod demo;
 mod logging;
+mod progress;
 pub mod publish;
 pub mod query;
 mod serve;
@@ -37,6 +39,8 @@ enum Command {
     Publish(publish::Args),
     /// Ask a service for figures
     Query(query::Args),
+    /// Recount the log and compare every cell
+    Audit(audit::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
 }
@@ -53,7 +57,8 @@ Examples:
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
 
-Exit status: 0 done, 1 failed; publish: 2 some events were refused.";
+Exit status: 0 done, 1 failed; publish: 2 some events were refused; audit: 2
+some figures differ.";
 
 impl Cli {
     /// Reads the process's arguments.
@@ -83,6 +88,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Query(args) => query::run(args).await,
+            Command::Audit(args) => audit::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
         }
     }

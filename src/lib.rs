@@ -16,6 +16,8 @@ pub mod fingerprint;
 
 pub mod meter;
 
+pub mod truth;
+
 pub mod wire;
 
 pub mod config;
@@ -32,6 +34,8 @@ pub mod metrics;
 
 pub mod worker;
 
+pub mod audit;
+
 pub mod status;
 
 pub mod ingest;
@@ -45,8 +49,6 @@ pub mod client;
 pub mod ndjson;
 
 pub mod dcsa;
-
-pub mod truth;
 
 pub mod answers;
 

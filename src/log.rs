@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod frame;
 pub mod reader;
 mod recovery;
+pub mod scan;
 pub mod segment;
 
 use bytes::Bytes;

@@ -5,6 +5,7 @@
 mod admission;
 pub mod http;
 mod observe;
+pub mod offline;
 mod side;
 
 use crate::config::Config;
@@ -52,7 +53,7 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// The version of the rules by which is counted; other rules are other numbers.
-const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 1;
 
 /// Why the service could not be built or had to stop.
 #[derive(Debug, thiserror::Error)]

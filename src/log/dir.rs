@@ -134,6 +134,17 @@ impl DataDir {
     }
 }
 
+/// Under which settings the numbers in a directory came about. Nothing is taken
+/// or changed, so it may be another process's.
+///
+/// # Errors
+/// A directory without data; another format; the disk's.
+pub fn stored_settings(path: &Path) -> Result<ShapingSettings, Error> {
+    let file = path.join(FORMAT);
+    let stored = fs::read(&file).map_err(disk("read", &file))?;
+    parse(&file, &stored)
+}
+
 /// Makes a directory and those above it, durably: what is in it is of no use if
 /// its name is lost.
 fn make(dir: &Path) -> Result<(), Error> {
@@ -168,7 +179,7 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-fn compare(dir: &Path, file: &Path, stored: &[u8], given: &ShapingSettings) -> Result<(), Error> {
+fn parse(file: &Path, stored: &[u8]) -> Result<ShapingSettings, Error> {
     let unreadable = |source| Error::Unreadable {
         path: file.to_owned(),
         source,
@@ -182,7 +193,15 @@ fn compare(dir: &Path, file: &Path, stored: &[u8], given: &ShapingSettings) -> R
             found: version.to_string(),
         });
     }
-    let stored = ShapingSettings::deserialize(&stored["settings"]).map_err(unreadable)?;
+    ShapingSettings::deserialize(&stored["settings"]).map_err(unreadable)
+}
+
+fn compare(dir: &Path, file: &Path, stored: &[u8], given: &ShapingSettings) -> Result<(), Error> {
+    let unreadable = |source| Error::Unreadable {
+        path: file.to_owned(),
+        source,
+    };
+    let stored = parse(file, stored)?;
     let stored = serde_json::to_value(stored).map_err(unreadable)?;
     let given = serde_json::to_value(given).map_err(unreadable)?;
     let differences: Vec<String> = given

@@ -2,6 +2,7 @@
 //! refuses to start with, what it publishes, answers and exports, and what a
 //! client meets at the edges of the protocol.
 
+mod audit;
 mod boundaries;
 mod dcsa;
 mod demo;

@@ -3,6 +3,7 @@
 //! printed, kept in `tests/proptest-regressions` and tried first ever after.
 //! `PROPTEST_CASES=20000 cargo test --test law` looks longer.
 
+mod audit;
 mod forgetting;
 mod generate;
 mod model;
@@ -201,6 +202,19 @@ proptest! {
         let (_, cells) = metered(&records, restart_at);
         prop_assert_eq!(&dump(&cells), &expected);
         prop_assert_eq!(&totals(&cells), &expected_totals);
+    }
+
+    #[test]
+    fn the_audit_counts_what_the_model_counts(
+        mut records in prop::collection::vec(rec(), 1..60),
+    ) {
+        records.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+        let (expected, expected_totals) = model::cells(&records, DAYS);
+        let (cells, totals, identities) = audit::recounted(&records);
+        prop_assert_eq!(&cells, &expected);
+        prop_assert_eq!(&totals, &expected_totals);
+        let (meter, _) = metered(&records, usize::MAX);
+        prop_assert_eq!(identities, meter.counts().identities);
     }
 
     #[test]

@@ -21,6 +21,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     files: BTreeMap<PathBuf, Content>,
+    /// Who has them open still reads them.
+    removed: BTreeMap<PathBuf, Content>,
     /// The names that a power failure leaves.
     durable: BTreeSet<PathBuf>,
     /// Bytes that still fit, if that is limited.
@@ -175,8 +177,10 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let removed = self.0.state.lock().files.remove(path);
-        removed.map(drop).ok_or(ErrorKind::NotFound.into())
+        let mut state = self.0.state.lock();
+        let content = state.files.remove(path).ok_or(ErrorKind::NotFound)?;
+        state.removed.insert(path.to_owned(), content);
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -194,11 +198,9 @@ struct MemoryFile(MemoryDisk, PathBuf);
 impl MemoryFile {
     fn with<R>(&self, act: impl FnOnce(&mut Content) -> R) -> io::Result<R> {
         let mut state = self.0.0.state.lock();
-        state
-            .files
-            .get_mut(&self.1)
-            .map(act)
-            .ok_or(ErrorKind::NotFound.into())
+        let State { files, removed, .. } = &mut *state;
+        let content = files.get_mut(&self.1).or_else(|| removed.get_mut(&self.1));
+        content.map(act).ok_or(ErrorKind::NotFound.into())
     }
 }
 

@@ -36,7 +36,10 @@ fn whole_segments_go_that_are_older_than_a_time_and_stored_in_a_checkpoint() {
         ] {
             let disk = disk.copy();
             let log = open(&disk, 0).unwrap().log;
-            assert_eq!(log.remove_before(appended_at, offset).unwrap(), removed);
+            assert_eq!(
+                log.remove_before(appended_at, offset, u64::MAX).unwrap(),
+                removed
+            );
             assert_eq!(log.start(), all[removed].0);
             assert_eq!(disk.files().len(), all.len() - removed);
             let reopened = open(&disk.after_power_failure(), offset).unwrap().log;
@@ -50,7 +53,10 @@ fn whole_segments_go_that_are_older_than_a_time_and_stored_in_a_checkpoint() {
 fn the_segment_that_grows_is_never_removed() {
     let (disk, end) = filled(40);
     let mut opened = open(&disk, 0).unwrap();
-    opened.log.remove_before(i64::MAX, Offset::MAX).unwrap();
+    opened
+        .log
+        .remove_before(i64::MAX, Offset::MAX, u64::MAX)
+        .unwrap();
     assert_eq!(disk.files().len(), 1);
     super::append(&mut opened.appender, super::batch(40, 1), 40).unwrap();
     assert_eq!(opened.log.end(), end + 1);
@@ -64,7 +70,7 @@ fn who_reads_what_is_removed_meanwhile_is_told() {
     let log = open(&disk, 0).unwrap().log;
     let mut reader = log.read_from(0).unwrap();
     reader.next().unwrap().unwrap();
-    log.remove_before(i64::MAX, end).unwrap();
+    log.remove_before(i64::MAX, end, u64::MAX).unwrap();
     let last = reader.last().unwrap().unwrap_err();
     assert!(matches!(last, Error::OutOfReach { .. }), "{last}");
     let refused = log.read_from(0).err().unwrap();

@@ -62,6 +62,9 @@ fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
+/// Where a segment's first frame begins: behind its header.
+const FIRST_FRAME: usize = 56;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_tail_and_a_half_written_batch_are_cut_off_and_nothing_else() {
     let site = Site::new("127.0.74.1");
@@ -95,9 +98,16 @@ async fn a_flipped_bit_that_is_to_be_replayed_keeps_the_service_from_starting() 
     // A last frame that is damaged looks as if it were torn.
     for segment in &segments[..segments.len() - 1] {
         // In the first frame's body.
-        edit(segment, |bytes| bytes[48 + 36 + 10] ^= 4);
-        assert_refuses(&site, &["corrupt log", name(segment), "at byte 48"]);
-        edit(segment, |bytes| bytes[48 + 36 + 10] ^= 4);
+        edit(segment, |bytes| bytes[FIRST_FRAME + 36 + 10] ^= 4);
+        assert_refuses(
+            &site,
+            &[
+                "corrupt log",
+                name(segment),
+                &format!("at byte {FIRST_FRAME}"),
+            ],
+        );
+        edit(segment, |bytes| bytes[FIRST_FRAME + 36 + 10] ^= 4);
     }
     site.serve(&UNSTORED).stop();
 }
@@ -109,16 +119,16 @@ async fn a_flipped_bit_before_the_checkpoint_is_named_when_it_is_read() {
     // The checkpoint of a stop stands at the log's end.
     site.serve(&UNSTORED).stop();
     let segment = &site.segments()[1];
-    edit(segment, |bytes| bytes[48 + 36 + 10] ^= 4);
+    edit(segment, |bytes| bytes[FIRST_FRAME + 36 + 10] ^= 4);
     let service = site.serve(&UNSTORED);
     assert_same(&day.truth, &site.everything(&day.positions).await);
     service.stop();
     let records = site.records();
     let found = records.last().unwrap().as_ref().unwrap_err();
-    let Error::Corrupt { path, at: 48, .. } = found else {
+    let Error::Corrupt { path, at, .. } = found else {
         panic!("{found}");
     };
-    assert_eq!(name(path), name(segment));
+    assert_eq!((name(path), *at), (name(segment), FIRST_FRAME as u64));
 }
 
 #[tokio::test(flavor = "multi_thread")]
