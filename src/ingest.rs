@@ -70,6 +70,15 @@ impl Limits {
     }
 }
 
+/// The keys under which events are kept.
+#[derive(Clone)]
+pub struct Keys {
+    /// Of plates and drivers.
+    pub pseudonyms: Pseudonyms,
+    /// Of identities and contents, as the worker takes them.
+    pub fingerprints: Fingerprints,
+}
+
 /// The ingest service.
 #[derive(Clone)]
 pub struct Ingest(Arc<Shared>);
@@ -78,8 +87,7 @@ struct Shared {
     limits: Limits,
     log: Handle<worker::Batch>,
     view: Arc<View>,
-    pseudonyms: Pseudonyms,
-    fingerprints: Fingerprints,
+    keys: Keys,
     clock: Clock,
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
@@ -94,8 +102,7 @@ impl Ingest {
         limits: Limits,
         log: Handle<worker::Batch>,
         view: Arc<View>,
-        pseudonyms: Pseudonyms,
-        fingerprints: Fingerprints,
+        keys: Keys,
         clock: Clock,
         metrics: Arc<Metrics>,
         draining: watch::Receiver<bool>,
@@ -106,8 +113,7 @@ impl Ingest {
             limits,
             log,
             view,
-            pseudonyms,
-            fingerprints,
+            keys,
             clock,
             metrics,
             reasons,

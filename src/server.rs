@@ -9,8 +9,7 @@ pub mod offline;
 mod side;
 
 use crate::config::Config;
-use crate::fingerprint::Fingerprints;
-use crate::ingest::{Clock, Ingest, Limits};
+use crate::ingest::{Clock, Ingest, Keys, Limits};
 use crate::log::appender::Appender;
 use crate::log::committer::{self, Committer, Group, Handle};
 use crate::log::dir::{self, DataDir, ShapingSettings};
@@ -103,8 +102,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     view: Arc<View>,
     registry: Arc<Registry>,
-    pseudonyms: Pseudonyms,
-    fingerprints: Fingerprints,
+    keys: Keys,
     handle: Handle<Batch>,
     worker: JoinHandle<Result<(), worker::Error>>,
     worker_gone: oneshot::Receiver<()>,
@@ -128,7 +126,10 @@ impl Service {
         let (log, appender) = open_log(&config, &dir, disk, &store)?;
         let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
         let view = Arc::clone(worker.view());
-        let fingerprints = worker.fingerprints();
+        let keys = Keys {
+            pseudonyms,
+            fingerprints: worker.fingerprints(),
+        };
         let (to_worker, inbox) = mpsc::sync_channel(GROUPS_WAITING_MAX);
         let (gone, worker_gone) = oneshot::channel();
         let worker = std::thread::Builder::new()
@@ -151,8 +152,7 @@ impl Service {
             metrics,
             view,
             registry,
-            pseudonyms,
-            fingerprints,
+            keys,
             handle,
             worker,
             worker_gone,
@@ -220,8 +220,7 @@ impl Service {
             Limits::of(config),
             self.handle.clone(),
             Arc::clone(&self.view),
-            self.pseudonyms.clone(),
-            self.fingerprints,
+            self.keys.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
             draining.clone(),

@@ -86,7 +86,7 @@ impl Shared {
             day_retention_ms: self.limits.day_retention_ms,
             backfill: manner.backfill,
             strict: manner.strict,
-            pseudonyms: &self.pseudonyms,
+            pseudonyms: &self.keys.pseudonyms,
         };
         let mut checked = Checked::default();
         checked.items.reserve(events.len());
@@ -98,8 +98,12 @@ impl Shared {
                     let start = buffer.len();
                     wire::encode_into(&accepted.event, &mut buffer);
                     ends.push(buffer.len());
-                    let item =
-                        Item::of(&self.fingerprints, source, accepted.event, &buffer[start..]);
+                    let item = Item::of(
+                        &self.keys.fingerprints,
+                        source,
+                        accepted.event,
+                        &buffer[start..],
+                    );
                     checked.items.push(item);
                     checked.accept(index, accepted.warnings, self);
                 }

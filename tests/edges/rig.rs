@@ -4,7 +4,7 @@
 use pbjson_types::Timestamp;
 use quaymeter::config::{Config, Sources};
 use quaymeter::fingerprint::Fingerprints;
-use quaymeter::ingest::{Ingest, Limits};
+use quaymeter::ingest::{Ingest, Keys, Limits};
 use quaymeter::log::Durable;
 use quaymeter::log::committer::{Committer, Options};
 use quaymeter::log::disk::{Disk, File, RealDisk};
@@ -137,8 +137,10 @@ impl Rig {
             Limits::of(&config),
             handle,
             Arc::new(View::new(state)),
-            Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),
-            Fingerprints::new(&[7; 16]),
+            Keys {
+                pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),
+                fingerprints: Fingerprints::new(&[7; 16]),
+            },
             Arc::new(move || {
                 // Judging asks for the time once per batch.
                 let _ = took.send(());

@@ -74,7 +74,7 @@ async fn a_torn_tail_and_a_half_written_batch_are_cut_off_and_nothing_else() {
     // A header's beginning; a whole header with half of its batch.
     for torn in [20, 100] {
         edit(&last, |bytes| {
-            bytes.extend_from_slice(&whole[48..48 + torn])
+            bytes.extend_from_slice(&whole[FIRST_FRAME..FIRST_FRAME + torn]);
         });
         let service = site.serve(&UNSTORED);
         assert_same(&day.truth, &site.everything(&day.positions).await);

@@ -97,7 +97,7 @@ async fn strike(
         starts: 1,
         restart: Duration::ZERO,
     };
-    while kill % EARLY_EVERY == 0 && row.starts < 3 {
+    while kill.is_multiple_of(EARLY_EVERY) && row.starts < 3 {
         let mut early = here.command(&BUSY).stdout(Stdio::null()).spawn().unwrap();
         moment(dice, STARTS_WITHIN).await;
         end(&mut early);

@@ -158,7 +158,7 @@ async fn checkpoints_without_room_are_put_off_and_events_are_taken_meanwhile() {
     assert!(told.contains("checkpoints cannot be written"), "{told}");
     faults.set("");
     until("a checkpoint holds all", async || {
-        metric(&service, "quaymeter_checkpoint_offset") == 400.0
+        metric(&service, "quaymeter_checkpoint_offset") as u64 == 400
     })
     .await;
     assert!(
@@ -224,12 +224,10 @@ fn fill(ballast: &std::path::Path) {
         .unwrap();
     let mut piece = &[0xab_u8; 1 << 20][..];
     while !piece.is_empty() {
-        match file.write(piece) {
-            Ok(_) => {}
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-                piece = &piece[..piece.len() / 2];
-            }
+        // Less and less, until not even a byte fits.
+        if let Err(error) = file.write_all(piece) {
+            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+            piece = &piece[..piece.len() / 2];
         }
     }
 }
