@@ -1,10 +1,12 @@
 //! Holds answers against recounts, facility by facility.
 //!
 //! A service that goes on counting answers from many states: all that is known
-//! is the position before the first and after the last answer. What both
-//! positions' recounts agree on is compared at once. What moved in between is
-//! asked again, a few cells at a time, so that an answer is of one state, and
-//! held against the recount of just that state.
+//! is the position before the first and after the last answer. An answer that
+//! both positions' recounts agree with is settled at once. Any other may be of a
+//! state in between, even where those two are the same: an event that came and
+//! was taken back leaves no trace in them. So it is asked again, a few cells at a
+//! time, and only an answer of one state, held against the recount of just that
+//! state, is a difference.
 
 use super::feed::{Extent, Survey};
 use super::{Day, Error, Feed, Rules, utc_day};
@@ -18,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often what moved is asked again.
 const ROUNDS_MAX: usize = 8;
 
-/// States that are recounted in one such round.
+/// States that are recounted in one such round, but for the last, which recounts
+/// each.
 const STATES_MAX: usize = 16;
 
 /// How far ahead plans, estimates and slots may lie.
@@ -180,6 +183,9 @@ struct Pass<'a> {
 
 type Parts = BTreeSet<(CompactString, Part)>;
 
+/// Parts with their answers, by the states that these are of.
+type Asked = BTreeMap<Offset, Vec<(CompactString, Part, Truth)>>;
+
 impl Pass<'_> {
     fn run(
         &mut self,
@@ -201,20 +207,24 @@ impl Pass<'_> {
         for facility in self.facilities.clone() {
             let late = self.counted(&facility);
             let answered = answers.of(&facility)?;
-            match early.remove(&facility) {
-                Some(early) if early != late => {
-                    let parts = moved(&early, &late);
-                    self.compare(without(late, &parts), without(answered, &parts));
-                    moving.extend(parts.into_iter().map(|part| (facility.clone(), part)));
-                }
-                _ => self.compare(late, answered),
-            }
+            let Some(early) = early.remove(&facility) else {
+                self.compare(late, answered);
+                continue;
+            };
+            let mut parts = moved(&early, &late);
+            parts.extend(moved(&late, &answered));
+            self.compare(without(late, &parts), without(answered, &parts));
+            moving.extend(parts.into_iter().map(|part| (facility.clone(), part)));
         }
-        for _ in 0..ROUNDS_MAX {
+        for round in 1..=ROUNDS_MAX {
             if moving.is_empty() {
                 break;
             }
-            moving = self.again(moving, answers, progress)?;
+            let states_max = match round {
+                ROUNDS_MAX => usize::MAX,
+                _ => STATES_MAX,
+            };
+            moving = self.again(moving, states_max, answers, progress)?;
         }
         self.report.unsettled += moving.len() as u64;
         Ok(())
@@ -245,10 +255,11 @@ impl Pass<'_> {
     fn again(
         &mut self,
         parts: Parts,
+        states_max: usize,
         answers: &mut dyn Answers,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Parts, Error> {
-        let (mut moving, mut asked) = (Parts::new(), BTreeMap::<Offset, Vec<_>>::new());
+        let (mut moving, mut asked) = (Parts::new(), Asked::new());
         for (facility, part) in parts {
             self.report.asked_again += 1;
             match answers.again(&facility, &part)? {
@@ -261,47 +272,59 @@ impl Pass<'_> {
                 }
             }
         }
-        let states = asked.len();
-        let bracket = asked
-            .keys()
-            .next()
-            .copied()
-            .zip(asked.keys().last().copied());
-        let Some((first, last)) = bracket else {
-            return Ok(moving);
-        };
-        if states <= STATES_MAX {
-            for (position, asked) in asked {
-                self.feed.until(position, &mut *progress)?;
-                let mut truths = BTreeMap::new();
-                for (facility, part, answered) in asked {
-                    let truth = truths
-                        .entry(facility.clone())
-                        .or_insert_with(|| self.truth(&facility));
-                    let expected = only(truth, &part);
-                    self.compare(expected, answered);
-                }
-            }
-            return Ok(moving);
+        if asked.len() <= states_max {
+            self.each_state(asked, progress)?;
+        } else {
+            self.first_and_last(asked, &mut moving, progress)?;
         }
-        let mut truths = |position| {
+        Ok(moving)
+    }
+
+    /// Holds each answer against the recount of its own state.
+    fn each_state(&mut self, asked: Asked, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        for (position, asked) in asked {
             self.feed.until(position, &mut *progress)?;
+            let mut truths = BTreeMap::new();
+            for (facility, part, answered) in asked {
+                let truth = truths
+                    .entry(facility.clone())
+                    .or_insert_with(|| self.truth(&facility));
+                let expected = only(truth, &part);
+                self.compare(expected, answered);
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles what the first and the last of many states agree on with the
+    /// answer; the rest is still moving.
+    fn first_and_last(
+        &mut self,
+        asked: Asked,
+        moving: &mut Parts,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Error> {
+        let mut truths = |position: Option<&Offset>| {
+            if let Some(&position) = position {
+                self.feed.until(position, &mut *progress)?;
+            }
             let truth = |facility: &CompactString| (facility.clone(), self.truth(facility));
             Ok::<BTreeMap<_, _>, Error>(self.facilities.iter().map(truth).collect())
         };
-        let (early, late) = (truths(first)?, truths(last)?);
+        let (early, late) = (truths(asked.keys().next())?, truths(asked.keys().last())?);
         for (facility, part, answered) in asked.into_values().flatten() {
             let of = |truths: &BTreeMap<CompactString, Truth>| {
-                truths.get(&facility).map(|truth| only(truth, &part))
+                let truth = truths.get(&facility);
+                truth.map(|truth| only(truth, &part)).unwrap_or_default()
             };
-            match (of(&early), of(&late)) {
-                (Some(early), Some(late)) if early == late => self.compare(late, answered),
-                _ => {
-                    moving.insert((facility, part));
-                }
+            let (early, late) = (of(&early), of(&late));
+            if early == late && truth::diff(&late, &answered).is_empty() {
+                self.compare(late, answered);
+            } else {
+                moving.insert((facility, part));
             }
         }
-        Ok(moving)
+        Ok(())
     }
 
     fn compare(&mut self, mut expected: Truth, mut answered: Truth) {
