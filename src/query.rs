@@ -292,7 +292,10 @@ impl ThroughputService for Service {
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let ask = |state: &State, _| Ok((state.counts, kept(state)));
+        let ask = |state: &State, _| {
+            let census = state.cells.census();
+            Ok((state.counts, (census.quarters(), census.days())))
+        };
         let ((counts, kept), freshness) = self.answer(&metadata, &request.at_least, ask).await?;
         Ok(Response::new(pb::GetStatusResponse {
             freshness: Some(freshness),
@@ -312,13 +315,4 @@ impl ThroughputService for Service {
             forgotten: counts.forgotten,
         }))
     }
-}
-
-/// How many quarter-hour and day cells there are. One pass over all records.
-fn kept(state: &State) -> (i64, i64) {
-    let records = state.cells.owners.values().flat_map(|days| days.values());
-    records.fold((0, 0), |(quarters, days), record| {
-        let day = i64::from(!record.day.is_empty());
-        (quarters + record.quarters.len() as i64, days + day)
-    })
 }

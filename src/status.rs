@@ -14,6 +14,7 @@
 //! | waited in vain | DEADLINE_EXCEEDED | `NOT_REACHED` | by the caller's choice |
 //! | a fault of ours | INTERNAL | `INTERNAL` | never |
 
+use crate::meter::cell::Unread;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -106,6 +107,17 @@ fn info(reason: &str, metadata: &[(&str, &str)]) -> ErrorDetails {
         .map(|&(key, value)| (key.into(), value.into()))
         .collect();
     ErrorDetails::with_error_info(reason, DOMAIN, metadata)
+}
+
+/// Cells that cannot be read: the caller cannot mend it, and may come again.
+impl From<Unread> for Status {
+    fn from(error: Unread) -> Self {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "answer a question"
+        );
+        unavailable("stored cells cannot be read", Duration::from_secs(5))
+    }
 }
 
 #[cfg(test)]

@@ -44,11 +44,15 @@ pub enum Table {
     Slots,
     /// Running totals.
     Totals,
+    /// Owners' totals of days.
+    Days,
+    /// Owners' facilities.
+    Facilities,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::Names,
         Self::Ledger,
@@ -56,6 +60,8 @@ impl Table {
         Self::Calls,
         Self::Slots,
         Self::Totals,
+        Self::Days,
+        Self::Facilities,
     ];
 
     /// Its name on the disk.
@@ -68,6 +74,8 @@ impl Table {
             Self::Calls => "calls",
             Self::Slots => "slots",
             Self::Totals => "totals",
+            Self::Days => "days",
+            Self::Facilities => "facilities",
         }
     }
 }
@@ -187,6 +195,11 @@ impl Store {
         })
     }
 
+    /// Whether it is open: it is not after a [`Store::reopen`] that failed.
+    pub fn is_open(&self) -> bool {
+        self.engine.read().is_some()
+    }
+
     /// Closes it and opens it again, as a restart does: after a failed write
     /// only this tells what is on the disk. Nobody may be scanning it.
     ///
@@ -255,8 +268,31 @@ impl Store {
     /// # Errors
     /// The engine's, by entry.
     pub fn scan(&self, table: Table) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + '_ {
-        let (entries, closed) = match self.table(table) {
-            Ok(table) => (Some(table.iter()), None),
+        self.entries(self.table(table).map(|table| table.iter()))
+    }
+
+    /// The keys from one on and before another, in the order of their bytes,
+    /// with their values, as they were when it was called.
+    ///
+    /// # Errors
+    /// The engine's, by entry.
+    pub fn range(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
+        // The engine panics on a range that ends before it begins.
+        let range = from.to_vec()..to.to_vec().max(from.to_vec());
+        self.entries(self.table(table).map(|table| table.range(range)))
+    }
+
+    fn entries(
+        &self,
+        found: Result<fjall::Iter, Error>,
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
+        let (entries, closed) = match found {
+            Ok(entries) => (Some(entries), None),
             Err(error) => (None, Some(Err(error))),
         };
         let entries = entries.into_iter().flatten().map(|entry| {

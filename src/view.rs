@@ -7,10 +7,10 @@ pub mod token;
 
 use crate::event::Millis;
 use crate::meter::Counts;
-use crate::meter::cell::{CellKey, Cells, Change};
+use crate::meter::cell::{Cells, Change, Stored, Sweep, Wanted, Warm};
 use compact_str::CompactString;
 use parking_lot::RwLock;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -157,7 +157,18 @@ impl View {
         }
     }
 
-    /// Includes a batch, all at once, and wakes who waits for it.
+    /// What these changes need in memory before they are published.
+    pub fn wanted(&self, changes: &[Change]) -> Wanted {
+        self.read(|state| state.cells.wanted(changes))
+    }
+
+    /// Takes what was wanted into memory.
+    pub fn warm(&self, warm: Warm) {
+        self.state.write().cells.warm(warm);
+    }
+
+    /// Includes a batch, all at once, and wakes who waits for it. What it needs
+    /// is in memory.
     pub fn publish(&self, batch: Published<'_>) {
         self.state.write().include(batch);
         self.version.send_replace(batch.position);
@@ -169,9 +180,18 @@ impl View {
         ask(&self.state.read())
     }
 
-    /// The cells that changed since the last call, to be stored.
-    pub fn take_changed(&self) -> FxHashSet<CellKey> {
-        self.state.write().cells.take_changed()
+    /// The cells that changed since the last call, to be stored, and what is to
+    /// be swept from the shelf before.
+    ///
+    /// # Errors
+    /// A value that cannot be encoded.
+    pub fn store(&self) -> Result<(Vec<Stored>, Vec<Sweep>), postcard::Error> {
+        self.state.write().cells.store()
+    }
+
+    /// Leaves what is stored durably to the shelf: see [`Cells::cool`].
+    pub fn cool(&self, most: usize) {
+        self.state.write().cells.cool(most);
     }
 
     /// Tells of each publication; the value is its position.

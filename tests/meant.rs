@@ -4,6 +4,8 @@
 
 #[path = "support/past.rs"]
 mod past;
+#[path = "support/cells.rs"]
+mod wherever;
 
 use jiff::tz::TimeZone;
 use past::Past;
@@ -121,17 +123,15 @@ fn figures(of: &figure::Figures) -> Figures {
 
 fn found(cells: &Cells, zone: &TimeZone) -> Result<Truth, Box<dyn Error>> {
     let mut found = Truth::default();
-    for (&owner, records) in &cells.owners {
-        for (&(day, facility), record) in records {
-            let noon = i64::from(day) * DAY_MS + DAY_MS / 6;
-            let day_ms = start_of(Grain::Day, zone, noon)?;
-            let day_key = key(cells, owner, facility, Grain::Day, day_ms);
-            found.cells.insert(day_key, figures(&record.day));
-            for (quarter, of) in &record.quarters {
-                let start_ms = i64::from(*quarter) * QUARTER_MS;
-                let key = key(cells, owner, facility, Grain::Quarter, start_ms);
-                found.cells.insert(key, figures(of));
-            }
+    for ((owner, day, facility), record) in wherever::records(cells) {
+        let noon = i64::from(day) * DAY_MS + DAY_MS / 6;
+        let day_ms = start_of(Grain::Day, zone, noon)?;
+        let day_key = key(cells, owner, facility, Grain::Day, day_ms);
+        found.cells.insert(day_key, figures(&record.day));
+        for (quarter, of) in &record.quarters {
+            let start_ms = i64::from(*quarter) * QUARTER_MS;
+            let key = key(cells, owner, facility, Grain::Quarter, start_ms);
+            found.cells.insert(key, figures(of));
         }
     }
     calls(cells, &mut found);
@@ -182,7 +182,7 @@ fn calls(cells: &Cells, found: &mut Truth) {
 
 fn slots(cells: &Cells, found: &mut Truth) {
     use quaymeter::pb::AppointmentStage as Stage;
-    for (slot, of) in &cells.slots {
+    for (slot, of) in wherever::slots(cells) {
         let key = SlotKey {
             slot_start_ms: slot.start,
             slot_end_ms: slot.end,
@@ -191,7 +191,7 @@ fn slots(cells: &Cells, found: &mut Truth) {
             role: slot.owner.role,
             classifier: slot.owner.classifier,
         };
-        let of = figures(of);
+        let of = figures(&of);
         let count = |stage| of.get(Figure::Appointment(stage));
         let slot = Slot {
             confirmed: count(Stage::Confirmed),

@@ -7,6 +7,8 @@ mod pairs;
 mod past;
 #[path = "meter/time.rs"]
 mod time;
+#[path = "support/cells.rs"]
+mod wherever;
 #[path = "meter/world.rs"]
 mod world;
 
@@ -28,10 +30,7 @@ fn a_retraction_takes_back_what_was_added() {
         world.hear(&retracted("came", T0).revision(1)),
         Outcome::Retracted
     );
-    assert!(
-        world.cells.owners.is_empty(),
-        "an empty cell does not exist"
-    );
+    assert!(world.is_bare(), "an empty cell does not exist");
     assert_eq!(world.ever(Meaning::TrucksIn), (1, 1));
 }
 
@@ -39,16 +38,16 @@ fn a_retraction_takes_back_what_was_added() {
 fn a_retraction_that_comes_first_wins_over_its_statement() {
     let mut world = World::of([&retracted("came", T0).revision(3)]);
     assert_eq!(world.hear(&came().revision(2)), Outcome::Superseded);
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
 }
 
 #[test]
 fn a_retraction_beats_a_statement_of_its_revision() {
     let mut world = World::of([&came()]);
     assert_eq!(world.hear(&retracted("came", T0)), Outcome::Retracted);
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
     assert_eq!(world.hear(&came()), Outcome::Superseded);
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
     assert_eq!(world.hear(&retracted("came", T0)), Outcome::Duplicate);
     assert_eq!(world.meter.counts().conflicts, 0);
 }

@@ -1,15 +1,31 @@
 //! The cells: what was counted, by facility, enterprise, role, classifier and
-//! time, indexed for questions. They change only by [`Cells::apply`].
+//! time.
+//!
+//! Cells of days that are over hardly change and are seldom asked for. They are
+//! kept on a shelf, which is the store; in memory are those that changed lately,
+//! and of each owner and day the total over its facilities.
+
+mod all;
+mod census;
+mod packed;
+mod series;
+mod shelf;
+mod slots;
+mod storing;
+
+pub use all::{Cells, Parts};
+pub use census::Census;
+pub use packed::Packed;
+pub use series::{Series, Total};
+pub use shelf::{Bare, Records, Shelf, Unread, Wanted, Warm};
 
 use super::codes;
 use super::figure::{Figure, Figures};
-use super::names::{NameId, Names};
+use super::names::NameId;
 use crate::event::{Classifier, Millis, Role};
 use jiff::tz::TimeZone;
-use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
 
 /// A day of the reporting zone, or a UTC day where it says so: days since
 /// 1970-01-01.
@@ -23,6 +39,8 @@ pub const QUARTER_MS: i64 = 900_000;
 
 /// Milliseconds in a UTC day.
 pub const DAY_MS: i64 = 86_400_000;
+
+const QUARTERS_PER_DAY: i32 = 96;
 
 /// Whose figures: one enterprise in one role, of one classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +92,23 @@ pub struct SlotKey {
     pub facility: NameId,
     /// Whose.
     pub owner: Owner,
+}
+
+impl SlotKey {
+    /// The least key of slots that start at `start` or later.
+    pub fn first(start: Millis) -> Self {
+        let owner = Owner {
+            enterprise: NameId::MIN,
+            role: Role::Unspecified,
+            classifier: Classifier::Unspecified,
+        };
+        Self {
+            start,
+            end: Millis::MIN,
+            facility: NameId::MIN,
+            owner,
+        }
+    }
 }
 
 /// Figures that are added to, or taken back from, the cells of some owners.
@@ -128,36 +163,35 @@ pub struct Totals {
     pub taken_back: Figures,
 }
 
-/// All cells.
-pub struct Cells {
-    keeping: Keeping,
-    /// The names that all keys use.
-    pub names: Names,
-    /// The log clock's UTC day; none before the first record.
-    pub clock: Option<Day>,
-    /// By owner, then (day of the reporting zone, facility).
-    pub owners: FxHashMap<Owner, BTreeMap<(Day, NameId), DayRecord>>,
-    /// Vessel calls.
-    pub calls: BTreeMap<CallKey, Figures>,
-    /// Appointment slots.
-    pub slots: BTreeMap<SlotKey, Figures>,
-    /// Running totals of ACTUAL figures.
-    pub totals: BTreeMap<Owner, Totals>,
-    days: FxHashMap<Quarter, Day>,
-    changed: FxHashSet<CellKey>,
-}
-
 /// What is stored as one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CellKey {
     /// A [`DayRecord`].
     Day(Owner, Day, NameId),
+    /// An owner's total of a day over all facilities, as [`Packed`] bytes.
+    Total(Owner, Day),
+    /// The facilities at which an owner has or had cells.
+    Facilities(Owner),
     /// A vessel call's figures.
     Call(CallKey),
     /// A slot's figures.
     Slot(SlotKey),
     /// An owner's running totals.
     Totals(Owner),
+}
+
+/// Something to be stored: a key, and its value or none if it is gone.
+pub type Stored = (CellKey, Option<Vec<u8>>);
+
+/// What is out of retention and may still be on the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// All records and the total of an owner's day.
+    Day(Owner, Day),
+    /// The quarter-hours of an owner's day.
+    Quarters(Owner, Day),
+    /// All slots that start before this instant.
+    Slots(Millis),
 }
 
 /// The quarter-hour of an instant.
@@ -170,204 +204,9 @@ pub fn utc_day_of(at: Millis) -> Day {
     at.div_euclid(DAY_MS) as Day
 }
 
-impl Cells {
-    /// No cells yet.
-    pub fn new(keeping: Keeping) -> Self {
-        Self {
-            keeping,
-            names: Names::default(),
-            clock: None,
-            owners: FxHashMap::default(),
-            calls: BTreeMap::new(),
-            slots: BTreeMap::new(),
-            totals: BTreeMap::new(),
-            days: FxHashMap::default(),
-            changed: FxHashSet::default(),
-        }
-    }
-
-    /// How long cells are kept and in which zone days are.
-    pub fn keeping(&self) -> &Keeping {
-        &self.keeping
-    }
-
-    /// The oldest quarter-hour that is kept, at the log clock.
-    pub fn oldest_quarter(&self) -> Quarter {
-        self.clock.map_or(Quarter::MIN, |day| {
-            (day - self.keeping.quarter_days) * QUARTERS_PER_DAY
-        })
-    }
-
-    /// The oldest day of the reporting zone that is kept, at the log clock.
-    pub fn oldest_day(&self) -> Day {
-        self.clock
-            .map_or(Day::MIN, |day| day - self.keeping.day_days)
-    }
-
-    /// What has changed since the last call: to be stored, or removed from the
-    /// store where it is no longer here.
-    pub fn take_changed(&mut self) -> FxHashSet<CellKey> {
-        std::mem::take(&mut self.changed)
-    }
-
-    /// Makes the changes, in order.
-    pub fn apply(&mut self, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Name(name) => {
-                    self.names.intern(name);
-                }
-                Change::Clock(day) => self.advance(*day),
-                Change::Posting(posting) => self.post(posting),
-            }
-        }
-    }
-
-    /// The day of the reporting zone in which a quarter-hour lies. The zone's
-    /// offset is a multiple of 15 minutes, so it lies in one.
-    pub fn day_of(&mut self, quarter: Quarter) -> Day {
-        if self.days.len() > DAYS_CACHED_MAX {
-            self.days.clear();
-        }
-        let zone = &self.keeping.zone;
-        *self
-            .days
-            .entry(quarter)
-            .or_insert_with(|| local_day(quarter, zone))
-    }
-
-    fn post(&mut self, posting: &Posting) {
-        let quarter = quarter_of(posting.at);
-        let day = self.day_of(quarter);
-        let in_quarters = quarter >= self.oldest_quarter();
-        let in_days = day >= self.oldest_day();
-        for &(role, enterprise) in &posting.parties {
-            let owner = Owner {
-                enterprise,
-                role,
-                classifier: posting.classifier,
-            };
-            if in_days {
-                self.post_owner(owner, day, in_quarters.then_some(quarter), posting);
-            }
-            if let Some(end) = posting.slot_end.filter(|_| in_quarters) {
-                self.post_slot(owner, end, posting);
-            }
-            if posting.classifier == Classifier::Actual {
-                self.post_totals(owner, posting);
-            }
-        }
-        if let Some((call, vessel)) = posting.call.filter(|_| in_days) {
-            let Posting {
-                facility,
-                classifier,
-                ..
-            } = *posting;
-            let key = CallKey {
-                facility,
-                call,
-                classifier,
-                day,
-                vessel,
-            };
-            let figures = self.calls.entry(key).or_default();
-            add(figures, posting, posting.sign);
-            if figures.is_empty() {
-                self.calls.remove(&key);
-            }
-            self.changed.insert(CellKey::Call(key));
-        }
-    }
-
-    fn post_owner(&mut self, owner: Owner, day: Day, quarter: Option<Quarter>, posting: &Posting) {
-        let records = self.owners.entry(owner).or_default();
-        let record = records.entry((day, posting.facility)).or_default();
-        add(&mut record.day, posting, posting.sign);
-        if let Some(quarter) = quarter {
-            let found = record.quarters.binary_search_by_key(&quarter, |&(q, _)| q);
-            let at = found.unwrap_or_else(|at| {
-                record.quarters.insert(at, (quarter, Figures::default()));
-                at
-            });
-            add(&mut record.quarters[at].1, posting, posting.sign);
-            if record.quarters[at].1.is_empty() {
-                record.quarters.remove(at);
-            }
-        }
-        if record.day.is_empty() && record.quarters.is_empty() {
-            records.remove(&(day, posting.facility));
-            if records.is_empty() {
-                self.owners.remove(&owner);
-            }
-        }
-        self.changed
-            .insert(CellKey::Day(owner, day, posting.facility));
-    }
-
-    fn post_slot(&mut self, owner: Owner, end: Millis, posting: &Posting) {
-        let key = SlotKey {
-            start: posting.at,
-            end,
-            facility: posting.facility,
-            owner,
-        };
-        let figures = self.slots.entry(key).or_default();
-        add(figures, posting, posting.sign);
-        if figures.is_empty() {
-            self.slots.remove(&key);
-        }
-        self.changed.insert(CellKey::Slot(key));
-    }
-
-    fn post_totals(&mut self, owner: Owner, posting: &Posting) {
-        let totals = self.totals.entry(owner).or_default();
-        let side = if posting.sign > 0 {
-            &mut totals.added
-        } else {
-            &mut totals.taken_back
-        };
-        add(side, posting, 1);
-        self.changed.insert(CellKey::Totals(owner));
-    }
-
-    /// Drops what is out of retention on this UTC day of the log clock.
-    fn advance(&mut self, day: Day) {
-        self.clock = Some(day);
-        let (oldest_quarter, oldest_day) = (self.oldest_quarter(), self.oldest_day());
-        let changed = &mut self.changed;
-        self.owners.retain(|&owner, records| {
-            records.retain(|&(day, facility), record| {
-                let before = record.quarters.len();
-                record
-                    .quarters
-                    .retain(|&(quarter, _)| quarter >= oldest_quarter);
-                let keep = day >= oldest_day;
-                if !keep || record.quarters.len() != before {
-                    changed.insert(CellKey::Day(owner, day, facility));
-                }
-                keep
-            });
-            !records.is_empty()
-        });
-        let gone = self.calls.extract_if(.., |key, _| key.day < oldest_day);
-        changed.extend(gone.map(|(key, _)| CellKey::Call(key)));
-        let gone = self
-            .slots
-            .extract_if(.., |key, _| quarter_of(key.start) < oldest_quarter);
-        changed.extend(gone.map(|(key, _)| CellKey::Slot(key)));
-    }
-}
-
-const QUARTERS_PER_DAY: i32 = 96;
-const DAYS_CACHED_MAX: usize = 100_000;
-
-fn add(figures: &mut Figures, posting: &Posting, sign: i64) {
-    for &(figure, value) in &posting.figures {
-        figures.add(figure, sign * value);
-    }
-}
-
-fn local_day(quarter: Quarter, zone: &TimeZone) -> Day {
+/// The day of a zone in which a quarter-hour lies. A zone's offset is a multiple
+/// of 15 minutes, so it lies in one.
+pub fn local_day(quarter: Quarter, zone: &TimeZone) -> Day {
     let seconds = i64::from(quarter) * (QUARTER_MS / 1000);
     let offset = jiff::Timestamp::from_second(seconds)
         .map_or(0, |instant| i64::from(zone.to_offset(instant).seconds()));

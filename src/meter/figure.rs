@@ -56,6 +56,16 @@ const DURATION_SPAN: u16 = 1024;
 const BUCKET: u16 = 3;
 
 impl Figure {
+    /// As it is stored.
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+
+    /// From its number as it is stored.
+    pub(super) fn numbered(number: u16) -> Self {
+        Self(number)
+    }
+
     /// The figure with this meaning.
     pub fn of(meaning: Meaning) -> Self {
         let n = |value: i32| value as u16;
@@ -148,7 +158,12 @@ impl Figures {
 
     /// Adds all of another list.
     pub fn merge(&mut self, other: &Figures) {
-        for &(figure, value) in &other.0 {
+        self.add_all(other.iter());
+    }
+
+    /// Adds to many figures.
+    pub fn add_all(&mut self, figures: impl Iterator<Item = (Figure, i64)>) {
+        for (figure, value) in figures {
             self.add(figure, value);
         }
     }

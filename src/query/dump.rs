@@ -3,12 +3,10 @@
 
 use super::grain;
 use super::throughput::{self, Key, MESSAGE_BYTES_MAX, Row};
-use crate::meter::cell::{Cells, Day, DayRecord, Owner, QUARTER_MS};
+use crate::meter::cell::{Cells, Day, Owner, QUARTER_MS, Unread};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::{pb, status};
-use rustc_hash::FxHashSet;
-use std::collections::BTreeMap;
 use tonic::Status;
 
 /// The most cells in one message.
@@ -44,7 +42,10 @@ impl Dump {
     }
 
     /// The next cells; none at the end.
-    pub fn part(&mut self, cells: &Cells) -> Vec<Row> {
+    ///
+    /// # Errors
+    /// Cells that cannot be read.
+    pub fn part(&mut self, cells: &Cells) -> Result<Vec<Row>, Unread> {
         let mut series = self
             .series
             .take()
@@ -56,14 +57,14 @@ impl Dump {
             .or_else(|| Some((series.next()?, i32::MIN)))
         {
             self.begun = self
-                .append(cells, one, from, &mut part, &mut bytes)
+                .append(cells, one, from, &mut part, &mut bytes)?
                 .map(|next| (one, next));
             if self.begun.is_some() {
                 break;
             }
         }
         self.series = Some(series);
-        part
+        Ok(part)
     }
 
     /// Appends a series' cells from a day or quarter on; where to go on if the
@@ -75,16 +76,21 @@ impl Dump {
         from: i32,
         part: &mut Vec<Row>,
         bytes: &mut usize,
-    ) -> Option<i32> {
+    ) -> Result<Option<i32>, Unread> {
         let zone = &cells.keeping().zone;
-        let days = cells.owners.get(&owner)?;
+        let Some(series) = cells.owner(owner) else {
+            return Ok(None);
+        };
         let quarters = self.grain == pb::Grain::Quarter;
         let from_day = match from {
             i32::MIN => Day::MIN,
             from if quarters => grain::day_of(zone, i64::from(from) * QUARTER_MS),
             from => from,
         };
-        for (day, record) in of_facility(days, facility, from_day) {
+        for day in series.days(from_day) {
+            let Some(record) = cells.record(owner, day, facility)? else {
+                continue;
+            };
             let one = [(day, &record.day)];
             let units = record
                 .quarters
@@ -112,46 +118,23 @@ impl Dump {
                 let row = (key, figures.clone());
                 *bytes += throughput::weight(&row);
                 if part.len() == CELLS_MAX || (*bytes > MESSAGE_BYTES_MAX && !part.is_empty()) {
-                    return Some(unit);
+                    return Ok(Some(unit));
                 }
                 if !figures.is_empty() {
                     part.push(row);
                 }
             }
         }
-        None
+        Ok(None)
     }
-}
-
-/// An owner's records at one facility. Each look-up leaps over the owner's other
-/// facilities, so that a series costs its days and not all of its owner's.
-fn of_facility(
-    days: &BTreeMap<(Day, NameId), DayRecord>,
-    facility: NameId,
-    from: Day,
-) -> impl Iterator<Item = (Day, &DayRecord)> {
-    let mut at = from;
-    std::iter::from_fn(move || {
-        loop {
-            let (&(day, found), record) = days.range((at, facility)..).next()?;
-            at = if found >= facility {
-                day.checked_add(1)?
-            } else {
-                day
-            };
-            if found == facility {
-                return Some((day, record));
-            }
-        }
-    })
 }
 
 /// All series in canonical order: facility, enterprise, role, classifier.
 fn series(cells: &Cells) -> Vec<(NameId, Owner)> {
     let mut series = Vec::new();
-    for (&owner, days) in &cells.owners {
-        let facilities: FxHashSet<NameId> = days.keys().map(|&(_, facility)| facility).collect();
-        series.extend(facilities.into_iter().map(|facility| (facility, owner)));
+    for (owner, of) in cells.owners() {
+        let facilities = of.facilities().iter();
+        series.extend(facilities.map(|&facility| (facility, owner)));
     }
     let name = |id| cells.names.get(id);
     series.sort_unstable_by_key(|&(facility, owner)| {

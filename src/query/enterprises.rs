@@ -84,9 +84,9 @@ impl Question {
                 found.insert(enterprise.id.clone(), enterprise);
             }
         });
-        for (owner, days) in &cells.owners {
+        for (owner, _) in cells.owners() {
             let id = cells.names.get(owner.enterprise);
-            if !days.is_empty() && beyond(id) {
+            if beyond(id) {
                 let new = || pb::Enterprise {
                     id: id.into(),
                     ..Default::default()

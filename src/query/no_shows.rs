@@ -7,7 +7,6 @@ use super::selection::Selection;
 use crate::event::Millis;
 use crate::meter::cell::{Cells, Owner, SlotKey};
 use crate::meter::figure::{Figure, Figures, Meaning};
-use crate::meter::names::NameId;
 use crate::pb::{self, AppointmentStage};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
@@ -85,37 +84,24 @@ impl Question {
         // Whoever forges a token may say any instant.
         let from = self.after.as_ref().map_or(from, |after| after.0.min(to));
         let (mut rows, mut visits): (Vec<(Key, pb::NoShowRow)>, _) = (Vec::new(), 0);
-        for (slot, figures) in cells.slots.range(first(from)..first(to)) {
-            plan::count(&mut visits, 1)?;
+        let mut counted = Ok(());
+        cells.slots(from..to, &mut |slot, figures| {
+            counted = plan::count(&mut visits, 1);
             let full = rows.len() > self.limit;
-            if full && rows.last().is_some_and(|(last, _)| last.0 < slot.start) {
-                break;
+            let behind = |last: &Key| last.0 < slot.start;
+            if counted.is_err() || (full && rows.last().is_some_and(|(last, _)| behind(last))) {
+                return false;
             }
-            if slot.end > ended_by || !wanted.owner(&slot.owner) || !wanted.facility(slot.facility)
-            {
-                continue;
+            let asked = slot.end <= ended_by && wanted.owner(&slot.owner);
+            if asked && wanted.facility(slot.facility) {
+                let key = key(cells, slot);
+                if self.after.as_ref().is_none_or(|after| key > *after) {
+                    rows.extend(row(&key, figures).map(|row| (key, row)));
+                }
             }
-            let key = key(cells, slot);
-            if self.after.as_ref().is_none_or(|after| key > *after) {
-                rows.extend(row(&key, figures).map(|row| (key, row)));
-            }
-        }
-        Ok(rows)
-    }
-}
-
-/// The least key of slots that start at `start` or later.
-fn first(start: Millis) -> SlotKey {
-    let owner = Owner {
-        enterprise: NameId::MIN,
-        role: pb::Role::Unspecified,
-        classifier: pb::Classifier::Unspecified,
-    };
-    SlotKey {
-        start,
-        end: Millis::MIN,
-        facility: NameId::MIN,
-        owner,
+            true
+        })?;
+        counted.map(|()| rows)
     }
 }
 

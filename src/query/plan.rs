@@ -3,7 +3,7 @@
 use super::grain;
 use super::selection::Selection;
 use crate::event::Millis;
-use crate::meter::cell::{Cells, Day, Owner, QUARTER_MS};
+use crate::meter::cell::{Cells, Day, Owner, QUARTER_MS, Total};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::pb::Grain;
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// Visits the selected cells of some rows: row, facility, owner, figures.
-    /// Errors: more than [`VISITS_MAX`] visits.
+    /// Errors: more than [`VISITS_MAX`] visits; cells that cannot be read.
     pub fn visit(
         &self,
         cells: &Cells,
@@ -131,31 +131,53 @@ impl Plan {
     ) -> Result<(), Status> {
         let mut wanted = selection.resolve(&cells.names);
         let days = self.days(&rows);
-        for (owner, records) in wanted.owners(cells) {
+        for (owner, _) in wanted.owners(cells) {
             count(visits, 1)?;
-            for (&(day, facility), record) in records.range((days.start, 0)..(days.end, 0)) {
+            cells.records(owner, days.clone(), |day, facility, record| {
+                count(visits, 1)?;
                 if !wanted.facility(facility) {
-                    count(visits, 1)?;
-                } else if self.unit == Unit::Day {
-                    count(visits, 1)?;
-                    each(self.row_of(day, &rows), facility, owner, &record.day);
-                } else {
-                    let (from, to) = (self.edges[rows.start], self.edges[rows.end]);
-                    let first = record
-                        .quarters
-                        .partition_point(|&(quarter, _)| quarter < from);
-                    let inside = record.quarters[first..]
-                        .iter()
-                        .take_while(|(quarter, _)| *quarter < to);
-                    count(visits, 1)?;
-                    for (quarter, figures) in inside {
-                        count(visits, 1)?;
-                        each(self.row_of(*quarter, &rows), facility, owner, figures);
-                    }
+                    return Ok(());
                 }
-            }
+                if self.unit == Unit::Day {
+                    each(self.row_of(day, &rows), facility, owner, &record.day);
+                    return Ok(());
+                }
+                let (from, to) = (self.edges[rows.start], self.edges[rows.end]);
+                let inside = record.quarters.iter();
+                let inside = inside.filter(|(quarter, _)| (from..to).contains(quarter));
+                for (quarter, figures) in inside {
+                    count(visits, 1)?;
+                    each(self.row_of(*quarter, &rows), facility, owner, figures);
+                }
+                Ok::<(), Status>(())
+            })?;
         }
         Ok(())
+    }
+
+    /// Visits the totals over all facilities of the selected owners' days: row,
+    /// owner, total. None if day cells or the selection do not allow it.
+    /// Errors: more than [`VISITS_MAX`] visits.
+    pub fn visit_totals(
+        &self,
+        cells: &Cells,
+        selection: &Selection,
+        rows: Range<usize>,
+        visits: &mut usize,
+        mut each: impl FnMut(usize, Owner, Total<'_>),
+    ) -> Result<Option<()>, Status> {
+        if self.unit != Unit::Day || !selection.facilities.is_empty() {
+            return Ok(None);
+        }
+        let days = self.days(&rows);
+        for (owner, series) in selection.resolve(&cells.names).owners(cells) {
+            count(visits, 1)?;
+            for (day, total) in series.totals(days.clone()) {
+                count(visits, 1)?;
+                each(self.row_of(day, &rows), owner, total);
+            }
+        }
+        Ok(Some(()))
     }
 
     /// The days of the reporting zone that hold the cells of some rows.

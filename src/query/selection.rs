@@ -2,12 +2,11 @@
 
 use super::ask;
 use crate::event::{Classifier, Role, enterprise, facility};
-use crate::meter::cell::{Cells, Day, DayRecord, Owner};
+use crate::meter::cell::{Cells, Owner, Series};
 use crate::meter::names::{NameId, Names};
 use crate::{pb, status};
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
 use tonic::Status;
 
 /// The most enterprises, and the most facilities, of a filter.
@@ -82,8 +81,6 @@ pub struct Resolved<'a> {
     facilities: FxHashMap<NameId, bool>,
 }
 
-type Days = BTreeMap<(Day, NameId), DayRecord>;
-
 impl Resolved<'_> {
     /// Whether an owner is selected.
     pub fn owner(&self, owner: &Owner) -> bool {
@@ -114,10 +111,10 @@ impl Resolved<'_> {
     }
 
     /// The selected owners that have cells.
-    pub fn owners<'c>(&self, cells: &'c Cells) -> Vec<(Owner, &'c Days)> {
+    pub fn owners<'c>(&self, cells: &'c Cells) -> Vec<(Owner, &'c Series)> {
         let Some(enterprises) = &self.enterprises else {
-            let all = cells.owners.iter().filter(|(owner, _)| self.owner(owner));
-            return all.map(|(owner, days)| (*owner, days)).collect();
+            let all = cells.owners();
+            return all.filter(|(owner, _)| self.owner(owner)).collect();
         };
         let mut owners = Vec::new();
         for &enterprise in enterprises {
@@ -133,7 +130,7 @@ impl Resolved<'_> {
                         classifier,
                     };
                     if self.owner(&owner) {
-                        owners.extend(cells.owners.get(&owner).map(|days| (owner, days)));
+                        owners.extend(cells.owner(owner).map(|series| (owner, series)));
                     }
                 }
             }

@@ -134,7 +134,7 @@ async fn part(
         return Err(status::unavailable("the service is stopping", RESUME_AFTER));
     }
     let next = move |state: &crate::view::State, _| {
-        let part = dump.part(&state.cells);
+        let part = dump.part(&state.cells)?;
         Ok((dump, part))
     };
     let ((dump, rows), freshness) = service.evaluate(next).await?;

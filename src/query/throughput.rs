@@ -137,25 +137,37 @@ impl Question {
     ) -> Result<Vec<Row>, Status> {
         type Group = (usize, Option<NameId>, Option<NameId>, Role, Classifier);
         let mut groups: FxHashMap<Group, Figures> = FxHashMap::default();
-        self.plan.visit(
-            cells,
-            &self.selection,
-            rows,
-            visits,
-            |row, facility, owner, figures| {
-                let Owner {
-                    enterprise,
-                    role,
-                    classifier,
-                } = owner;
-                let facility = self.by_facility.then_some(facility);
-                let enterprise = self.by_enterprise.then_some(enterprise);
-                groups
-                    .entry((row, facility, enterprise, role, classifier))
-                    .or_default()
-                    .merge(figures);
-            },
-        )?;
+        let group = |row, facility: Option<NameId>, owner: Owner| {
+            let enterprise = self.by_enterprise.then_some(owner.enterprise);
+            (row, facility, enterprise, owner.role, owner.classifier)
+        };
+        let (plan, selection) = (&self.plan, &self.selection);
+        let totals = match self.by_facility {
+            true => None,
+            false => plan.visit_totals(
+                cells,
+                selection,
+                rows.clone(),
+                visits,
+                |row, owner, total| {
+                    let of = groups.entry(group(row, None, owner));
+                    total.add_to(of.or_default());
+                },
+            )?,
+        };
+        if totals.is_none() {
+            plan.visit(
+                cells,
+                selection,
+                rows,
+                visits,
+                |row, facility, owner, cell| {
+                    let facility = self.by_facility.then_some(facility);
+                    let of = groups.entry(group(row, facility, owner));
+                    of.or_default().merge(cell);
+                },
+            )?;
+        }
         let name =
             |id: Option<NameId>| id.map_or_else(Default::default, |id| cells.names.get(id).into());
         let mut rows: Vec<Row> = groups

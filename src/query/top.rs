@@ -6,6 +6,7 @@ use super::selection::{self, Selection};
 use crate::event::Classifier;
 use crate::meter::cell::Cells;
 use crate::meter::figure::{Figure, Meaning};
+use crate::meter::names::NameId;
 use crate::pb::{
     DispatchStage, DurationKind, Fullness, Measure, Movement, ServiceKind, ServiceStage,
     VesselCallStage,
@@ -65,7 +66,7 @@ impl Question {
         Ok(Self {
             selection,
             plan,
-            figures: figures(measure),
+            figures: ascending(figures(measure)),
             limit,
         })
     }
@@ -73,12 +74,17 @@ impl Question {
     /// The leaders: ids and values, by rank.
     pub fn leaders(&self, cells: &Cells) -> Result<Vec<(CompactString, i64)>, Status> {
         self.plan.check_reach(cells)?;
-        let mut values = FxHashMap::default();
-        self.plan
-            .visit(cells, &self.selection, 0..1, &mut 0, |_, _, owner, cell| {
+        let mut values: FxHashMap<NameId, i64> = FxHashMap::default();
+        let (plan, selection, visits) = (&self.plan, &self.selection, &mut 0);
+        let totals = plan.visit_totals(cells, selection, 0..1, visits, |_, owner, total| {
+            *values.entry(owner.enterprise).or_default() += total.sum(&self.figures);
+        })?;
+        if totals.is_none() {
+            plan.visit(cells, selection, 0..1, visits, |_, _, owner, cell| {
                 let value: i64 = self.figures.iter().map(|&figure| cell.get(figure)).sum();
-                *values.entry(owner.enterprise).or_insert(0i64) += value;
+                *values.entry(owner.enterprise).or_default() += value;
             })?;
+        }
         let above_zero = values.into_iter().filter(|&(_, value)| value > 0);
         let mut leaders: Vec<_> = above_zero
             .map(|(id, value)| (CompactString::from(cells.names.get(id)), value))
@@ -87,6 +93,11 @@ impl Question {
         leaders.truncate(self.limit);
         Ok(leaders)
     }
+}
+
+fn ascending(mut figures: Vec<Figure>) -> Vec<Figure> {
+    figures.sort_unstable();
+    figures
 }
 
 /// The figures whose sum a measure is.

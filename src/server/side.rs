@@ -28,27 +28,16 @@ impl Tells {
 
     /// Gauges that are counted when they are asked for.
     fn count_cells(&self, state: &State) {
-        let records = || {
-            state
-                .cells
-                .owners
-                .values()
-                .flat_map(|records| records.values())
-        };
-        let quarters: usize = records().map(|record| record.quarters.len()).sum();
-        self.metrics.cells.with(["quarter"]).set(quarters as f64);
-        self.metrics
-            .cells
-            .with(["day"])
-            .set(records().count() as f64);
-        self.metrics
-            .cells
-            .with(["call"])
-            .set(state.cells.calls.len() as f64);
-        self.metrics
-            .cells
-            .with(["slot"])
-            .set(state.cells.slots.len() as f64);
+        let census = state.cells.census();
+        let calls = state.cells.calls.len() as i64;
+        for (family, cells) in [
+            ("quarter", census.quarters()),
+            ("day", census.days()),
+            ("call", calls),
+            ("slot", census.slots()),
+        ] {
+            self.metrics.cells.with([family]).set(cells as f64);
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 //! position at which they all stand, in one atomic batch.
 
 use super::chunks::{Chunks, Numbers};
+use super::keys;
+use super::shelf::{OfStore, sweep};
 use crate::event::Millis;
 use crate::fingerprint::Fingerprints;
 use crate::log::Offset;
-use crate::meter::cell::{CellKey, Cells, Keeping};
+use crate::meter::cell::{
+    CellKey, Cells, Census, Keeping, Packed, Parts as CellParts, Stored as Cell, Sweep,
+};
 use crate::meter::names::{NameId, Names};
 use crate::meter::recall::{Lost, Recall};
 use crate::meter::restore::{Parts, Restoring};
@@ -13,8 +17,8 @@ use crate::meter::{Counts, Meter, Rules};
 use crate::store::{self, Batch, Store, Table};
 use crate::view::{SourceSeen, State};
 use compact_str::CompactString;
-use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 
 const PROGRESS: &[u8] = b"progress";
 const KEY: &[u8] = b"fingerprints";
@@ -32,6 +36,8 @@ pub struct Progress {
     pub sources: Vec<(CompactString, SourceSeen)>,
     /// The ledger's chunks.
     pub chunks: Numbers,
+    /// How many cells there are.
+    pub census: Census,
 }
 
 /// Why a checkpoint could not be read or written.
@@ -50,6 +56,12 @@ pub enum Error {
         what: &'static str,
         /// What is wrong with it.
         source: postcard::Error,
+    },
+    /// A stored key is not what this version writes.
+    #[error("decode the key of a stored {what}")]
+    Key {
+        /// What it should have been.
+        what: &'static str,
     },
     /// A chunk of the ledger is not there.
     #[error("chunk {chunk} of the stored ledger is missing")]
@@ -91,12 +103,15 @@ pub struct Stored {
     pub chunks: Chunks,
 }
 
-/// Gathers what the meter has changed since the last call, these cells of the
-/// state, and where they stand, as one batch.
+/// Gathers what the meter has changed since the last call, these cells, and
+/// where they stand, as one batch.
+///
+/// # Errors
+/// The store's; a value that cannot be encoded.
 pub fn gather(
     meter: &mut Meter,
     state: &State,
-    changed_cells: FxHashSet<CellKey>,
+    (cells, sweeps): (Vec<Cell>, Vec<Sweep>),
     (stored, store): (&mut Stored, &Store),
     position: Offset,
 ) -> Result<Batch, Error> {
@@ -111,12 +126,9 @@ pub fn gather(
     }
     stored.names = meter.names.len();
     stored.chunks.gather(meter, store, &mut batch)?;
-    for key in changed_cells {
-        batch.put(
-            Table::Cells,
-            &encode(&key)?,
-            cell(&state.cells, &key)?.as_deref(),
-        );
+    sweep(store, &sweeps, &mut batch)?;
+    for (key, value) in cells {
+        put(&mut batch, &key, value.as_deref())?;
     }
     let progress = Progress {
         position,
@@ -127,6 +139,7 @@ pub fn gather(
             .map(|(source, seen)| (source.clone(), seen))
             .collect(),
         chunks: stored.chunks.numbers(),
+        census: state.cells.census().clone(),
     };
     batch.put(Table::Meta, PROGRESS, Some(&encode(&progress)?));
     Ok(batch)
@@ -155,22 +168,21 @@ pub fn progress(store: &Store) -> Result<Progress, Error> {
     )
 }
 
-/// Reads the last checkpoint. `past` reads records of the log again.
+/// Reads the last checkpoint, of which cells stay where they are until they are
+/// asked for. `past` reads records of the log again.
+///
+/// # Errors
+/// The store's and the log's; a stored value that is none.
 pub fn restore(
-    store: &Store,
+    store: &Arc<Store>,
     rules: Rules,
     keeping: Keeping,
     fingerprints: Fingerprints,
     past: &dyn Recall,
 ) -> Result<Restored, Error> {
     let progress = progress(store)?;
-    let mut cells = Cells::new(keeping);
-    let names = names(store, &mut cells)?;
-    cells.clock = progress.clock.map(crate::meter::cell::utc_day_of);
-    for pair in store.scan(Table::Cells) {
-        let (key, value) = pair?;
-        put_cell(&mut cells, decode(&key, "cell key")?, &value)?;
-    }
+    let names = names(store)?;
+    let cells = cells(store, keeping, &progress)?;
     let mut restoring = Restoring::new(Parts {
         rules,
         fingerprints,
@@ -188,7 +200,7 @@ pub fn restore(
     })
 }
 
-fn names(store: &Store, cells: &mut Cells) -> Result<Names, Error> {
+fn names(store: &Store) -> Result<Names, Error> {
     let mut names = Names::default();
     for pair in store.scan(Table::Names) {
         let (id, name) = pair?;
@@ -197,54 +209,62 @@ fn names(store: &Store, cells: &mut Cells) -> Result<Names, Error> {
         if id[..] != next.to_be_bytes() || names.intern(&name) != next {
             return Err(Error::Names(next));
         }
-        cells.names.intern(&name);
     }
     Ok(names)
 }
 
-/// A cell's value as it is stored; none if it is gone.
-fn cell(cells: &Cells, key: &CellKey) -> Result<Option<Vec<u8>>, Error> {
-    match key {
-        CellKey::Day(owner, day, facility) => {
-            let records = cells.owners.get(owner);
-            records
-                .and_then(|records| records.get(&(*day, *facility)))
-                .map(encode)
-        }
-        CellKey::Call(key) => cells.calls.get(key).map(encode),
-        CellKey::Slot(key) => cells.slots.get(key).map(encode),
-        CellKey::Totals(owner) => cells.totals.get(owner).map(encode),
+fn cells(store: &Arc<Store>, keeping: Keeping, progress: &Progress) -> Result<Cells, Error> {
+    let mut parts = CellParts {
+        names: names(store)?,
+        clock: progress.clock.map(crate::meter::cell::utc_day_of),
+        census: progress.census.clone(),
+        ..CellParts::default()
+    };
+    let strange = |what| move || Error::Key { what };
+    for pair in store.scan(Table::Days) {
+        let (key, value) = pair?;
+        let (owner, day) = keys::total_in(&key).ok_or_else(strange("day's total"))?;
+        let total = Packed::parse(&value).ok_or_else(strange("day's total"))?;
+        parts.days.push((owner, day, total));
     }
-    .transpose()
+    for pair in store.scan(Table::Facilities) {
+        let (key, value) = pair?;
+        let owner = keys::owner_in(&key).ok_or_else(strange("list of facilities"))?;
+        let facilities = decode(&value, "list of facilities")?;
+        parts.facilities.push((owner, facilities));
+    }
+    for pair in store.scan(Table::Calls) {
+        let (key, value) = pair?;
+        let key = decode(&key, "vessel call's key")?;
+        parts.calls.insert(key, decode(&value, "vessel call")?);
+    }
+    for pair in store.scan(Table::Totals) {
+        let (key, value) = pair?;
+        let owner = keys::owner_in(&key).ok_or_else(strange("running total"))?;
+        parts.totals.insert(owner, decode(&value, "running total")?);
+    }
+    let shelf = Arc::new(OfStore(Arc::clone(store)));
+    Ok(Cells::shelved(keeping, shelf, parts))
 }
 
-fn put_cell(cells: &mut Cells, key: CellKey, value: &[u8]) -> Result<(), Error> {
-    match key {
+fn put(batch: &mut Batch, key: &CellKey, value: Option<&[u8]>) -> Result<(), Error> {
+    match *key {
         CellKey::Day(owner, day, facility) => {
-            let record = decode(value, "day record")?;
-            cells
-                .owners
-                .entry(owner)
-                .or_default()
-                .insert((day, facility), record);
+            batch.put(Table::Cells, &keys::record(owner, day, facility), value);
         }
-        CellKey::Call(key) => {
-            cells.calls.insert(key, decode(value, "vessel call")?);
-        }
-        CellKey::Slot(key) => {
-            cells.slots.insert(key, decode(value, "slot")?);
-        }
-        CellKey::Totals(owner) => {
-            cells.totals.insert(owner, decode(value, "running totals")?);
-        }
+        CellKey::Total(owner, day) => batch.put(Table::Days, &keys::total(owner, day), value),
+        CellKey::Facilities(owner) => batch.put(Table::Facilities, &keys::owner(owner), value),
+        CellKey::Call(call) => batch.put(Table::Calls, &encode(&call)?, value),
+        CellKey::Slot(slot) => batch.put(Table::Slots, &keys::slot(&slot), value),
+        CellKey::Totals(owner) => batch.put(Table::Totals, &keys::owner(owner), value),
     }
     Ok(())
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(value).map_err(Error::Encode)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Error> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Error> {
     postcard::from_bytes(bytes).map_err(|source| Error::Decode { what, source })
 }

@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use pbjson_types::Timestamp;
-use quaymeter::event::{Classifier, Role};
-use quaymeter::meter::cell::{Cells, Keeping, Owner, SlotKey};
-use quaymeter::meter::figure::Figures;
+use quaymeter::event::{AppointmentStage, Classifier, Role};
+use quaymeter::meter::cell::{Cells, Change, Keeping, Posting};
+use quaymeter::meter::figure::{Figure, Meaning};
 use quaymeter::pb;
 use quaymeter::query::no_shows::Question;
 use quaymeter::query::page::Fingerprint;
@@ -25,18 +25,17 @@ fn a_forged_page_token_has_no_answer_beyond_its_interval() {
         day_days: 1096,
     };
     let mut cells = Cells::new(keeping);
-    let owner = Owner {
-        enterprise: 0,
-        role: Role::Fleet,
-        classifier: Classifier::Actual,
-    };
-    let slot = SlotKey {
-        start: 900_000,
-        end: 1_800_000,
+    let confirmed = Meaning::Appointment(AppointmentStage::Confirmed);
+    cells.apply(&[Change::Posting(Posting {
+        sign: 1,
         facility: 0,
-        owner,
-    };
-    cells.slots.insert(slot, Figures::default());
+        classifier: Classifier::Actual,
+        at: 900_000,
+        slot_end: Some(1_800_000),
+        call: None,
+        parties: [(Role::Fleet, 0)].into_iter().collect(),
+        figures: [(Figure::of(confirmed), 1)].into_iter().collect(),
+    })]);
     let page = Question::parse(&request).unwrap().page(&cells, 0);
     let (rows, next) = page.unwrap();
     assert!(rows.is_empty() && next.is_empty());

@@ -9,6 +9,9 @@ mod generate;
 mod model;
 #[path = "../support/past.rs"]
 mod past;
+mod shelf;
+#[path = "../support/cells.rs"]
+mod wherever;
 
 use generate::{DAYS, rec};
 use model::{Cells as Dump, Rec};
@@ -19,6 +22,7 @@ use quaymeter::meter::journal::Chunk;
 use quaymeter::meter::restore::{Parts, Restoring};
 use quaymeter::meter::{Meter, Record, Rules};
 use rand::{SeedableRng, seq::SliceRandom};
+use shelf::Shelved;
 use std::collections::BTreeMap;
 
 const RULES: Rules = Rules {
@@ -37,13 +41,15 @@ fn keeping() -> Keeping {
 /// The real thing, fed record by record; restarted after `restart_at` records.
 fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
     let mut meter = Meter::new(RULES, past::fingerprints());
-    let (mut cells, mut past) = (Cells::new(keeping()), Past::default());
+    let (mut cells, mut past) = (Shelved::new(keeping()), Past::default());
     let mut changes: Vec<Change> = Vec::new();
     let mut journal: Vec<Chunk> = Vec::new();
     for (n, rec) in records.iter().enumerate() {
         if n == restart_at {
             tidy(&mut meter, &mut journal, restart_at % 4);
             meter = restarted(&meter, &journal, &past);
+            cells.store(usize::MAX);
+            cells = cells.restarted();
         }
         changes.clear();
         let record = Record {
@@ -56,10 +62,11 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
         meter.apply(&record, &past, &mut changes).unwrap();
         cells.apply(&changes);
         if n % 3 == 0 {
+            cells.store(restart_at % 3);
             journal.extend(meter.take_journal());
         }
     }
-    (meter, cells)
+    (meter, cells.cells)
 }
 
 /// Takes a journal's oldest chunks away, and what is left of them into new ones.
@@ -89,35 +96,34 @@ fn restarted(meter: &Meter, journal: &[Chunk], past: &Past) -> Meter {
     restoring.finish(past).unwrap()
 }
 
+fn figures(figures: &quaymeter::meter::figure::Figures) -> BTreeMap<String, i64> {
+    figures
+        .iter()
+        .map(|(f, value)| (format!("{:?}", f.meaning().unwrap()), value))
+        .collect()
+}
+
 fn dump(cells: &Cells) -> Dump {
     let name = |id| cells.names.get(id).to_string();
-    let figures = |figures: &quaymeter::meter::figure::Figures| -> BTreeMap<String, i64> {
-        figures
-            .iter()
-            .map(|(f, value)| (format!("{:?}", f.meaning().unwrap()), value))
-            .collect()
-    };
     let mut dump = Dump::new();
-    for (owner, records) in &cells.owners {
-        for (&(day, facility), record) in records {
-            let key = |family, from: i32| {
-                let (role, classifier) = (owner.role.into(), owner.classifier.into());
-                let enterprise = name(owner.enterprise);
-                (
-                    family,
-                    name(facility),
-                    enterprise,
-                    role,
-                    classifier,
-                    from.into(),
-                    0,
-                    String::new(),
-                )
-            };
-            dump.insert(key("day", day), figures(&record.day));
-            for (quarter, cell) in &record.quarters {
-                dump.insert(key("quarter", *quarter), figures(cell));
-            }
+    for ((owner, day, facility), record) in wherever::records(cells) {
+        let key = |family, from: i32| {
+            let (role, classifier) = (owner.role.into(), owner.classifier.into());
+            let enterprise = name(owner.enterprise);
+            (
+                family,
+                name(facility),
+                enterprise,
+                role,
+                classifier,
+                from.into(),
+                0,
+                String::new(),
+            )
+        };
+        dump.insert(key("day", day), figures(&record.day));
+        for (quarter, cell) in &record.quarters {
+            dump.insert(key("quarter", *quarter), figures(cell));
         }
     }
     for (call, cell) in &cells.calls {
@@ -128,7 +134,7 @@ fn dump(cells: &Cells) -> Dump {
             figures(cell),
         );
     }
-    for (slot, cell) in &cells.slots {
+    for (slot, cell) in wherever::slots(cells) {
         let (role, classifier) = (slot.owner.role.into(), slot.owner.classifier.into());
         let (facility, enterprise) = (name(slot.facility), name(slot.owner.enterprise));
         let key = (
@@ -141,7 +147,7 @@ fn dump(cells: &Cells) -> Dump {
             slot.end,
             String::new(),
         );
-        dump.insert(key, figures(cell));
+        dump.insert(key, figures(&cell));
     }
     dump
 }
@@ -202,6 +208,32 @@ proptest! {
         let (_, cells) = metered(&records, restart_at);
         prop_assert_eq!(&dump(&cells), &expected);
         prop_assert_eq!(&totals(&cells), &expected_totals);
+        let count = |family| expected.keys().filter(|key| key.0 == family).count() as i64;
+        let census = cells.census();
+        prop_assert_eq!(census.quarters(), count("quarter"));
+        prop_assert_eq!(census.days(), count("day"));
+        prop_assert_eq!(census.slots(), count("slot"));
+        for (owner, series) in cells.owners() {
+            let name = cells.names.get(owner.enterprise);
+            let of = |key: &&model::Key| {
+                let (role, classifier): (i32, i32) = (owner.role.into(), owner.classifier.into());
+                (key.0, &*key.2, key.3, key.4) == ("day", name, role, classifier)
+            };
+            let mut by_day: BTreeMap<i64, BTreeMap<String, i64>> = BTreeMap::new();
+            for key in expected.keys().filter(of) {
+                let day = by_day.entry(key.5).or_default();
+                for (figure, value) in &expected[key] {
+                    *day.entry(figure.clone()).or_default() += value;
+                }
+            }
+            let mut told = BTreeMap::new();
+            for (day, total) in series.totals(i32::MIN..i32::MAX) {
+                let mut sum = quaymeter::meter::figure::Figures::default();
+                total.add_to(&mut sum);
+                told.insert(i64::from(day), figures(&sum));
+            }
+            prop_assert_eq!(told, by_day);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which events pair, and which pair anew.
 
+use crate::wherever;
 use crate::world::*;
 use quaymeter::event::{Classifier, Detail, GateDirection, QuayDirection};
 use quaymeter::event::{VesselCall, VesselCallStage};
@@ -65,9 +66,10 @@ fn at_one_instant_ends_come_in_the_byte_order_of_their_identities() {
         let world = World::of(order);
         let names = &world.cells.names;
         let count = Figure::of(Meaning::DurationCount(DurationKind::TruckTurn));
-        let owners = world.cells.owners.iter();
-        let with = owners.filter(|(_, days)| days.values().any(|d| d.day.get(count) > 0));
-        let mut with: Vec<_> = with.map(|(owner, _)| names.get(owner.enterprise)).collect();
+        let records = wherever::records(&world.cells).into_iter();
+        let with = records.filter(|(_, record)| record.day.get(count) > 0);
+        let with = with.map(|((owner, _, _), _)| names.get(owner.enterprise));
+        let mut with: Vec<_> = with.collect();
         with.sort_unstable();
         assert_eq!(with, ["smdg:COS", "ygt:a"]);
     }

@@ -1,5 +1,6 @@
 //! When things count, how long they are kept, and what is forgotten.
 
+use crate::wherever;
 use crate::world::*;
 use quaymeter::event::{AppointmentStage, AppointmentStep, Detail, GateDirection};
 use quaymeter::meter::Outcome;
@@ -50,13 +51,13 @@ fn an_appointment_step_counts_at_the_start_of_its_slot() {
     let mut world = World::of([&told("a", T0, step)]);
     assert_eq!(world.quarters(confirmed), [(quarter(slot_start), 1)]);
     assert_eq!(world.days(confirmed), [(DAY0 + 2, 1)]);
-    let (slot, figures) = world.cells.slots.iter().next().unwrap();
+    let (slot, figures) = wherever::slots(&world.cells).remove(0);
     assert_eq!(
-        (slot.start, slot.end, get(figures, confirmed)),
+        (slot.start, slot.end, get(&figures, confirmed)),
         (slot_start, slot_start + HOUR, 1)
     );
     world.hear(&retracted("a", T0).revision(1));
-    assert!(world.cells.slots.is_empty() && world.cells.owners.is_empty());
+    assert!(wherever::slots(&world.cells).is_empty() && world.is_bare());
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_backfill_older_than_the_quarters_enters_day_cells_only() {
     assert_eq!(world.quarters(Meaning::TrucksIn), []);
     assert_eq!(world.sum(Meaning::TrucksIn), 1);
     world.hear(&retracted("b", T0).revision(1));
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
 }
 
 #[test]
@@ -120,10 +121,10 @@ fn what_left_retention_is_not_taken_back() {
     world.hear(&heard(9));
     assert_eq!(world.days(Meaning::TrucksIn), [(DAY0, 1)]);
     world.hear(&heard(10));
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
     let gone = retracted("a", T0 + 10 * DAY).revision(1);
     assert_eq!(world.hear(&gone), Outcome::Retracted);
-    assert!(world.cells.owners.is_empty(), "nothing goes negative");
+    assert!(world.is_bare(), "nothing goes negative");
 }
 
 #[test]
@@ -131,5 +132,5 @@ fn what_left_the_quarters_is_taken_back_from_its_day() {
     let heard = |days| came("a", T0).appended(T0 + days * DAY);
     let mut world = World::of([&heard(0), &heard(4), &heard(7)]);
     world.hear(&retracted("a", T0 + 7 * DAY).revision(1));
-    assert!(world.cells.owners.is_empty());
+    assert!(world.is_bare());
 }

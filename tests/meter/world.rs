@@ -1,6 +1,7 @@
 //! A meter with its cells, told one thing after another by hand.
 
 use crate::past::{self, Past};
+use crate::wherever;
 use quaymeter::event::*;
 use quaymeter::meter::cell::{Cells, Change, Day, Keeping, Quarter};
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
@@ -190,18 +191,22 @@ impl World {
         world
     }
 
+    /// Whether there is no cell of any owner.
+    pub fn is_bare(&self) -> bool {
+        self.cells.owners().next().is_none() && wherever::records(&self.cells).is_empty()
+    }
+
     /// One figure of all day cells, with its day.
     pub fn days(&self, meaning: Meaning) -> Vec<(Day, i64)> {
-        let records = self.cells.owners.values().flatten();
-        let of = records.map(|(&(day, _), record)| (day, get(&record.day, meaning)));
-        sorted(of)
+        let records = wherever::records(&self.cells).into_iter();
+        sorted(records.map(|((_, day, _), record)| (day, get(&record.day, meaning))))
     }
 
     /// One figure of all quarter cells, with its quarter.
     pub fn quarters(&self, meaning: Meaning) -> Vec<(Quarter, i64)> {
-        let records = self.cells.owners.values().flatten();
-        let cells = records.flat_map(|(_, record)| &record.quarters);
-        sorted(cells.map(|(quarter, figures)| (*quarter, get(figures, meaning))))
+        let records = wherever::records(&self.cells).into_iter();
+        let cells = records.flat_map(|(_, record)| record.quarters);
+        sorted(cells.map(|(quarter, figures)| (quarter, get(&figures, meaning))))
     }
 
     /// One figure in all, by day cells.

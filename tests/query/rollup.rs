@@ -314,7 +314,7 @@ proptest! {
             let mut dump = Dump::parse(&request).unwrap();
             let mut cells = Vec::new();
             loop {
-                let part = port.view.read(|state| dump.part(&state.cells));
+                let part = port.view.read(|state| dump.part(&state.cells)).unwrap();
                 if part.is_empty() {
                     break;
                 }
@@ -363,7 +363,7 @@ fn a_dump_of_many_cells_comes_in_parts_of_at_most_a_thousand() {
     let mut dump = Dump::parse(&request).unwrap();
     let mut parts = Vec::new();
     loop {
-        let part = port.view.read(|state| dump.part(&state.cells));
+        let part = port.view.read(|state| dump.part(&state.cells)).unwrap();
         if part.is_empty() {
             break;
         }

@@ -1,0 +1,459 @@
+//! All cells. They change only by [`Cells::apply`], before which whatever it
+//! changes must be in memory: [`Cells::wanted`] says what is not.
+
+use super::series::{Hot, OwnerDay};
+use super::slots::Slots;
+use super::{
+    Bare, CallKey, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed, Posting,
+    QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread, Wanted,
+    Warm, local_day, quarter_of,
+};
+use crate::event::{Classifier, Millis};
+use crate::meter::figure::Figures;
+use crate::meter::names::{NameId, Names};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Quarter-hours whose day is remembered.
+const DAYS_CACHED_MAX: usize = 100_000;
+
+/// All cells.
+pub struct Cells {
+    keeping: Keeping,
+    shelf: Arc<dyn Shelf>,
+    /// The names that all keys use.
+    pub names: Names,
+    /// The log clock's UTC day; none before the first record.
+    pub clock: Option<Day>,
+    /// Vessel calls.
+    pub calls: BTreeMap<CallKey, Figures>,
+    /// Running totals of ACTUAL figures.
+    pub totals: BTreeMap<Owner, Totals>,
+    pub(super) owners: FxHashMap<Owner, Series>,
+    pub(super) slots: Slots,
+    census: Census,
+    /// The latest day that may be on the shelf.
+    pub(super) shelved_until: Day,
+    /// Records in memory.
+    pub(super) hot: usize,
+    days: FxHashMap<Quarter, Day>,
+    pub(super) changed: Vec<CellKey>,
+    pub(super) changed_few: FxHashSet<CellKey>,
+    pub(super) sweeps: Vec<Sweep>,
+}
+
+/// Cells as they were stored, but for those on the shelf.
+#[derive(Default)]
+pub struct Parts {
+    /// The names that all keys use.
+    pub names: Names,
+    /// The log clock's UTC day.
+    pub clock: Option<Day>,
+    /// Totals of owners' days.
+    pub days: Vec<(Owner, Day, Packed)>,
+    /// Where owners have or had cells.
+    pub facilities: Vec<(Owner, Vec<NameId>)>,
+    /// Vessel calls.
+    pub calls: BTreeMap<CallKey, Figures>,
+    /// Running totals.
+    pub totals: BTreeMap<Owner, Totals>,
+    /// How many cells there are.
+    pub census: Census,
+}
+
+impl Cells {
+    /// No cells yet, and none that will not be in memory.
+    pub fn new(keeping: Keeping) -> Self {
+        Self::shelved(keeping, Arc::new(Bare), Parts::default())
+    }
+
+    /// Cells that were stored: all of them are on the shelf.
+    pub fn shelved(keeping: Keeping, shelf: Arc<dyn Shelf>, parts: Parts) -> Self {
+        let mut owners: FxHashMap<Owner, Series> = FxHashMap::default();
+        let mut shelved_until = Day::MIN;
+        for (owner, day, total) in parts.days {
+            owners.entry(owner).or_default().cold.insert(day, total);
+            shelved_until = shelved_until.max(day);
+        }
+        for (owner, facilities) in parts.facilities {
+            owners.entry(owner).or_default().facilities = facilities;
+        }
+        Self {
+            keeping,
+            shelf,
+            names: parts.names,
+            clock: parts.clock,
+            calls: parts.calls,
+            totals: parts.totals,
+            owners,
+            slots: Slots::shelved(parts.census.slot_starts().end),
+            census: parts.census,
+            shelved_until,
+            hot: 0,
+            days: FxHashMap::default(),
+            changed: Vec::new(),
+            changed_few: FxHashSet::default(),
+            sweeps: Vec::new(),
+        }
+    }
+
+    /// How long cells are kept and in which zone days are.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// How many cells there are.
+    pub fn census(&self) -> &Census {
+        &self.census
+    }
+
+    /// The oldest quarter-hour that is kept, at the log clock.
+    pub fn oldest_quarter(&self) -> Quarter {
+        self.clock.map_or(Quarter::MIN, |day| {
+            (day - self.keeping.quarter_days) * QUARTERS_PER_DAY
+        })
+    }
+
+    /// The oldest day of the reporting zone that is kept, at the log clock.
+    pub fn oldest_day(&self) -> Day {
+        self.clock
+            .map_or(Day::MIN, |day| day - self.keeping.day_days)
+    }
+
+    /// The owners that have cells, in no order.
+    pub fn owners(&self) -> impl Iterator<Item = (Owner, &Series)> {
+        let owners = self.owners.iter().map(|(&owner, series)| (owner, series));
+        owners.filter(|(_, series)| !series.is_empty())
+    }
+
+    /// An owner's cells.
+    pub fn owner(&self, owner: Owner) -> Option<&Series> {
+        self.owners.get(&owner)
+    }
+
+    /// Visits an owner's records of some days, in no order.
+    ///
+    /// # Errors
+    /// The shelf's, and those of `each`.
+    pub fn records<E: From<Unread>>(
+        &self,
+        owner: Owner,
+        days: Range<Day>,
+        mut each: impl FnMut(Day, NameId, &DayRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let days = days.start.max(self.oldest_day())..days.end;
+        let Some(series) = self.owners.get(&owner).filter(|_| !days.is_empty()) else {
+            return Ok(());
+        };
+        if series.any_shelved(days.clone()) {
+            for ((day, facility), mut record) in self.shelf.records(owner, days.clone())? {
+                if series.is_shelved(day, facility) {
+                    record.drop_before(self.oldest_quarter());
+                    each(day, facility, &record)?;
+                }
+            }
+        }
+        for (&day, hot) in series.hot.range(days) {
+            for (&facility, Hot { record, .. }) in &hot.records {
+                if !record.is_empty() {
+                    each(day, facility, record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An owner's record of a day at a facility.
+    ///
+    /// # Errors
+    /// The shelf's.
+    pub fn record(
+        &self,
+        owner: Owner,
+        day: Day,
+        facility: NameId,
+    ) -> Result<Option<DayRecord>, Unread> {
+        let Some(series) = self.owners.get(&owner) else {
+            return Ok(None);
+        };
+        let found = if series.is_shelved(day, facility) {
+            self.shelf.record(owner, day, facility)?
+        } else {
+            let hot = series
+                .hot
+                .get(&day)
+                .and_then(|of| of.records.get(&facility));
+            hot.map(|hot| hot.record.clone())
+        };
+        Ok(found.map(|mut record| {
+            record.drop_before(self.oldest_quarter());
+            record
+        }))
+    }
+
+    /// Visits the slots that start in an interval, in order, until `each` says
+    /// that it is enough.
+    ///
+    /// # Errors
+    /// The shelf's.
+    pub fn slots(
+        &self,
+        starts: Range<Millis>,
+        each: &mut dyn FnMut(&SlotKey, &Figures) -> bool,
+    ) -> Result<(), Unread> {
+        let oldest = i64::from(self.oldest_quarter()) * QUARTER_MS;
+        let any = self.census.slot_starts();
+        let starts = starts.start.max(oldest).max(any.start)..starts.end.min(any.end);
+        self.slots.visit(&*self.shelf, starts, each)
+    }
+
+    /// What these changes need in memory.
+    pub fn wanted(&self, changes: &[Change]) -> Wanted {
+        let mut wanted = Wanted::default();
+        // No instant behind it lies in a day that is on the shelf.
+        let shelved_ms = (i64::from(self.shelved_until) + 2).saturating_mul(super::DAY_MS);
+        for change in changes {
+            let Change::Posting(posting) = change else {
+                continue;
+            };
+            if posting.at < shelved_ms {
+                self.want_records(posting, &mut wanted);
+            }
+            if let Some(end) = posting.slot_end {
+                let keys = slots_of(posting, end);
+                keys.for_each(|key| self.slots.want(&key, &mut wanted));
+            }
+        }
+        wanted.records.sort_unstable();
+        wanted.records.dedup();
+        wanted.slots.sort_unstable();
+        wanted.slots.dedup();
+        wanted
+    }
+
+    fn want_records(&self, posting: &Posting, wanted: &mut Wanted) {
+        let day = local_day(quarter_of(posting.at), &self.keeping.zone);
+        for owner in owners_of(posting) {
+            let series = self.owners.get(&owner);
+            if series.is_some_and(|series| series.is_shelved(day, posting.facility)) {
+                wanted.records.push((owner, day, posting.facility));
+            }
+        }
+    }
+
+    /// Takes what was wanted into memory.
+    pub fn warm(&mut self, warm: Warm) {
+        let oldest = self.oldest_quarter();
+        for ((owner, day, facility), mut record) in warm.records {
+            record.drop_before(oldest);
+            let of_day = self.owners.entry(owner).or_default().heat(day);
+            of_day.records.entry(facility).or_insert_with(|| {
+                self.hot += 1;
+                let unstored = false;
+                Hot { record, unstored }
+            });
+        }
+        for (key, figures) in warm.slots {
+            self.slots.warm(key, figures);
+        }
+    }
+
+    /// Makes the changes, in order. What they need is in memory.
+    pub fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Name(name) => {
+                    self.names.intern(name);
+                }
+                Change::Clock(day) => self.advance(*day),
+                Change::Posting(posting) => self.post(posting),
+            }
+        }
+    }
+
+    /// The day of the reporting zone in which a quarter-hour lies. The zone's
+    /// offset is a multiple of 15 minutes, so it lies in one.
+    fn day_of(&mut self, quarter: Quarter) -> Day {
+        if self.days.len() > DAYS_CACHED_MAX {
+            self.days.clear();
+        }
+        let zone = &self.keeping.zone;
+        *self
+            .days
+            .entry(quarter)
+            .or_insert_with(|| local_day(quarter, zone))
+    }
+
+    fn post(&mut self, posting: &Posting) {
+        let quarter = quarter_of(posting.at);
+        let day = self.day_of(quarter);
+        let in_quarters = quarter >= self.oldest_quarter();
+        let in_days = day >= self.oldest_day();
+        for owner in owners_of(posting) {
+            if in_days {
+                self.post_owner(owner, day, in_quarters.then_some(quarter), posting);
+            }
+            if posting.classifier == Classifier::Actual {
+                self.post_totals(owner, posting);
+            }
+        }
+        if let Some(end) = posting.slot_end.filter(|_| in_quarters) {
+            slots_of(posting, end).for_each(|key| self.post_slot(key, quarter, posting));
+        }
+        if let Some((call, vessel)) = posting.call.filter(|_| in_days) {
+            let (facility, classifier) = (posting.facility, posting.classifier);
+            let key = CallKey {
+                facility,
+                call,
+                classifier,
+                day,
+                vessel,
+            };
+            let figures = self.calls.entry(key).or_default();
+            add(figures, posting, posting.sign);
+            if figures.is_empty() {
+                self.calls.remove(&key);
+            }
+            self.changed_few.insert(CellKey::Call(key));
+        }
+    }
+
+    fn post_owner(&mut self, owner: Owner, day: Day, quarter: Option<Quarter>, posting: &Posting) {
+        let facility = posting.facility;
+        let series = self.owners.entry(owner).or_default();
+        if let Err(at) = series.facilities.binary_search(&facility) {
+            series.facilities.insert(at, facility);
+            if !std::mem::replace(&mut series.unstored, true) {
+                self.changed.push(CellKey::Facilities(owner));
+            }
+        }
+        let of_day = series.heat(day);
+        if !std::mem::replace(&mut of_day.unstored, true) {
+            self.changed.push(CellKey::Total(owner, day));
+        }
+        let OwnerDay { total, records, .. } = of_day;
+        add(total, posting, posting.sign);
+        let hot = records.entry(facility).or_insert_with(|| {
+            self.hot += 1;
+            Hot::default()
+        });
+        if !std::mem::replace(&mut hot.unstored, true) {
+            self.changed.push(CellKey::Day(owner, day, facility));
+        }
+        post_record(&mut hot.record, day, quarter, posting, &mut self.census);
+    }
+
+    fn post_slot(&mut self, key: SlotKey, quarter: Quarter, posting: &Posting) {
+        let (figures, first) = self.slots.change(key);
+        let before = figures.is_empty();
+        add(figures, posting, posting.sign);
+        self.census
+            .slot(quarter, i64::from(before) - i64::from(figures.is_empty()));
+        if first {
+            self.changed.push(CellKey::Slot(key));
+        }
+    }
+
+    fn post_totals(&mut self, owner: Owner, posting: &Posting) {
+        let totals = self.totals.entry(owner).or_default();
+        let side = if posting.sign > 0 {
+            &mut totals.added
+        } else {
+            &mut totals.taken_back
+        };
+        add(side, posting, 1);
+        self.changed_few.insert(CellKey::Totals(owner));
+    }
+
+    /// Drops what is out of retention on this UTC day of the log clock.
+    fn advance(&mut self, day: Day) {
+        let before = self.day_of(self.oldest_quarter().max(0));
+        self.clock = Some(day);
+        let (oldest_quarter, oldest_day) = (self.oldest_quarter(), self.oldest_day());
+        // All quarter-hours of days before this one are out.
+        let bare_before = self.day_of(oldest_quarter.max(0));
+        let (sweeps, hot) = (&mut self.sweeps, &mut self.hot);
+        let changed = &mut self.changed;
+        self.owners.retain(|&owner, series| {
+            for day in series.days(Day::MIN) {
+                if day < oldest_day {
+                    sweeps.push(Sweep::Day(owner, day));
+                } else if (before..bare_before).contains(&day) {
+                    sweeps.push(Sweep::Quarters(owner, day));
+                }
+            }
+            series.cold = series.cold.split_off(&oldest_day);
+            let kept = series.hot.split_off(&oldest_day);
+            let gone = std::mem::replace(&mut series.hot, kept);
+            *hot -= gone.values().map(|day| day.records.len()).sum::<usize>();
+            for (_, day) in series.hot.range_mut(..=bare_before) {
+                let records = day.records.values_mut();
+                records.for_each(|hot| hot.record.drop_before(oldest_quarter));
+            }
+            let left = !series.hot.is_empty() || !series.cold.is_empty();
+            if !left {
+                changed.push(CellKey::Facilities(owner));
+            }
+            left
+        });
+        self.census.retain(oldest_quarter, oldest_day);
+        let gone = self.calls.extract_if(.., |key, _| key.day < oldest_day);
+        let gone = gone.map(|(key, _)| CellKey::Call(key));
+        self.changed_few.extend(gone);
+        let oldest = i64::from(oldest_quarter) * QUARTER_MS;
+        self.slots.drop_before(oldest);
+        sweeps.push(Sweep::Slots(oldest));
+    }
+}
+
+/// The owners that a posting counts for.
+fn owners_of(posting: &Posting) -> impl Iterator<Item = Owner> + '_ {
+    posting.parties.iter().map(|&(role, enterprise)| Owner {
+        enterprise,
+        role,
+        classifier: posting.classifier,
+    })
+}
+
+fn slots_of(posting: &Posting, end: Millis) -> impl Iterator<Item = SlotKey> + '_ {
+    owners_of(posting).map(move |owner| SlotKey {
+        start: posting.at,
+        end,
+        facility: posting.facility,
+        owner,
+    })
+}
+
+fn post_record(
+    record: &mut DayRecord,
+    day: Day,
+    quarter: Option<Quarter>,
+    posting: &Posting,
+    census: &mut Census,
+) {
+    let empty = |figures: &Figures| i64::from(figures.is_empty());
+    let before = empty(&record.day);
+    add(&mut record.day, posting, posting.sign);
+    census.day(day, before - empty(&record.day));
+    let Some(quarter) = quarter else { return };
+    let found = record.quarters.binary_search_by_key(&quarter, |&(q, _)| q);
+    let at = found.unwrap_or_else(|at| {
+        record.quarters.insert(at, (quarter, Figures::default()));
+        at
+    });
+    let figures = &mut record.quarters[at].1;
+    let before = empty(figures);
+    add(figures, posting, posting.sign);
+    census.quarter(quarter, before - empty(figures));
+    if figures.is_empty() {
+        record.quarters.remove(at);
+    }
+}
+
+fn add(figures: &mut Figures, posting: &Posting, sign: i64) {
+    for &(figure, value) in &posting.figures {
+        figures.add(figure, sign * value);
+    }
+}

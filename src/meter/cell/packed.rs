@@ -1,0 +1,98 @@
+//! Figures in few bytes, for what is kept by the million.
+
+use super::super::figure::{Figure, Figures};
+
+/// Figures, packed: for each, ascending, its distance from the one before it and
+/// its value, both of variable length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed(Box<[u8]>);
+
+impl Packed {
+    /// Packs figures.
+    pub fn of(figures: &Figures) -> Self {
+        let (mut bytes, mut last) = (Vec::with_capacity(64), 0);
+        for (figure, value) in figures.iter() {
+            put(&mut bytes, u64::from(figure.number() - last));
+            put(&mut bytes, (value << 1 ^ value >> 63) as u64);
+            last = figure.number();
+        }
+        Self(bytes.into())
+    }
+
+    /// From bytes that [`Packed::bytes`] gave; none if they are no such bytes.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut last = 0u64;
+        while !rest.is_empty() {
+            last = last.checked_add(take(&mut rest)?)?;
+            take(&mut rest)?;
+        }
+        (last <= u64::from(u16::MAX)).then(|| Self(bytes.into()))
+    }
+
+    /// As bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The figures, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
+        let (mut rest, mut last) = (&self.0[..], 0u16);
+        std::iter::from_fn(move || {
+            last = last.wrapping_add(take(&mut rest)? as u16);
+            let value = take(&mut rest)?;
+            let value = (value >> 1) as i64 ^ -((value & 1) as i64);
+            Some((Figure::numbered(last), value))
+        })
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn figures_come_back_and_bytes_are_told_from_others(
+            all in prop::collection::btree_map(any::<u16>(), any::<i64>(), 0..40),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut figures = Figures::default();
+            for (&number, &value) in &all {
+                figures.add(Figure::numbered(number), value);
+            }
+            let packed = Packed::of(&figures);
+            prop_assert!(packed.iter().eq(figures.iter()));
+            prop_assert_eq!(Packed::parse(packed.bytes()), Some(packed.clone()));
+            if let Some(last) = packed.bytes().len().checked_sub(1) {
+                // What is cut off within a number is no packed list.
+                let part = &packed.bytes()[..cut.index(last + 1)];
+                if let Some(part) = Packed::parse(part) {
+                    prop_assert!(figures.iter().take(part.iter().count()).eq(part.iter()));
+                }
+            }
+        }
+    }
+}

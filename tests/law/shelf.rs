@@ -1,0 +1,158 @@
+//! A shelf in memory, and cells that are put on it and taken off it again at
+//! every opportunity.
+
+use compact_str::CompactString;
+use quaymeter::meter::cell::{
+    CellKey, Cells, Change, Day, DayRecord, Keeping, Owner, Packed, Parts, Records, Shelf, SlotKey,
+    Stored, Sweep, Unread,
+};
+use quaymeter::meter::figure::Figures;
+use quaymeter::meter::names::{NameId, Names};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+/// Values as they were stored.
+#[derive(Default)]
+pub struct InMemory(Mutex<BTreeMap<CellKey, Vec<u8>>>);
+
+fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
+    postcard::from_bytes(bytes).unwrap()
+}
+
+impl InMemory {
+    fn find<T: serde::de::DeserializeOwned>(&self, key: CellKey) -> Option<T> {
+        self.0.lock().unwrap().get(&key).map(|bytes| decoded(bytes))
+    }
+
+    fn all<T>(&self, each: impl Fn(&CellKey, &[u8]) -> Option<T>) -> Vec<T> {
+        let values = self.0.lock().unwrap();
+        let values = values.iter().filter_map(|(key, bytes)| each(key, bytes));
+        values.collect()
+    }
+
+    fn take(&self, (stored, sweeps): (Vec<Stored>, Vec<Sweep>)) {
+        let mut values = self.0.lock().unwrap();
+        for sweep in sweeps {
+            values.retain(|key, bytes| match (sweep, *key) {
+                (
+                    Sweep::Day(owner, day),
+                    CellKey::Day(whose, of, _) | CellKey::Total(whose, of),
+                ) => (owner, day) != (whose, of),
+                (Sweep::Quarters(owner, day), CellKey::Day(whose, of, _)) => {
+                    if (owner, day) == (whose, of) {
+                        let mut record: DayRecord = decoded(bytes);
+                        record.quarters.clear();
+                        *bytes = postcard::to_stdvec(&record).unwrap();
+                    }
+                    true
+                }
+                (Sweep::Slots(before), CellKey::Slot(slot)) => slot.start >= before,
+                _ => true,
+            });
+        }
+        for (key, value) in stored {
+            match value {
+                Some(value) => values.insert(key, value),
+                None => values.remove(&key),
+            };
+        }
+    }
+}
+
+impl Shelf for InMemory {
+    fn record(
+        &self,
+        owner: Owner,
+        day: Day,
+        facility: NameId,
+    ) -> Result<Option<DayRecord>, Unread> {
+        Ok(self.find(CellKey::Day(owner, day, facility)))
+    }
+
+    fn records(&self, owner: Owner, days: Range<Day>) -> Result<Records, Unread> {
+        Ok(self.all(|key, bytes| match *key {
+            CellKey::Day(whose, day, facility) if whose == owner && days.contains(&day) => {
+                Some(((day, facility), decoded(bytes)))
+            }
+            _ => None,
+        }))
+    }
+
+    fn slot(&self, key: &SlotKey) -> Result<Option<Figures>, Unread> {
+        Ok(self.find(CellKey::Slot(*key)))
+    }
+
+    fn slots(&self, starts: Range<i64>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+        Ok(self.all(|key, bytes| match key {
+            CellKey::Slot(slot) if starts.contains(&slot.start) => Some((*slot, decoded(bytes))),
+            _ => None,
+        }))
+    }
+}
+
+/// Cells whose shelf is in use.
+pub struct Shelved {
+    pub cells: Cells,
+    keeping: Keeping,
+    shelf: Arc<InMemory>,
+}
+
+impl Shelved {
+    pub fn new(keeping: Keeping) -> Self {
+        let shelf = Arc::new(InMemory::default());
+        let on = Arc::clone(&shelf) as Arc<dyn Shelf>;
+        Self {
+            cells: Cells::shelved(keeping.clone(), on, Parts::default()),
+            keeping,
+            shelf,
+        }
+    }
+
+    pub fn apply(&mut self, changes: &[Change]) {
+        let wanted = self.cells.wanted(changes);
+        self.cells.warm(wanted.read(&*self.shelf).unwrap());
+        self.cells.apply(changes);
+    }
+
+    /// Stores what changed and leaves all but a few records to the shelf.
+    pub fn store(&mut self, most: usize) {
+        self.shelf.take(self.cells.store().unwrap());
+        self.cells.cool(most);
+    }
+
+    /// What a restart makes of what was stored.
+    pub fn restarted(&self) -> Self {
+        let parts = Parts {
+            names: copied(&self.cells.names),
+            clock: self.cells.clock,
+            days: self.shelf.all(|key, bytes| match *key {
+                CellKey::Total(owner, day) => Some((owner, day, Packed::parse(bytes).unwrap())),
+                _ => None,
+            }),
+            facilities: self.shelf.all(|key, bytes| match *key {
+                CellKey::Facilities(owner) => Some((owner, decoded(bytes))),
+                _ => None,
+            }),
+            calls: self.cells.calls.clone(),
+            totals: self.cells.totals.clone(),
+            census: self.cells.census().clone(),
+        };
+        let (keeping, shelf) = (self.keeping.clone(), Arc::clone(&self.shelf));
+        let on = Arc::clone(&shelf) as Arc<dyn Shelf>;
+        Self {
+            cells: Cells::shelved(keeping.clone(), on, parts),
+            keeping,
+            shelf,
+        }
+    }
+}
+
+fn copied(names: &Names) -> Names {
+    let mut copy = Names::default();
+    for id in 0..names.len() {
+        let name: CompactString = names.get(id as NameId).into();
+        copy.intern(&name);
+    }
+    copy
+}
