@@ -7,6 +7,7 @@
 //! nothing to do with each other.
 
 pub mod compare;
+pub mod explain;
 mod feed;
 mod life;
 mod pairs;
@@ -15,7 +16,7 @@ pub mod recount;
 mod sum;
 mod told;
 
-pub use feed::{Error, Extent, Feed, Survey, survey};
+pub use feed::{Error, Extent, Feed, Reach, Survey, survey};
 pub use life::Version;
 pub use recount::Recount;
 pub use sum::{CallCell, Counted, bucket};

@@ -1,8 +1,10 @@
 //! The command line: what is asked, and who answers it.
 
+mod asked;
 mod audit;
 mod check_config;
 mod demo;
+mod explain;
 mod logging;
 mod progress;
 pub mod publish;
@@ -41,6 +43,8 @@ enum Command {
     Query(query::Args),
     /// Recount the log and compare every cell
     Audit(audit::Args),
+    /// Explain what became of an event, or which events make up a cell
+    Explain(explain::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
 }
@@ -56,9 +60,11 @@ Examples:
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
+  quaymeter explain event CNNBO/BLCT2 tos gate-4711
 
 Exit status: 0 done, 1 failed; publish: 2 some events were refused; audit: 2
-some figures differ.";
+some figures differ; explain: 2 the event was never seen, or a cell's events do
+not come to its figures.";
 
 impl Cli {
     /// Reads the process's arguments.
@@ -89,6 +95,7 @@ impl Cli {
             Command::Publish(args) => publish::run(args).await,
             Command::Query(args) => query::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::Explain(args) => explain::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
         }
     }

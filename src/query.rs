@@ -9,6 +9,7 @@ pub mod ask;
 pub mod calls;
 pub mod dump;
 pub mod enterprises;
+pub mod explain;
 pub mod grain;
 pub mod no_shows;
 pub mod page;
@@ -66,9 +67,10 @@ impl Default for Settings {
     }
 }
 
-/// The service. Clones share their limits.
+/// The service, and the log that it explains events from. Clones share their
+/// limits.
 #[derive(Clone)]
-pub struct Service(Arc<Shared>);
+pub struct Service(Arc<Shared>, Option<Arc<explain::Past>>);
 
 struct Shared {
     view: Arc<View>,
@@ -96,7 +98,7 @@ impl Service {
     ) -> Self {
         let reporting = view.read(|state| state.cells.keeping().zone.clone());
         let limit = |most| Arc::new(Semaphore::new(most));
-        Self(Arc::new(Shared {
+        let shared = Shared {
             view,
             directory,
             clock,
@@ -107,7 +109,14 @@ impl Service {
             running: limit(settings.running_max),
             watches: limit(settings.watches_max),
             dumps: limit(settings.dumps_max),
-        }))
+        };
+        Self(Arc::new(shared), None)
+    }
+
+    /// Explains events from this log; without one, it cannot.
+    #[must_use]
+    pub fn explaining(self, past: explain::Past) -> Self {
+        Self(self.0, Some(Arc::new(past)))
     }
 
     /// Answers one question: takes a place, waits for the position, evaluates.
@@ -117,7 +126,7 @@ impl Service {
         at_least: &str,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
-        let _place = place(&self.0.calls, "calls in progress")?;
+        let _place = place(&self.0.calls, "calls in progress", RETRY_AFTER)?;
         wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
         self.evaluate(ask).await
     }
@@ -144,11 +153,15 @@ impl Service {
     }
 }
 
-fn place(limit: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermit, Status> {
+fn place(
+    limit: &Arc<Semaphore>,
+    what: &str,
+    retry_after: Duration,
+) -> Result<OwnedSemaphorePermit, Status> {
     limit
         .clone()
         .try_acquire_owned()
-        .map_err(|_| status::overloaded(what, RETRY_AFTER))
+        .map_err(|_| status::overloaded(what, retry_after))
 }
 
 fn freshness(state: &State, now: Millis) -> pb::Freshness {
@@ -314,5 +327,25 @@ impl ThroughputService for Service {
             horizon_days: self.0.settings.horizon_days,
             forgotten: counts.forgotten,
         }))
+    }
+
+    async fn lookup_event(
+        &self,
+        request: Request<pb::LookupEventRequest>,
+    ) -> Result<Response<pb::LookupEventResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let answer = explain::lookup(self, &metadata, &request).await?;
+        Ok(Response::new(answer))
+    }
+
+    type ListCellEventsStream = Streamed<pb::ListCellEventsResponse>;
+
+    async fn list_cell_events(
+        &self,
+        request: Request<pb::ListCellEventsRequest>,
+    ) -> Result<Response<Self::ListCellEventsStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let answer = explain::list(self, &metadata, &request).await?;
+        Ok(Response::new(answer))
     }
 }

@@ -8,6 +8,7 @@ mod observe;
 pub mod offline;
 mod side;
 
+use crate::audit;
 use crate::config::Config;
 use crate::ingest::{Clock, Ingest, Keys, Limits};
 use crate::log::appender::Appender;
@@ -23,7 +24,7 @@ use crate::pb;
 use crate::pb::ingest_service_server::IngestServiceServer;
 use crate::pb::throughput_service_server::ThroughputServiceServer;
 use crate::pseudonym::{self, Pseudonyms};
-use crate::query;
+use crate::query::{self, explain::Past};
 use crate::registry::{self, Registry};
 use crate::store::{self, Store};
 use crate::view::View;
@@ -107,7 +108,7 @@ pub struct Service {
     worker: JoinHandle<Result<(), worker::Error>>,
     worker_gone: oneshot::Receiver<()>,
     // Held until the end: one process per data directory.
-    _dir: DataDir,
+    dir: DataDir,
 }
 
 impl Service {
@@ -156,7 +157,7 @@ impl Service {
             handle,
             worker,
             worker_gone,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -233,7 +234,8 @@ impl Service {
             Arc::clone(&self.clock),
             draining.clone(),
             query_settings(config),
-        );
+        )
+        .explaining(past(config, &self.dir));
         let (mut reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<IngestServiceServer<Ingest>>().await;
         reporter
@@ -374,6 +376,18 @@ fn query_settings(config: &Config) -> query::Settings {
         watches_max: config.limits.watches,
         ..query::Settings::default()
     }
+}
+
+/// What single events are explained from.
+fn past(config: &Config, dir: &DataDir) -> Past {
+    let rules = audit::Rules {
+        zone: config.reporting_zone.clone(),
+        horizon_days: config.horizon_days,
+        quarter_days: config.quarter_days,
+        day_days: config.day_days,
+        teu_45ft_milli: config.teu_45ft_milli.into(),
+    };
+    Past::new(dir.log(), rules)
 }
 
 fn registry(config: &Config) -> Result<Registry, registry::Error> {

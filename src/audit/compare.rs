@@ -24,9 +24,6 @@ const ROUNDS_MAX: usize = 8;
 /// each.
 const STATES_MAX: usize = 16;
 
-/// How far ahead plans, estimates and slots may lie.
-const AHEAD_DAYS: i64 = 400;
-
 /// A part of what is answered about a facility, small enough for one state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -105,15 +102,6 @@ pub struct Report {
     pub vouches_from: Option<(Millis, Millis)>,
 }
 
-/// From when on a log that was cut tells all: what was known when it begins is
-/// forgotten, and what its first events pair with is in it.
-fn vouches_from(survey: &Survey, rules: &Rules) -> Option<(Millis, Millis)> {
-    let first = survey.first.filter(|_| survey.start > 0)?;
-    let day = i64::from(utc_day(first)) + i64::from(rules.horizon_days) + 1;
-    let ms = |day: i64| day * super::DAY_MS;
-    Some((ms(day), ms(day + AHEAD_DAYS)))
-}
-
 impl Audit<'_> {
     /// Recounts and compares everything. `progress` is told how many bytes of
     /// the log were read, over all passes.
@@ -126,7 +114,7 @@ impl Audit<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report, Error> {
         let mut report = Report {
-            vouches_from: vouches_from(self.survey, self.rules),
+            vouches_from: self.survey.reach().vouches_from(self.rules),
             ..Report::default()
         };
         let mut read = 0;

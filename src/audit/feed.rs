@@ -37,6 +37,14 @@ pub enum Error {
         /// What was answered.
         wanted: Offset,
     },
+    /// More than is kept in memory for one question.
+    #[error("more than {most} {what} to keep in mind")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The most that is allowed.
+        most: usize,
+    },
     /// Nobody waits any more.
     #[error("given up: nobody waits for the answer any more")]
     Cancelled,
@@ -58,6 +66,38 @@ pub struct Survey {
     pub newest: Option<Millis>,
     /// The offset of the first record.
     pub start: Offset,
+}
+
+impl Survey {
+    /// How far back it reaches.
+    pub fn reach(&self) -> Reach {
+        let (start, first) = (self.start, self.first);
+        Reach { start, first }
+    }
+}
+
+/// How far ahead plans, estimates and slots may lie.
+const AHEAD_DAYS: i64 = 400;
+
+/// How far back a log reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The offset of its first record; above 0 it was cut.
+    pub start: Offset,
+    /// When that record was appended; none if there is no record.
+    pub first: Option<Millis>,
+}
+
+impl Reach {
+    /// The first instants, of acts and of what lies ahead, from which on a log
+    /// that was cut tells everything: what was known when it begins is forgotten,
+    /// and what its first events pair with is in it. None if it was not cut.
+    pub fn vouches_from(&self, rules: &Rules) -> Option<(Millis, Millis)> {
+        let first = self.first.filter(|_| self.start > 0)?;
+        let day = i64::from(utc_day(first)) + i64::from(rules.horizon_days) + 1;
+        let ms = |day: i64| day * super::DAY_MS;
+        Some((ms(day), ms(day + AHEAD_DAYS)))
+    }
 }
 
 /// How much there is of a facility.
@@ -100,7 +140,7 @@ pub fn survey(scan: &Scan, end: Offset, mut progress: impl FnMut(u64)) -> Result
     Ok(survey)
 }
 
-fn reached(records: &Records, wanted: Offset) -> Result<(), Error> {
+pub(super) fn reached(records: &Records, wanted: Offset) -> Result<(), Error> {
     match records.position() {
         end if end < wanted => Err(Error::Short { end, wanted }),
         _ => Ok(()),

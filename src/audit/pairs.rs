@@ -3,7 +3,7 @@
 
 use super::Day;
 use super::life::{Life, Turn};
-use super::told::{Spot, Texts, Told};
+use super::told::{Name, Spot, Texts, Told};
 use crate::event::Millis;
 use crate::pb::DurationKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +16,14 @@ const TRUCK_TURN_MS: i64 = 24 * 3_600_000;
 pub(super) struct Point<'a> {
     pub life: usize,
     pub told: &'a Told,
-    end: bool,
+    pub end: bool,
 }
 
 /// Two that were or are each other's.
 pub(super) struct Pair<'a> {
     pub kind: DurationKind,
+    /// What both have in common: a tractor, an order, a call, a container.
+    pub key: Name,
     pub start: Point<'a>,
     pub end: Point<'a>,
     /// The day before which it was frozen; none: it may still change.
@@ -46,7 +48,7 @@ pub(super) struct Lists<'a> {
 impl<'a> Lists<'a> {
     /// Every pair of every list.
     pub fn pairs(&self) -> Vec<Pair<'a>> {
-        let mut members: Vec<(DurationKind, u32, usize)> = Vec::new();
+        let mut members: Vec<(DurationKind, Name, usize)> = Vec::new();
         for (index, life) in self.lives.iter().enumerate() {
             let told = life.turns.iter().filter_map(|turn| turn.told.as_ref());
             let spots = told.flat_map(|told| told.spots.iter());
@@ -63,7 +65,7 @@ impl<'a> Lists<'a> {
     }
 
     /// The pairs of one kind and key, whatever the classifier.
-    fn list(&self, of: (DurationKind, u32), lives: &[usize], pairs: &mut Vec<Pair<'a>>) {
+    fn list(&self, of: (DurationKind, Name), lives: &[usize], pairs: &mut Vec<Pair<'a>>) {
         let forgotten = |life: usize| self.lives[life].forgotten_on(self.horizon_days);
         let due: BTreeSet<Day> = lives.iter().map(|&life| forgotten(life)).collect();
         // An identity's start or end that has been frozen pairs no more.
@@ -71,7 +73,7 @@ impl<'a> Lists<'a> {
         for &day in due.range(..=self.clock) {
             let alive = lives.iter().filter(|&&life| forgotten(life) >= day);
             let points = alive.filter_map(|&life| point(life, self.lives[life].before(day)?, of));
-            for mut pair in self.neighbours(of.0, points.collect(), &settled) {
+            for mut pair in self.neighbours(of, points.collect(), &settled) {
                 if forgotten(pair.start.life) == day || forgotten(pair.end.life) == day {
                     settled.extend([(pair.start.life, false), (pair.end.life, true)]);
                     pair.frozen = Some(day);
@@ -81,13 +83,13 @@ impl<'a> Lists<'a> {
         }
         let alive = lives.iter().filter(|&&life| forgotten(life) > self.clock);
         let points = alive.filter_map(|&life| point(life, self.lives[life].last()?, of));
-        pairs.extend(self.neighbours(of.0, points.collect(), &settled));
+        pairs.extend(self.neighbours(of, points.collect(), &settled));
     }
 
     /// Each end with the start immediately before it, if there is one.
     fn neighbours(
         &self,
-        kind: DurationKind,
+        (kind, key): (DurationKind, Name),
         points: Vec<Point<'a>>,
         settled: &BTreeSet<(usize, bool)>,
     ) -> Vec<Pair<'a>> {
@@ -114,6 +116,7 @@ impl<'a> Lists<'a> {
                 if !start.end && end.end && free && end.told.at - start.told.at <= limit {
                     pairs.push(Pair {
                         kind,
+                        key,
                         start,
                         end,
                         frozen: None,
@@ -126,7 +129,7 @@ impl<'a> Lists<'a> {
 }
 
 /// The place that what held gives a life in a list, if it gives it one.
-fn point(life: usize, turn: &Turn, (kind, key): (DurationKind, u32)) -> Option<Point<'_>> {
+fn point(life: usize, turn: &Turn, (kind, key): (DurationKind, Name)) -> Option<Point<'_>> {
     let told = turn.told.as_ref()?;
     let here = |spot: &&Spot| spot.kind == kind && spot.key == key;
     let spot = told.spots.iter().find(here)?;

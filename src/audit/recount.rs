@@ -69,8 +69,9 @@ impl Recount {
         self.records
     }
 
-    /// Takes the facility's next record, in the log's order.
-    pub fn add(&mut self, record: &Record<'_>) {
+    /// Takes the facility's next record, in the log's order; the number of the
+    /// life that it belongs to. Lives are numbered as they begin.
+    pub fn add(&mut self, record: &Record<'_>) -> usize {
         self.records += 1;
         let source = self.texts.number(record.source);
         let teu = self.rules.teu_45ft_milli;
@@ -85,8 +86,9 @@ impl Recount {
         let next = self.lives.len();
         match found {
             Some(life) if self.lives[*life].forgotten_on(self.rules.horizon_days) > record.day => {
-                let life = &mut self.lives[*life];
-                return life.take(record.day, record.appended_at, version, told);
+                let index = *life;
+                self.lives[index].take(record.day, record.appended_at, version, told);
+                return index;
             }
             Some(life) => *life = next,
             None => {
@@ -109,6 +111,22 @@ impl Recount {
             turns: smallvec![turn],
             appended_at: record.appended_at,
         });
+        next
+    }
+
+    /// The settings.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The lives, by number.
+    pub(super) fn lives(&self) -> &[Life] {
+        &self.lives
+    }
+
+    /// The texts of their numbers.
+    pub(super) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     /// All cells of the records so far, when the log clock has reached a day.
@@ -138,7 +156,8 @@ impl Recount {
         }
     }
 
-    fn pairs(&self, clock: Day) -> Vec<Pair<'_>> {
+    /// Every pair, when the log clock has reached a day.
+    pub(super) fn pairs(&self, clock: Day) -> Vec<Pair<'_>> {
         let lists = Lists {
             lives: &self.lives,
             texts: &self.texts,

@@ -1,33 +1,23 @@
 //! `quaymeter audit`: recounts the log by brute force and compares every cell.
 
+use super::asked::{self, Asked};
 use super::progress::Bar;
-use crate::answers::{Client, Reach, Spool, offset};
+use crate::answers::{Reach, Spool, offset};
 use crate::audit::compare::{Audit, Report};
 use crate::audit::{Rules, Survey, survey};
-use crate::config::{Config, Sources};
-use crate::log::dir::{self, ShapingSettings};
-use crate::log::disk::RealDisk;
+use crate::log::dir::ShapingSettings;
 use crate::log::scan::Scan;
-use crate::server::RULES_VERSION;
-use crate::server::offline::Offline;
 use anyhow::{Context as _, bail};
 use jiff::{Timestamp, tz::TimeZone};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tonic::transport::Channel;
 
 /// The exit status when something differs.
 const DIFFERS: u8 = 2;
 
 /// What a record takes in memory while its facility is recounted: measured.
 const RECORD_BYTES: u64 = 450;
-
-/// The largest answer that is taken.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// What `audit` may be told.
 #[derive(Debug, clap::Args)]
@@ -52,30 +42,17 @@ pub struct Args {
     quiet: bool,
 }
 
-/// Whom to ask, and who stops when that is over.
-struct Asked {
-    client: Client,
-    name: String,
-    _stop: Option<watch::Sender<bool>>,
-}
-
 /// Recounts and compares.
 ///
 /// # Errors
 /// A log or a service that cannot be read. A difference is the status 2.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = dir::stored_settings(&args.data_dir).context("find the data to audit")?;
-    if settings.rules_version != RULES_VERSION {
-        bail!(
-            "the data was counted by version {} of the rules, this program recounts by version {RULES_VERSION}",
-            settings.rules_version
-        );
-    }
+    let settings = asked::settings(&args.data_dir)?;
     let rules = rules(&settings)?;
     let bar = Bar::new(args.quiet);
     let asked = match &args.server {
-        Some(url) => connected(url).await?,
-        None => restored(&args.data_dir, &settings, &bar).await?,
+        Some(url) => Asked::connected(url).await?,
+        None => Asked::restored(&args.data_dir, &settings, &bar).await?,
     };
     let reach = Reach {
         zone: rules.zone.clone(),
@@ -113,55 +90,6 @@ fn rules(settings: &ShapingSettings) -> anyhow::Result<Rules> {
         day_days: days(settings.day_days)?,
         teu_45ft_milli: settings.teu_45ft_milli.into(),
     })
-}
-
-async fn connected(url: &str) -> anyhow::Result<Asked> {
-    let channel = Channel::from_shared(url.to_owned()).context("read the service's URL")?;
-    let channel = channel.connect().await;
-    let channel = channel.with_context(|| format!("connect to {url}"))?;
-    Ok(Asked {
-        client: Client::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX),
-        name: url.to_owned(),
-        _stop: None,
-    })
-}
-
-/// What a service that starts on the directory would answer, asked on loopback.
-async fn restored(dir: &Path, settings: &ShapingSettings, bar: &Bar) -> anyhow::Result<Asked> {
-    bar.waits("restoring the state");
-    let config = stored_config(dir, settings)?;
-    let open = move || Offline::open(config, Arc::new(RealDisk));
-    let offline = tokio::task::spawn_blocking(open).await?;
-    let offline = offline.context("restore the state that is to be audited")?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let (stop, stopped) = watch::channel(false);
-    // It ends with its stop signal; until then its failure shows as an answer.
-    tokio::spawn(offline.serve(listener, stopped));
-    let asked = connected(&url).await?;
-    Ok(Asked {
-        name: dir.display().to_string(),
-        _stop: Some(stop),
-        ..asked
-    })
-}
-
-/// The settings that the data was counted with, and else the defaults.
-fn stored_config(dir: &Path, settings: &ShapingSettings) -> anyhow::Result<Config> {
-    let path = dir.to_str();
-    let path = path.context("the data directory's path is not UTF-8")?;
-    let flags = vec![
-        ("data_dir", path.to_owned()),
-        ("reporting_zone", settings.reporting_zone.clone()),
-        ("teu_45ft_milli", settings.teu_45ft_milli.to_string()),
-        ("horizon_days", settings.horizon_days.to_string()),
-        ("quarter_days", settings.quarter_days.to_string()),
-        ("day_days", settings.day_days.to_string()),
-    ];
-    Ok(Config::resolve(Sources {
-        flags,
-        ..Sources::default()
-    })?)
 }
 
 fn same_settings(spool: &Spool, settings: &ShapingSettings) -> anyhow::Result<()> {

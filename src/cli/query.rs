@@ -1,9 +1,9 @@
 //! `quaymeter query`: questions from a shell.
 
-mod args;
+pub(super) mod args;
 mod output;
-mod rows;
-mod when;
+pub(super) mod rows;
+pub(super) mod when;
 
 use crate::event::Millis;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
@@ -82,13 +82,13 @@ pub async fn print(args: &Args, to: To<'_>) -> Result<()> {
     }
 }
 
-fn zone(name: &str) -> Result<TimeZone> {
+pub(super) fn zone(name: &str) -> Result<TimeZone> {
     TimeZone::get(name).with_context(|| format!("finding the time zone {name:?}"))
 }
 
 /// What the server says, with all that it tells beside the message.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-fn explained(status: Status) -> anyhow::Error {
+pub(super) fn explained(status: Status) -> anyhow::Error {
     let mut text = format!(
         "the service refused with {:?}: {}",
         status.code(),

@@ -154,7 +154,8 @@ fn facility(field: &str, found: &str) -> Result<CompactString, Status> {
     })
 }
 
-fn enterprise(field: &str, found: &str) -> Result<CompactString, Status> {
+/// An enterprise's id.
+pub fn enterprise(field: &str, found: &str) -> Result<CompactString, Status> {
     enterprise::judge(found).map_err(|wrong| {
         let expected = match wrong {
             enterprise::Wrong::CheckCharacter => "a 统一社会信用代码 with a right check character",

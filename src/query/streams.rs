@@ -1,7 +1,7 @@
 //! The two streaming answers. Each is pulled: nothing is evaluated before the
 //! transport has room for the next message.
 
-use super::{Service, Streamed, dump, place, throughput, wait, watch};
+use super::{RETRY_AFTER, Service, Streamed, dump, place, throughput, wait, watch};
 use crate::{pb, status};
 use futures_util::stream;
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(super) async fn watch(
     }
     let question = Arc::new(throughput::Question::parse(&query, &service.0.reporting)?);
     let interval = watch::interval(request.interval)?;
-    let place = place(&service.0.watches, "watches")?;
+    let place = place(&service.0.watches, "watches", RETRY_AFTER)?;
     wait::until_reached(&service.0.view, &query.at_least, wait::deadline(metadata)).await?;
     let watching = Watching {
         question,
@@ -112,7 +112,7 @@ pub(super) async fn dump(
     request: pb::DumpCellsRequest,
 ) -> Result<Streamed<pb::DumpCellsResponse>, Status> {
     let dump = dump::Dump::parse(&request)?;
-    let place = place(&service.0.dumps, "dumps")?;
+    let place = place(&service.0.dumps, "dumps", RETRY_AFTER)?;
     wait::until_reached(&service.0.view, &request.at_least, wait::deadline(metadata)).await?;
     let begin = Some((dump, service, true, place));
     Ok(Box::pin(stream::unfold(begin, |dumping| async {

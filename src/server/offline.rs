@@ -1,7 +1,7 @@
 //! The answers of a stopped service: its state is restored as a start would,
 //! and asked, but nothing is appended and no checkpoint is written.
 
-use super::{Error, open_log, query_settings, shaping, worker_options};
+use super::{Error, open_log, past, query_settings, shaping, worker_options};
 use crate::config::Config;
 use crate::ingest::Clock;
 use crate::log::dir::DataDir;
@@ -49,10 +49,11 @@ impl Offline {
         listener: TcpListener,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let _dir = self.dir;
+        let dir = self.dir;
         let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
         let settings = query_settings(&self.config);
         let service = query::Service::new(self.view, Arc::new(()), clock, stop.clone(), settings);
+        let service = service.explaining(past(&self.config, &dir));
         let incoming = TcpListenerStream::new(listener);
         let serving = Server::builder()
             .add_service(ThroughputServiceServer::new(service))

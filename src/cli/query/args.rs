@@ -121,15 +121,15 @@ fn proto<T>(text: &str, prefix: &str, find: fn(&str) -> Option<T>) -> Result<T, 
     known.ok_or_else(|| "not one of those listed in --help".into())
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(in crate::cli) fn role(text: &str) -> Result<Role, String> {
     proto(text, "ROLE_", Role::from_str_name)
 }
 
-fn classifier(text: &str) -> Result<Classifier, String> {
+pub(in crate::cli) fn classifier(text: &str) -> Result<Classifier, String> {
     proto(text, "CLASSIFIER_", Classifier::from_str_name)
 }
 
-fn row_grain(text: &str) -> Result<Grain, String> {
+pub(in crate::cli) fn row_grain(text: &str) -> Result<Grain, String> {
     proto(text, "GRAIN_", Grain::from_str_name)
 }
 
