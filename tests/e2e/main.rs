@@ -10,6 +10,7 @@ mod exact;
 mod place;
 mod publish;
 mod query;
+mod registry;
 mod service;
 mod settings;
 mod side;
