@@ -2,6 +2,7 @@
 
 mod audit;
 mod check_config;
+mod completions;
 mod demo;
 mod logging;
 mod progress;
@@ -11,6 +12,7 @@ mod serve;
 mod settings;
 mod signals;
 mod simulate;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ enum Command {
     Audit(audit::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
+    /// Print a shell's completion script
+    Completions(completions::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -90,6 +94,7 @@ impl Cli {
             Command::Query(args) => query::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
+            Command::Completions(args) => completions::run(args),
         }
     }
 }

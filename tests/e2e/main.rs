@@ -4,6 +4,7 @@
 
 mod audit;
 mod boundaries;
+mod completions;
 mod dcsa;
 mod demo;
 mod exact;
