@@ -3,6 +3,7 @@
 mod asked;
 mod audit;
 mod check_config;
+mod completions;
 mod demo;
 mod explain;
 mod logging;
@@ -13,6 +14,7 @@ mod serve;
 mod settings;
 mod signals;
 mod simulate;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Command {
     Explain(explain::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
+    /// Print a shell's completion script
+    Completions(completions::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -97,6 +101,7 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Explain(args) => explain::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
+            Command::Completions(args) => completions::run(args),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod codec;
 mod link;
+pub mod watch;
 mod window;
 
 use crate::pb;

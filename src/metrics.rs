@@ -93,6 +93,9 @@ metrics! {
     query_seconds: Histogram = "quaymeter_query_seconds" [], Seconds, "Work of answering a query, without waiting";
     watches: Gauge = "quaymeter_watches" [], Count, "Open watches";
     enterprises_omitted: Gauge = "quaymeter_enterprises_omitted" [], Count, "Enterprises whose totals are not exported, beyond the limit";
+    registry_loads: Counter = "quaymeter_registry_loads_total" [], Count, "Times that the enterprise registry was loaded";
+    registry_load_failures: Counter = "quaymeter_registry_load_failures_total" [], Count, "Times that the enterprise registry could not be loaded and the names stayed as they were";
+    registry_enterprises: Gauge = "quaymeter_registry_enterprises" [], Count, "Enterprises in the registry that is loaded";
     resident_bytes: Gauge = "quaymeter_process_resident_memory_bytes" [], Bytes, "Memory that the process holds";
     build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";
 }

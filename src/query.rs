@@ -52,6 +52,9 @@ pub struct Settings {
     pub watches_max: usize,
     /// The most dumps.
     pub dumps_max: usize,
+    /// How long a watch tells nothing, at most, while others' rows change: else
+    /// its token would grow too old to be honoured.
+    pub token_every: Duration,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             running_max,
             watches_max: 64,
             dumps_max: 4,
+            token_every: Duration::from_secs(60),
         }
     }
 }
@@ -182,7 +186,7 @@ impl ThroughputService for Service {
     ) -> Result<Response<pb::GetThroughputResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let question = throughput::Question::parse(&request, &self.0.reporting)?;
-        let fingerprint = throughput::fingerprint(&request);
+        let fingerprint = throughput::fingerprint("GetThroughput", &request);
         let after: Option<throughput::Key> = fingerprint.after(&request.page_token)?;
         let bytes = throughput::MESSAGE_BYTES_MAX;
         let limit = throughput::Limit {

@@ -4,6 +4,7 @@
 
 mod admission;
 pub mod http;
+pub mod names;
 mod observe;
 pub mod offline;
 mod side;
@@ -25,10 +26,11 @@ use crate::pb::ingest_service_server::IngestServiceServer;
 use crate::pb::throughput_service_server::ThroughputServiceServer;
 use crate::pseudonym::{self, Pseudonyms};
 use crate::query::{self, explain::Past};
-use crate::registry::{self, Registry};
+use crate::registry;
 use crate::store::{self, Store};
 use crate::view::View;
 use crate::worker::{self, Batch, Worker, checkpoint};
+use names::Names;
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -102,7 +104,7 @@ pub struct Service {
     clock: Clock,
     metrics: Arc<Metrics>,
     view: Arc<View>,
-    registry: Arc<Registry>,
+    names: Arc<Names>,
     keys: Keys,
     handle: Handle<Batch>,
     worker: JoinHandle<Result<(), worker::Error>>,
@@ -120,10 +122,10 @@ impl Service {
     /// other settings than the data was counted with, corruption, a disk error.
     pub fn build(config: Config, disk: Arc<dyn Disk>, clock: Clock) -> Result<Self, Error> {
         let dir = DataDir::open(&config.data_dir, &shaping(&config))?;
-        let registry = Arc::new(registry(&config)?);
         let pseudonyms = Pseudonyms::load_or_create(&dir.path().join("pseudonyms.key"))?;
         let store = Arc::new(Store::open(&dir.store())?);
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
+        let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let (log, appender) = open_log(&config, &dir, disk, &store)?;
         let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
         let view = Arc::clone(worker.view());
@@ -152,13 +154,18 @@ impl Service {
             clock,
             metrics,
             view,
-            registry,
+            names: Arc::new(names),
             keys,
             handle,
             worker,
             worker_gone,
             dir,
         })
+    }
+
+    /// The enterprises' names, for who wants them loaded again at once.
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// Serves until `shutdown` resolves, then drains: no new work, streams are
@@ -183,6 +190,7 @@ impl Service {
             let _ = ending.await;
         }));
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.metrics)));
+        let names = tokio::spawn(Arc::clone(&self.names).follow());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             error = self.handle.failed() => Err(Error::Log(error)),
@@ -202,6 +210,7 @@ impl Service {
         let worked = tokio::task::spawn_blocking(move || worker.join()).await;
         let worked = worked.map_err(|_| Error::Died)?.map_err(|_| Error::Died)?;
         upkeep.abort();
+        names.abort();
         drop(end);
         // It stops within a second of its signal, and never panics.
         let _ = side.await;
@@ -226,11 +235,10 @@ impl Service {
             Arc::clone(&self.metrics),
             draining.clone(),
         );
-        let registry = Arc::clone(&self.registry);
-        let directory = Arc::new(side::Names(registry));
+        let names = Arc::clone(&self.names);
         let query = query::Service::new(
             Arc::clone(&self.view),
-            directory,
+            names,
             Arc::clone(&self.clock),
             draining.clone(),
             query_settings(config),
@@ -388,13 +396,6 @@ fn past(config: &Config, dir: &DataDir) -> Past {
         teu_45ft_milli: config.teu_45ft_milli.into(),
     };
     Past::new(dir.log(), rules)
-}
-
-fn registry(config: &Config) -> Result<Registry, registry::Error> {
-    config
-        .registry
-        .as_deref()
-        .map_or_else(|| Ok(Registry::default()), Registry::load)
 }
 
 fn worker_options(config: &Config) -> worker::Options {

@@ -2,6 +2,7 @@
 //! read. A reader sees all of a batch or nothing of it.
 
 pub mod figures;
+pub mod history;
 pub mod position;
 pub mod token;
 
@@ -9,6 +10,7 @@ use crate::event::Millis;
 use crate::meter::Counts;
 use crate::meter::cell::{Cells, Change, Stored, Sweep, Wanted, Warm};
 use compact_str::CompactString;
+use history::History;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,8 @@ pub struct State {
     pub appended_at: Option<Millis>,
     /// What became of the records.
     pub counts: Counts,
+    /// What was touched lately.
+    pub history: History,
     sources: FxHashMap<CompactString, SourceSeen>,
     pruned_at: Millis,
 }
@@ -72,9 +76,16 @@ impl State {
             position,
             appended_at,
             counts,
+            history: History::new(position),
             sources,
             pruned_at,
         }
+    }
+
+    /// The same state, remembering no more than this.
+    pub fn remembering(self, limits: history::Limits) -> Self {
+        let history = History::limited(self.position, limits);
+        Self { history, ..self }
     }
 
     /// What was last seen of each source.
@@ -102,6 +113,8 @@ impl State {
 
     fn include(&mut self, batch: Published<'_>) {
         self.cells.apply(batch.changes);
+        self.history
+            .note(batch.position, batch.appended_at, batch.changes);
         self.position = batch.position;
         self.appended_at = self.appended_at.max(Some(batch.appended_at));
         self.counts = batch.counts;

@@ -7,6 +7,8 @@ mod cli;
 mod fixture;
 #[path = "query/lists.rs"]
 mod lists;
+#[path = "query/resuming.rs"]
+mod resuming;
 #[path = "query/rollup.rs"]
 mod rollup;
 #[path = "query/service.rs"]

@@ -125,7 +125,7 @@ async fn stream(simulation: &Simulation, url: &str) -> anyhow::Result<Delivered>
         streams: 2,
         batch_events: 500,
     };
-    let delivered = with_progress(simulation, &delivery).await?;
+    let delivered = with_progress(simulation, &delivery, false).await?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(
         "Acknowledged as durable: {} accepted, {} refused as meant, in {elapsed:.1} s ({:.0} events/s)",

@@ -3,11 +3,12 @@
 mod input;
 mod report;
 
+use super::progress;
 use crate::client::{BATCH_EVENTS_MAX, Options, Publisher};
 use crate::pb;
 use anyhow::Context as _;
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use input::Reader;
 use report::{Tally, Watch};
 use sha2::{Digest as _, Sha256};
@@ -161,8 +162,12 @@ pub async fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let published = publisher.run(batches, &mut watch).await;
     bar.finish_and_clear();
     if !quiet {
+        let report = match &published {
+            Ok(report) => report,
+            Err(error) => &error.report,
+        };
         // A reader of the summary that has gone is no fault of publishing.
-        let _ = std::io::stdout().write_all(tally.summary().as_bytes());
+        let _ = std::io::stdout().write_all(tally.summary(&report.position).as_bytes());
     }
     let finished = tally.finish();
     if let Err(error) = published {
@@ -238,9 +243,6 @@ fn client_id(args: &Args) -> String {
 /// A bar over the bytes of the input; a count if nobody knows how many there
 /// are.
 fn progress_bar(args: &Args) -> ProgressBar {
-    if args.quiet {
-        return ProgressBar::hidden();
-    }
     let length = |file: &PathBuf| {
         let found = std::fs::metadata(file)
             .ok()
@@ -248,15 +250,10 @@ fn progress_bar(args: &Args) -> ProgressBar {
         found.map(|found| found.len())
     };
     let total: Option<u64> = args.files.iter().map(length).sum();
-    let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let template = if total.is_some() {
-        "{bar:32} {percent:>3} %  {binary_bytes_per_sec}  {eta} left  {msg}"
+        "{bar:32} {percent:>3} %  {binary_bytes_per_sec}  {eta} left  {wide_msg}"
     } else {
-        "{spinner} {binary_bytes}  {binary_bytes_per_sec}  {msg}"
+        "{spinner} {binary_bytes}  {binary_bytes_per_sec}  {wide_msg}"
     };
-    // The templates are constants: a wrong one leaves the usual style.
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
+    progress::bar(args.quiet, total, template)
 }

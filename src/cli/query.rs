@@ -5,6 +5,8 @@ mod output;
 pub(super) mod rows;
 pub(super) mod when;
 
+use crate::client::Cause;
+use crate::client::watch::{Heard, Watch};
 use crate::event::Millis;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
 use crate::pb::{self, Classifier, Grain, Role};
@@ -76,7 +78,7 @@ pub async fn print(args: &Args, to: To<'_>) -> Result<()> {
     } else if kind.enterprises {
         asked.enterprises(&mut client, to).await
     } else if kind.watch {
-        asked.watch(&mut client, to).await
+        asked.watch(to).await
     } else {
         asked.throughput(&mut client, to).await
     }
@@ -348,17 +350,23 @@ impl Asked<'_> {
         }
     }
 
-    async fn watch(&self, client: &mut Client, to: To<'_>) -> Result<()> {
+    async fn watch(&self, to: To<'_>) -> Result<()> {
         let request = pb::WatchThroughputRequest {
             query: Some(self.question()?),
-            interval: None,
+            ..Default::default()
         };
-        let mut stream = client
-            .watch_throughput(request)
-            .await
-            .map_err(explained)?
-            .into_inner();
-        while let Some(message) = stream.message().await.map_err(explained)? {
+        let mut watch = Watch::new(&self.args.server, request)?;
+        loop {
+            let message = match watch.next().await {
+                Ok(Heard::Told(message)) => *message,
+                Ok(Heard::Interrupted { why, pause }) => {
+                    let seconds = pause.as_secs_f64();
+                    eprintln!("waiting {seconds:.1} s to resume: {why}");
+                    continue;
+                }
+                Err(Cause::Status(status)) => return Err(explained(*status)),
+                Err(cause) => return Err(cause.into()),
+            };
             if self.args.format == Format::Json {
                 let mut output = self.output(Vec::new(), &mut *to)?;
                 output.row(&message, Vec::new())?;
@@ -366,9 +374,11 @@ impl Asked<'_> {
                 continue;
             }
             let changed: Vec<_> = message.rows.into_iter().chain(message.removed).collect();
-            let cells = |row: &pb::ThroughputRow| rows::throughput(row, self.zone());
-            self.print(rows::throughput_columns(), &changed, cells, &mut *to)?;
+            // A new token is nothing to show; that there is nothing at all is.
+            if message.snapshot || !changed.is_empty() {
+                let cells = |row: &pb::ThroughputRow| rows::throughput(row, self.zone());
+                self.print(rows::throughput_columns(), &changed, cells, &mut *to)?;
+            }
         }
-        Ok(())
     }
 }

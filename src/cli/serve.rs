@@ -1,7 +1,7 @@
 //! `quaymeter serve`: resolves everything, then runs the service until it is
 //! told to stop.
 
-use super::signals::shutdown_signal;
+use super::signals::{at_each, hangups, shutdown_signal};
 use super::{logging, settings};
 use crate::config::Config;
 use crate::failpoint;
@@ -60,6 +60,7 @@ async fn service(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    let hangups = hangups()?;
     let grpc = bind("listen", config.listen).await?;
     let http = bind("http_listen", config.http_listen).await?;
     let listening = format!(
@@ -72,6 +73,8 @@ async fn service(
         Service::build(config, Arc::new(RealDisk), clock)
     });
     let service = service.await??;
+    let names = Arc::clone(service.names());
+    at_each(hangups, move || Arc::clone(&names).reload());
     writeln!(io::stdout(), "{listening}")?;
     Ok(service.run(grpc, http, shutdown).await?)
 }

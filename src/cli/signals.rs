@@ -1,4 +1,4 @@
-//! The stop signals of a process.
+//! The signals of a process: to stop, and to look again at what it has read.
 
 use anyhow::Context as _;
 use std::future::Future;
@@ -26,6 +26,26 @@ pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'st
             process::exit(128 + number);
         });
     })
+}
+
+/// Catches SIGHUP from now on: unheard, it would end the process.
+///
+/// # Errors
+/// The signal cannot be caught.
+pub fn hangups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("catch SIGHUP")
+}
+
+/// Does something at each of them, for as long as the process runs.
+pub fn at_each<F: Future<Output = ()> + Send>(
+    mut hangups: Signal,
+    mut work: impl FnMut() -> F + Send + 'static,
+) {
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            work().await;
+        }
+    });
 }
 
 async fn next((terminate, interrupt): &mut (Signal, Signal)) -> i32 {

@@ -1,12 +1,13 @@
 //! `quaymeter simulate`: a simulated day as NDJSON, its truth as a file.
 
+use super::progress;
 use crate::deliver::{Delivered, Delivery, deliver};
 use crate::simulate::{FULL_DAY, Options, Rates, Sent, Simulation};
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::{Timestamp, tz::TimeZone};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,6 +64,9 @@ pub struct Args {
     /// Sends to this server instead of writing NDJSON to stdout
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
+    /// No progress bar and no summary; what was not meant is told all the same
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -107,9 +111,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_truth(&simulation, &args.zone, path)?;
     }
     if let Some(endpoint) = args.to {
-        return send(&simulation, endpoint).await;
+        return send(&simulation, endpoint, args.quiet).await;
     }
-    match write_events(&simulation, io::stdout().lock()) {
+    let quiet = args.quiet || io::stdout().is_terminal();
+    match write_events(&simulation, io::stdout().lock(), quiet) {
         // Whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result.context("writing events to stdout")?,
@@ -119,20 +124,22 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Sends the day to a service. Outcomes that were not meant are told, and are a
 /// failure.
-async fn send(simulation: &Simulation, endpoint: String) -> anyhow::Result<ExitCode> {
+async fn send(simulation: &Simulation, endpoint: String, quiet: bool) -> anyhow::Result<ExitCode> {
     let delivery = Delivery {
         endpoint,
         streams: 1,
         batch_events: 500,
     };
-    let delivered = with_progress(simulation, &delivery).await?;
+    let delivered = with_progress(simulation, &delivery, quiet).await?;
     let Delivered {
         accepted,
         refused,
         surprises,
         ..
     } = delivered;
-    eprintln!("{accepted} accepted, {refused} refused, {surprises} not as meant");
+    if !quiet || surprises > 0 {
+        eprintln!("{accepted} accepted, {refused} refused, {surprises} not as meant");
+    }
     for surprise in delivered.told {
         eprintln!("{surprise}");
     }
@@ -143,15 +150,19 @@ async fn send(simulation: &Simulation, endpoint: String) -> anyhow::Result<ExitC
     })
 }
 
-/// Delivers a day under a progress bar.
+/// Delivers a day under a progress bar, unless it is to be quiet.
 ///
 /// # Errors
 /// What could not be published.
 pub async fn with_progress(
     simulation: &Simulation,
     delivery: &Delivery,
+    quiet: bool,
 ) -> Result<Delivered, crate::deliver::Error> {
-    let (progress, acknowledged) = (bar(simulation.counts().sent), Arc::new(AtomicU64::new(0)));
+    let (progress, acknowledged) = (
+        bar(quiet, simulation.counts().sent),
+        Arc::new(AtomicU64::new(0)),
+    );
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     let delivering = deliver(simulation, delivery, Arc::clone(&acknowledged));
     tokio::pin!(delivering);
@@ -187,9 +198,9 @@ pub fn write_truth(simulation: &Simulation, zone: &TimeZone, path: &Path) -> any
 /// # Errors
 ///
 /// What the writer says.
-pub fn write_events(simulation: &Simulation, out: impl Write) -> io::Result<()> {
+pub fn write_events(simulation: &Simulation, out: impl Write, quiet: bool) -> io::Result<()> {
     let sent = simulation.sent();
-    let progress = bar(sent.len() as u64);
+    let progress = bar(quiet, sent.len() as u64);
     let mut out = BufWriter::with_capacity(1 << 16, out);
     for Sent { event, .. } in progress.wrap_iter(sent) {
         serde_json::to_writer(&mut out, &event)?;
@@ -198,12 +209,8 @@ pub fn write_events(simulation: &Simulation, out: impl Write) -> io::Result<()> 
     out.flush()
 }
 
-/// A bar on stderr, if that is a terminal.
-pub fn bar(events: u64) -> ProgressBar {
-    let bar = ProgressBar::new(events);
-    let style = "{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left";
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+/// Nothing is drawn between the lines of what a terminal shows already.
+fn bar(quiet: bool, events: u64) -> ProgressBar {
+    let style = "{bar:32} {human_pos}/{human_len} events, {per_sec}, {eta} left";
+    progress::bar(quiet, Some(events), style)
 }

@@ -177,7 +177,7 @@ pub(super) fn resumed(resume: &pb::ResumeElsewhere) -> Break {
 /// A status that came from the service is retried if it is UNAVAILABLE, or
 /// RESOURCE_EXHAUSTED with a retry delay; one that was made here, of an error
 /// below gRPC, is a lost connection.
-fn judge(status: Status) -> Break {
+pub(super) fn judge(status: Status) -> Break {
     let delay = status
         .get_details_retry_info()
         .and_then(|info| info.retry_delay);
@@ -197,7 +197,7 @@ fn judge(status: Status) -> Break {
 }
 
 /// An error and what caused it, in a line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -95,6 +95,12 @@ impl Plan {
             .min(self.rows())
     }
 
+    /// The row in which an instant lies, if it lies in any.
+    pub fn row_at(&self, at: Millis) -> Option<usize> {
+        let row = self.starts.partition_point(|&start| start <= at);
+        row.checked_sub(1).filter(|&row| row < self.rows())
+    }
+
     /// Refuses a question that reaches back beyond what is kept.
     pub fn check_reach(&self, cells: &Cells) -> Result<(), Status> {
         let oldest = match self.unit {

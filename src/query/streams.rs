@@ -1,7 +1,9 @@
 //! The two streaming answers. Each is pulled: nothing is evaluated before the
 //! transport has room for the next message.
 
+use super::page::Fingerprint;
 use super::{RETRY_AFTER, Service, Streamed, dump, place, throughput, wait, watch};
+use crate::view::State;
 use crate::{pb, status};
 use futures_util::stream;
 use std::collections::VecDeque;
@@ -29,16 +31,22 @@ pub(super) async fn watch(
         ));
     }
     let question = Arc::new(throughput::Question::parse(&query, &service.0.reporting)?);
+    let fingerprint = throughput::fingerprint("WatchThroughput", &query);
+    let resumed = watch::Token::decode(&request.resume_token, fingerprint)?;
     let interval = watch::interval(request.interval)?;
     let place = place(&service.0.watches, "watches", RETRY_AFTER)?;
     wait::until_reached(&service.0.view, &query.at_least, wait::deadline(metadata)).await?;
     let watching = Watching {
         question,
+        fingerprint,
+        resumed,
         interval,
         versions: service.0.view.versions(),
         stop: service.0.stop.clone(),
         service,
         rows: watch::Rows::new(),
+        token: String::new(),
+        told: Instant::now(),
         evaluated: None,
         pending: VecDeque::new(),
         _place: place,
@@ -54,12 +62,19 @@ pub(super) async fn watch(
 
 struct Watching {
     question: Arc<throughput::Question>,
+    fingerprint: Fingerprint,
+    /// From where the first step may lead.
+    resumed: Option<watch::Token>,
     interval: Duration,
     versions: signal::Receiver<u64>,
     stop: signal::Receiver<bool>,
     service: Service,
     rows: watch::Rows,
-    /// When the rows were evaluated; none before the snapshot.
+    /// Of the rows; empty before the first step.
+    token: String,
+    /// When a token was sent.
+    told: Instant,
+    /// When the rows were evaluated; none before the first step.
     evaluated: Option<Instant>,
     pending: VecDeque<pb::WatchThroughputResponse>,
     _place: OwnedSemaphorePermit,
@@ -74,14 +89,40 @@ impl Watching {
             self.wait_for_change().await?;
             // Marked as seen before we look: what comes later wakes us again.
             self.versions.borrow_and_update();
-            let question = self.question.clone();
-            let rows = move |state: &crate::view::State, _| watch::rows(&question, &state.cells);
-            let (rows, freshness) = self.service.evaluate(rows).await?;
-            let snapshot = self.evaluated.is_none();
-            self.evaluated = Some(Instant::now());
-            self.pending = watch::messages(watch::diff(&self.rows, &rows), snapshot, &freshness);
-            self.rows = rows;
+            self.pending = watch::messages(self.step().await?);
+            if !self.pending.is_empty() {
+                self.told = Instant::now();
+            }
         }
+    }
+
+    /// What leads from the rows that were told to those of now.
+    async fn step(&mut self) -> Result<watch::Step, Status> {
+        let (question, fingerprint) = (self.question.clone(), self.fingerprint);
+        let resumed = self.resumed.take();
+        let ask = move |state: &State, _| {
+            let rows = watch::rows(&question, &state.cells)?;
+            let known = resumed.and_then(|token| token.since(&question, state, &rows));
+            let token = watch::Token::after(fingerprint, state).encode();
+            Ok((rows, known, token))
+        };
+        let ((rows, known, after), freshness) = self.service.evaluate(ask).await?;
+        let first = self.evaluated.is_none();
+        self.evaluated = Some(Instant::now());
+        let snapshot = first && known.is_none();
+        let before = std::mem::replace(&mut self.token, after.clone());
+        let before = resumed.map_or(before, |token| token.encode());
+        let diff = known.unwrap_or_else(|| watch::diff(&self.rows, &rows));
+        self.rows = rows;
+        let always = first || self.told.elapsed() >= self.service.0.settings.token_every;
+        Ok(watch::Step {
+            diff,
+            snapshot,
+            always,
+            freshness,
+            before,
+            after,
+        })
     }
 
     async fn wait_for_change(&mut self) -> Result<(), Status> {
@@ -133,7 +174,7 @@ async fn part(
     if *service.0.stop.borrow() {
         return Err(status::unavailable("the service is stopping", RESUME_AFTER));
     }
-    let next = move |state: &crate::view::State, _| {
+    let next = move |state: &State, _| {
         let part = dump.part(&state.cells)?;
         Ok((dump, part))
     };

@@ -5,15 +5,17 @@ use super::page::Fingerprint;
 use super::plan::Plan;
 use super::selection::Selection;
 use crate::event::{Classifier, Millis, Role};
-use crate::meter::cell::{Cells, Owner};
+use crate::meter::cell::{Cells, Owner, QUARTER_MS};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::view::figures;
+use crate::view::history::Touched;
 use crate::{pb, status};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use tonic::Status;
 
 /// The most bytes of rows in one message: safely below the 4 MiB that gRPC
@@ -129,6 +131,35 @@ impl Question {
         Ok((page, false))
     }
 
+    /// The keys of the rows that touched cells belong to, whether or not the
+    /// rows exist.
+    pub fn affected(&self, cells: &Cells, touched: impl Iterator<Item = Touched>) -> BTreeSet<Key> {
+        let mut wanted = self.selection.resolve(&cells.names);
+        let mut keys = BTreeSet::new();
+        for Touched {
+            quarter,
+            facility,
+            owner,
+        } in touched
+        {
+            // All rows start where some quarter-hour does.
+            let row = self.plan.row_at(i64::from(quarter) * QUARTER_MS);
+            let Some(row) = row.filter(|_| wanted.owner(&owner) && wanted.facility(facility))
+            else {
+                continue;
+            };
+            let name = |id, by: bool| if by { cells.names.get(id) } else { "" };
+            keys.insert(Key {
+                start: self.plan.start(row),
+                facility: name(facility, self.by_facility).into(),
+                enterprise: name(owner.enterprise, self.by_enterprise).into(),
+                role: owner.role.into(),
+                classifier: owner.classifier.into(),
+            });
+        }
+        keys
+    }
+
     fn window(
         &self,
         cells: &Cells,
@@ -211,13 +242,13 @@ pub fn message(key: Key, figures: Option<&Figures>) -> pb::ThroughputRow {
     }
 }
 
-/// What makes two requests pages of the same list.
-pub fn fingerprint(request: &pb::GetThroughputRequest) -> Fingerprint {
+/// What makes two requests pages of the same list, or the same watch.
+pub fn fingerprint(method: &str, request: &pb::GetThroughputRequest) -> Fingerprint {
     let same = pb::GetThroughputRequest {
         at_least: String::new(),
         page_size: 0,
         page_token: String::new(),
         ..request.clone()
     };
-    Fingerprint::of("GetThroughput", &same)
+    Fingerprint::of(method, &same)
 }

@@ -1,12 +1,17 @@
 //! WatchThroughput: a snapshot, then what changed. The next change is only
 //! looked for once the message before it was taken, so a slow reader gets fewer
-//! and larger steps, and never makes the service hold more than one.
+//! and larger steps, and never makes the service hold more than one. After a
+//! lost connection a token tells where to go on; nothing is kept for it.
 
+use super::page::Fingerprint;
 use super::throughput::{self, Key, Limit, MESSAGE_BYTES_MAX, Question, Row};
 use crate::meter::cell::Cells;
 use crate::meter::figure::Figures;
+use crate::view::State;
+use crate::view::token::{self, Kind};
 use crate::{pb, status};
-use std::collections::{BTreeMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tonic::Status;
 
@@ -79,26 +84,106 @@ pub fn rows(question: &Question, cells: &Cells) -> Result<Rows, Status> {
     Ok(rows.into_iter().collect())
 }
 
+/// Up to where a watch has told which rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    question: Fingerprint,
+    /// The history in which the position means something.
+    history: u64,
+    position: u64,
+}
+
+impl Token {
+    /// After all that the state holds.
+    pub fn after(question: Fingerprint, state: &State) -> Self {
+        Self {
+            question,
+            history: state.history.id(),
+            position: state.position,
+        }
+    }
+
+    /// As opaque text.
+    pub fn encode(&self) -> String {
+        token::seal(Kind::Watch, self)
+    }
+
+    /// From a request; none if it is empty. Errors: no token, or one of another
+    /// question.
+    pub fn decode(found: &str, question: Fingerprint) -> Result<Option<Self>, Status> {
+        if found.is_empty() {
+            return Ok(None);
+        }
+        match token::open::<Self>(Kind::Watch, found) {
+            Some(token) if token.question == question => Ok(Some(token)),
+            _ => {
+                let expected = "the resume_token of a watch of the same query";
+                Err(status::invalid("resume_token", found, expected))
+            }
+        }
+    }
+
+    /// What leads from the rows at the token to these of the state: rows that
+    /// may have changed, and keys that may have gone. None if it is not known
+    /// any more.
+    pub fn since(&self, question: &Question, state: &State, rows: &Rows) -> Option<Diff> {
+        if self.history != state.history.id() || self.position > state.position {
+            return None;
+        }
+        let touched = state.history.since(self.position)?;
+        let keys = question.affected(&state.cells, touched);
+        Some(of_keys(rows, keys))
+    }
+}
+
+fn of_keys(rows: &Rows, keys: BTreeSet<Key>) -> Diff {
+    let mut diff = Diff::default();
+    for key in keys {
+        match rows.get(&key) {
+            Some(figures) => diff.rows.push((key, figures.clone())),
+            None => diff.removed.push(key),
+        }
+    }
+    diff
+}
+
+/// One step of a watch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is told.
+    pub diff: Diff,
+    /// Whether it is all there is.
+    pub snapshot: bool,
+    /// Whether it is told even if there is nothing in it.
+    pub always: bool,
+    /// Of which state it tells.
+    pub freshness: pb::Freshness,
+    /// The token of the state before; empty before the first.
+    pub before: String,
+    /// The token of this state.
+    pub after: String,
+}
+
 /// A step as messages, none too large for a client. Only the first of a snapshot
-/// says that it is one; what follows it adds to it.
-pub fn messages(
-    diff: Diff,
-    snapshot: bool,
-    freshness: &pb::Freshness,
-) -> VecDeque<pb::WatchThroughputResponse> {
+/// says that it is one; what follows it adds to it. Until the last one, who is
+/// cut off has to resume from the state before, and without one anew.
+pub fn messages(step: Step) -> VecDeque<pb::WatchThroughputResponse> {
     let new = |snapshot| pb::WatchThroughputResponse {
         snapshot,
         rows: Vec::new(),
         removed: Vec::new(),
-        freshness: Some(freshness.clone()),
+        freshness: Some(step.freshness.clone()),
+        resume_token: if step.snapshot {
+            String::new()
+        } else {
+            step.before.clone()
+        },
     };
     let mut messages = VecDeque::new();
-    let (mut message, mut bytes) = (new(snapshot), 0);
-    let changed = diff
-        .rows
-        .into_iter()
-        .map(|(key, figures)| (key, Some(figures)));
-    let removed = diff.removed.into_iter().map(|key| (key, None));
+    let (mut message, mut bytes) = (new(step.snapshot), 0);
+    let changed = step.diff.rows.into_iter();
+    let changed = changed.map(|(key, figures)| (key, Some(figures)));
+    let removed = step.diff.removed.into_iter().map(|key| (key, None));
     for (key, figures) in changed.chain(removed) {
         let row = (key, figures.clone().unwrap_or_default());
         bytes += throughput::weight(&row);
@@ -113,7 +198,9 @@ pub fn messages(
         };
         to.push(throughput::message(row.0, figures.as_ref()));
     }
-    if message.snapshot || !message.rows.is_empty() || !message.removed.is_empty() {
+    let holds = !message.rows.is_empty() || !message.removed.is_empty();
+    if holds || step.snapshot || step.always {
+        message.resume_token = step.after;
         messages.push_back(message);
     }
     messages

@@ -1,10 +1,7 @@
-//! What the side port and the queries are told: readiness, metrics, names.
+//! What the side port is told: readiness and metrics.
 
 use super::http::Side;
 use crate::metrics::{EnterpriseTotal, Metrics};
-use crate::pb;
-use crate::query::enterprises::Directory;
-use crate::registry::{Entry, Registry};
 use crate::view::{State, View};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -64,27 +61,5 @@ impl Side for Tells {
                 });
             self.metrics.render(totals)
         })
-    }
-}
-
-/// The enterprise registry as queries ask it.
-pub struct Names(pub Arc<Registry>);
-
-impl Directory for Names {
-    fn find(&self, id: &str) -> Option<pb::Enterprise> {
-        self.0.get(id).map(enterprise)
-    }
-
-    fn each(&self, give: &mut dyn FnMut(pb::Enterprise)) {
-        self.0.iter().for_each(|entry| give(enterprise(entry)));
-    }
-}
-
-fn enterprise(entry: &Entry) -> pb::Enterprise {
-    pb::Enterprise {
-        id: entry.id.to_string(),
-        name_zh: entry.name_zh.to_string(),
-        name_en: entry.name_en.to_string(),
-        roles: entry.roles.iter().map(|&role| role.into()).collect(),
     }
 }

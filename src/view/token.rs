@@ -20,6 +20,8 @@ pub enum Kind {
     Position = 1,
     /// The place in a list where the next page starts.
     Page = 2,
+    /// Up to where a watch has told.
+    Watch = 3,
 }
 
 /// A token that holds `payload`.

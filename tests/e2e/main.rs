@@ -4,15 +4,19 @@
 
 mod audit;
 mod boundaries;
+mod completions;
 mod dcsa;
 mod demo;
 mod exact;
 mod place;
+mod progress;
 mod publish;
 mod query;
+mod registry;
 mod service;
 mod settings;
 mod side;
 mod stopping;
 mod stream;
+mod terminal;
 mod wire;

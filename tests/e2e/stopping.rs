@@ -72,7 +72,7 @@ async fn an_open_watch_does_not_hold_up_a_stop() {
     };
     let request = pb::WatchThroughputRequest {
         query: Some(query),
-        interval: None,
+        ..Default::default()
     };
     let mut client = queries(&service.grpc).await;
     let mut watch = client.watch_throughput(request).await.unwrap().into_inner();

@@ -7,6 +7,7 @@ use quaymeter::event::{Classifier, Millis, Role};
 use quaymeter::meter::Counts;
 use quaymeter::meter::cell::{Cells, Change, DAY_MS, Keeping, Posting};
 use quaymeter::meter::figure::{Figure, Meaning};
+use quaymeter::view::history::Limits;
 use quaymeter::view::{Published, SourceSeen, State, View};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,6 +57,15 @@ pub struct Port {
 impl Port {
     /// Nothing yet; the log clock stands at `clock`.
     pub fn new(zone: &str, clock: &str) -> Self {
+        Self::of(zone, clock, |state| state)
+    }
+
+    /// The same, whose view remembers no more of what changed than this.
+    pub fn remembering(zone: &str, clock: &str, limits: Limits) -> Self {
+        Self::of(zone, clock, |state| state.remembering(limits))
+    }
+
+    fn of(zone: &str, clock: &str, shaped: impl FnOnce(State) -> State) -> Self {
         let zone = TimeZone::get(zone).unwrap();
         let keeping = Keeping {
             zone,
@@ -64,7 +74,7 @@ impl Port {
         };
         let state = State::new(Cells::new(keeping), 0, None, Counts::default());
         let mut port = Self {
-            view: Arc::new(View::new(state)),
+            view: Arc::new(View::new(shaped(state))),
             names: HashMap::new(),
             position: 0,
         };

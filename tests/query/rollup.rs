@@ -394,10 +394,16 @@ fn requests_differ_by_anything_but_page_and_position() {
         at_least: "y".into(),
         ..request.clone()
     };
-    assert_eq!(fingerprint(&request), fingerprint(&paged));
+    assert_eq!(
+        fingerprint("GetThroughput", &request),
+        fingerprint("GetThroughput", &paged)
+    );
     let other = pb::GetThroughputRequest {
         grain: 2,
         ..request.clone()
     };
-    assert_ne!(fingerprint(&request), fingerprint(&other));
+    assert_ne!(
+        fingerprint("GetThroughput", &request),
+        fingerprint("GetThroughput", &other)
+    );
 }

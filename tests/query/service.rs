@@ -55,11 +55,15 @@ impl Directory for Names {
 
 impl Running {
     pub async fn start(port: &Port) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let settings = Settings {
             watches_max: 3,
             ..Default::default()
         };
+        Self::with(port, settings).await
+    }
+
+    pub async fn with(port: &Port, settings: Settings) -> Self {
+        let (stop, stopped) = watch::channel(false);
         let clock = Arc::new(|| ms(NOW));
         let service = Service::new(port.view.clone(), Arc::new(Names), clock, stopped, settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

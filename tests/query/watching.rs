@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
 use quaymeter::pb;
 use quaymeter::query::throughput::Key;
-use quaymeter::query::watch::{Rows, diff, messages};
+use quaymeter::query::watch::{Diff, Rows, Step, diff, messages};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tonic::Code;
 
@@ -42,8 +43,19 @@ proptest! {
             prop_assert_ne!(before.as_ref(), Some(figures), "sent what did not change");
         }
         prop_assert_eq!(&led, &next);
-        let none = messages(diff(&next, &next), false, &pb::Freshness::default());
-        prop_assert!(none.is_empty());
+        prop_assert!(messages(step_of(diff(&next, &next), false)).is_empty());
+    }
+}
+
+/// From the state of token `before` to that of `after`.
+fn step_of(diff: Diff, snapshot: bool) -> Step {
+    Step {
+        diff,
+        snapshot,
+        always: false,
+        freshness: pb::Freshness::default(),
+        before: "before".into(),
+        after: "after".into(),
     }
 }
 
@@ -65,8 +77,7 @@ fn a_large_snapshot_comes_in_messages_below_the_clients_limit() {
         };
         rows.insert(key, figures.clone());
     }
-    let freshness = pb::Freshness::default();
-    let sent = messages(diff(&Rows::new(), &rows), true, &freshness);
+    let sent = messages(step_of(diff(&Rows::new(), &rows), true));
     assert!(sent.len() > 1);
     assert!(
         sent.iter()
@@ -78,9 +89,22 @@ fn a_large_snapshot_comes_in_messages_below_the_clients_limit() {
         sent.iter().map(|message| message.rows.len()).sum::<usize>(),
         2_000
     );
+    let tokens = |sent: &VecDeque<pb::WatchThroughputResponse>| -> Vec<_> {
+        sent.iter().map(|part| part.resume_token.clone()).collect()
+    };
+    // Who is cut off within a snapshot has nothing to resume from, and within a
+    // change what he had before.
+    let expected = |cut: &str| {
+        let mut expected = vec![cut.to_owned(); sent.len()];
+        expected[sent.len() - 1] = "after".into();
+        expected
+    };
+    assert_eq!(tokens(&sent), expected(""));
+    let changed = messages(step_of(diff(&Rows::new(), &rows), false));
+    assert_eq!(tokens(&changed), expected("before"));
 }
 
-fn watch() -> pb::WatchThroughputRequest {
+pub fn watch() -> pb::WatchThroughputRequest {
     pb::WatchThroughputRequest {
         query: Some(pb::GetThroughputRequest {
             from: at("2026-11-22T16:00:00Z"),
@@ -93,10 +117,11 @@ fn watch() -> pb::WatchThroughputRequest {
             seconds: 0,
             nanos: 100_000_000,
         }),
+        ..Default::default()
     }
 }
 
-fn trucks(enterprise: &'static str, trucks: i64) -> Post {
+pub fn trucks(enterprise: &'static str, trucks: i64) -> Post {
     Post::new(
         enterprise,
         ms("2026-11-23T01:00:00Z"),
@@ -104,7 +129,7 @@ fn trucks(enterprise: &'static str, trucks: i64) -> Post {
     )
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future)
         .await
         .expect("in 30 s")

@@ -2,7 +2,8 @@
 
 use super::words::{self, at};
 use super::{Answering, Format, How, json};
-use crate::cli::query::{args, explained, when};
+use crate::cli::query::{explained, when};
+use crate::cli::words as proto;
 use crate::event::Millis;
 use crate::pb::{self, Classifier, Grain, Role};
 use crate::query::{ask, grain};
@@ -21,10 +22,10 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     enterprise: String,
     /// In which role
-    #[arg(long, value_parser = args::role)]
+    #[arg(long, value_parser = proto::role())]
     role: Role,
     /// Instead of actual: estimated or planned
-    #[arg(long, value_parser = args::classifier, default_value = "actual")]
+    #[arg(long, value_parser = proto::classifier(), default_value = "actual")]
     classifier: Classifier,
     /// The cell that holds this instant
     #[arg(
@@ -36,7 +37,7 @@ pub struct Args {
     )]
     at: Option<String>,
     /// With --at: how long the cell is: quarter, hour, day, week or month
-    #[arg(long, value_parser = args::row_grain, default_value = "quarter", conflicts_with = "from")]
+    #[arg(long, value_parser = proto::grain(), default_value = "quarter", conflicts_with = "from")]
     grain: Grain,
     /// From when, rounded down to a quarter-hour
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]

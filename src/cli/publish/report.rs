@@ -134,8 +134,8 @@ impl Tally {
         fault.map_or(flushed, Err).context("write the rejects file")
     }
 
-    /// What became of all, for people.
-    pub fn summary(&self) -> String {
+    /// What became of all, for people, and the last position, if there is one.
+    pub fn summary(&self, position: &str) -> String {
         let counts = self.lock();
         let refused: u64 = counts.refused.values().map(|reason| reason.count).sum();
         let mut text = format!("{} events accepted", counts.accepted);
@@ -145,6 +145,9 @@ impl Tally {
         let _ = writeln!(text, ", {refused} refused");
         explain(&mut text, "refused", &counts.refused);
         explain(&mut text, "warned", &counts.warnings);
+        if !position.is_empty() {
+            let _ = writeln!(text, "position {position}");
+        }
         text
     }
 

@@ -1,5 +1,6 @@
 //! The options of `quaymeter query`.
 
+use super::super::words;
 use super::output::Format;
 use crate::pb::{Classifier, Dimension, Grain, Measure, Role};
 
@@ -21,15 +22,14 @@ pub struct Args {
     /// Only this enterprise, for example smdg:COS; repeatable.
     #[arg(long, value_name = "ID")]
     pub(super) enterprise: Vec<String>,
-    /// Only this role: forwarder, carrier, yard, terminal, fleet, shipper, agent
-    /// or service_provider; repeatable.
-    #[arg(long, value_parser = role)]
+    /// Only this role; repeatable.
+    #[arg(long, value_parser = words::role())]
     pub(super) role: Vec<Role>,
     /// Only this facility, or all of a UN/LOCODE such as CNNBO; repeatable.
     #[arg(long, value_name = "CODE")]
     pub(super) facility: Vec<String>,
-    /// Instead of actual: actual, estimated or planned; repeatable.
-    #[arg(long, value_parser = classifier)]
+    /// Instead of actual; repeatable.
+    #[arg(long, value_parser = words::classifier())]
     pub(super) classifier: Vec<Classifier>,
     /// From when [default: today].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -38,13 +38,13 @@ pub struct Args {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) to: Option<String>,
     /// Rows of a quarter, hour, day, week or month, or one of the total.
-    #[arg(long, value_parser = row_grain, default_value = "total")]
+    #[arg(long, value_parser = words::grain(), default_value = "total")]
     pub(super) grain: Grain,
     /// The IANA zone of times and rows [default: the service's reporting zone].
     #[arg(long)]
     pub(super) zone: Option<String>,
     /// Split by enterprise, facility or both.
-    #[arg(long, value_name = "DIMENSION", value_delimiter = ',', value_parser = dimension)]
+    #[arg(long, value_name = "DIMENSION", value_delimiter = ',', value_parser = words::dimension())]
     pub(super) by: Vec<Dimension>,
     /// Answers that include this position.
     #[arg(
@@ -91,11 +91,8 @@ pub(super) struct Kinds {
 pub(super) struct What {
     #[command(flatten)]
     pub(super) kind: Kinds,
-    /// What `--top` ranks by: throughput_boxes, throughput_teu_milli,
-    /// throughput_mass_kg, gate_boxes, gate_teu_milli, gate_mass_kg,
-    /// truck_passages, truck_turns, dispatch_accepted, vessel_arrivals or
-    /// services_completed.
-    #[arg(long, value_parser = measure, default_value = "throughput_boxes")]
+    /// What `--top` ranks by.
+    #[arg(long, value_parser = words::measure(), default_value = "throughput-boxes")]
     pub(super) measure: Measure,
     /// With `--calls`: only this call.
     #[arg(
@@ -113,32 +110,6 @@ pub(super) struct What {
         hide_default_value = true
     )]
     pub(super) contains: String,
-}
-
-fn proto<T>(text: &str, prefix: &str, find: fn(&str) -> Option<T>) -> Result<T, String> {
-    let name = format!("{prefix}{}", text.to_uppercase().replace('-', "_"));
-    let known = find(&name).filter(|_| !name.ends_with("_UNSPECIFIED"));
-    known.ok_or_else(|| "not one of those listed in --help".into())
-}
-
-pub(in crate::cli) fn role(text: &str) -> Result<Role, String> {
-    proto(text, "ROLE_", Role::from_str_name)
-}
-
-pub(in crate::cli) fn classifier(text: &str) -> Result<Classifier, String> {
-    proto(text, "CLASSIFIER_", Classifier::from_str_name)
-}
-
-pub(in crate::cli) fn row_grain(text: &str) -> Result<Grain, String> {
-    proto(text, "GRAIN_", Grain::from_str_name)
-}
-
-fn dimension(text: &str) -> Result<Dimension, String> {
-    proto(text, "DIMENSION_", Dimension::from_str_name)
-}
-
-fn measure(text: &str) -> Result<Measure, String> {
-    proto(text, "MEASURE_", Measure::from_str_name)
 }
 
 #[cfg(test)]
