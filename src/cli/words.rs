@@ -41,13 +41,6 @@ words! {
     measure: Measure, "MEASURE_";
 }
 
-impl<T> Words<T> {
-    /// The words and what they mean, in the proto's order.
-    pub fn all(&self) -> &'static [(String, T)] {
-        self.0
-    }
-}
-
 impl<T: Copy + Send + Sync + 'static> TypedValueParser for Words<T> {
     type Value = T;
 
