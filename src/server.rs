@@ -393,7 +393,7 @@ fn past(config: &Config, dir: &DataDir) -> Past {
         horizon_days: config.horizon_days,
         quarter_days: config.quarter_days,
         day_days: config.day_days,
-        teu_45ft_milli: config.teu_45ft_milli.into(),
+        teu_45ft_milli: config.teu_45ft_milli,
     };
     Past::new(dir.log(), rules)
 }

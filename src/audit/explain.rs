@@ -125,7 +125,7 @@ impl Inquiry<'_> {
         self.partners(&cell.facility, &keys, &mut members)?;
         let mut tale = Tale::new(self.rules, &cell.facility, None);
         self.collect(&cell.facility, &members, &mut tale)?;
-        Ok(tale.listing(cell, &keys, &passed))
+        Ok(tale.listing(cell, &passed))
     }
 
     /// Adds every identity that was ever in one of these lists.

@@ -1,6 +1,6 @@
 //! What is told in the end: an identity's lives, or a cell's events.
 
-use super::search::{Keys, Passed};
+use super::search::Passed;
 use super::tale::{Tale, Told};
 use super::{Cell, Identity};
 use crate::audit::life::{Life, Turn};
@@ -155,16 +155,16 @@ impl Tale {
         });
         Account {
             lives: lives.collect(),
-            records: self.told.iter().cloned().collect(),
+            records: self.told.iter().copied().collect(),
             records_omitted: self.omitted,
             elsewhere,
             reach: passed.reach,
         }
     }
 
-    /// The events that count in a cell. `keys` are the lists of which all is
-    /// known.
-    pub fn listing(&self, cell: &Cell, keys: &Keys, passed: &Passed) -> Listing {
+    /// The events that count in a cell. All must be known of the lists in which
+    /// one of them is an end.
+    pub fn listing(&self, cell: &Cell, passed: &Passed) -> Listing {
         let clock = passed.clock.unwrap_or(Day::MIN);
         let mut telling = Telling::new(self, clock);
         let mut listed: BTreeMap<usize, Listed> = BTreeMap::new();
@@ -181,8 +181,7 @@ impl Tale {
         }
         for pair in &self.recount.pairs(clock) {
             let Point { life, told, .. } = pair.end;
-            let known = keys.contains(pair.kind, self.recount.texts().text(pair.key));
-            if !known || !telling.is_in(cell, told, told.at) {
+            if !telling.is_in(cell, told, told.at) {
                 continue;
             }
             let Some(one) = telling.listed(life, told.at) else {

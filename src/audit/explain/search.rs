@@ -76,11 +76,7 @@ impl Keys {
     pub fn meet(&self, event: &Event) -> bool {
         let detail = event.statement.as_ref().map(|told| &told.detail);
         let mut spots = detail.map(spots).into_iter().flatten();
-        spots.any(|(kind, _, key)| self.contains(kind, key))
-    }
-
-    pub fn contains(&self, kind: DurationKind, key: &str) -> bool {
-        self.0.contains(&(kind, key.into()))
+        spots.any(|(kind, _, key)| self.0.contains(&(kind, key.into())))
     }
 
     pub fn needles(&self, facility: &str) -> Needles {

@@ -58,7 +58,7 @@ impl Fate {
 }
 
 /// One record of the identity that is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Its offset in the log.
     pub offset: Offset,

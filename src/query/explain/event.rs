@@ -132,7 +132,7 @@ fn record(told: Told, holds: bool) -> pb::EventRecord {
         appended_at: Some(ask::message(told.appended_at)),
         revision: told.revision,
         retracted: told.retracted,
-        content_sha256: told.content.to_vec().into(),
+        content_sha256: told.content.to_vec(),
         fate: fate(told.fate).into(),
         holds,
         replaced_by: told.replaced_by,
