@@ -1,7 +1,8 @@
 //! The two streaming answers. Each is pulled: nothing is evaluated before the
 //! transport has room for the next message.
 
-use super::{Service, Streamed, dump, place, throughput, wait, watch};
+use super::{IN_MEMORY, Service, Streamed, dump, full, place, throughput, wait, watch};
+use crate::budget::Held;
 use crate::{pb, status};
 use futures_util::stream;
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ pub(super) async fn watch(
         stop: service.0.stop.clone(),
         service,
         rows: watch::Rows::new(),
+        held: None,
         evaluated: None,
         pending: VecDeque::new(),
         _place: place,
@@ -59,6 +61,8 @@ struct Watching {
     stop: signal::Receiver<bool>,
     service: Service,
     rows: watch::Rows,
+    /// Of the answers' budget, for the rows and what is pending of them.
+    held: Option<Held>,
     /// When the rows were evaluated; none before the snapshot.
     evaluated: Option<Instant>,
     pending: VecDeque<pb::WatchThroughputResponse>,
@@ -77,11 +81,20 @@ impl Watching {
             let question = self.question.clone();
             let rows = move |state: &crate::view::State, _| watch::rows(&question, &state.cells);
             let (rows, freshness) = self.service.evaluate(rows).await?;
+            self.held = Some(self.hold(&rows)?);
             let snapshot = self.evaluated.is_none();
             self.evaluated = Some(Instant::now());
             self.pending = watch::messages(watch::diff(&self.rows, &rows), snapshot, &freshness);
             self.rows = rows;
         }
+    }
+
+    /// Room for these rows, and once more as messages.
+    fn hold(&mut self, rows: &watch::Rows) -> Result<Held, Status> {
+        // What was held for those before is given back first.
+        self.held = None;
+        let held = self.service.0.answers.hold(watch::weight(rows) * IN_MEMORY);
+        held.map_err(|_| full())
     }
 
     async fn wait_for_change(&mut self) -> Result<(), Status> {
@@ -114,13 +127,18 @@ pub(super) async fn dump(
     let dump = dump::Dump::parse(&request)?;
     let place = place(&service.0.dumps, "dumps")?;
     wait::until_reached(&service.0.view, &request.at_least, wait::deadline(metadata)).await?;
-    let begin = Some((dump, service, true, place));
+    let begin = Some((dump, service, None, place));
     Ok(Box::pin(stream::unfold(begin, |dumping| async {
-        let (dump, service, first, place) = dumping?;
+        // What was held for the part before: it has been taken.
+        let (dump, service, before, place) = dumping?;
+        let first = before.is_none();
+        drop(before);
         match part(dump, &service).await {
             // An empty dump still tells of which state it is.
-            Ok((_, message)) if message.cells.is_empty() && !first => None,
-            Ok((dump, message)) => Some((Ok(message), Some((dump, service, false, place)))),
+            Ok((_, message, _)) if message.cells.is_empty() && !first => None,
+            Ok((dump, message, held)) => {
+                Some((Ok(message), Some((dump, service, Some(held), place))))
+            }
             Err(status) => Some((Err(status), None)),
         }
     })))
@@ -129,7 +147,7 @@ pub(super) async fn dump(
 async fn part(
     mut dump: dump::Dump,
     service: &Service,
-) -> Result<(dump::Dump, pb::DumpCellsResponse), Status> {
+) -> Result<(dump::Dump, pb::DumpCellsResponse, Held), Status> {
     if *service.0.stop.borrow() {
         return Err(status::unavailable("the service is stopping", RESUME_AFTER));
     }
@@ -140,11 +158,10 @@ async fn part(
     let ((dump, rows), freshness) = service.evaluate(next).await?;
     let cell = |(key, figures)| throughput::message(key, Some(&figures));
     let cells = rows.into_iter().map(cell).collect();
-    Ok((
-        dump,
-        pb::DumpCellsResponse {
-            cells,
-            freshness: Some(freshness),
-        },
-    ))
+    let message = pb::DumpCellsResponse {
+        cells,
+        freshness: Some(freshness),
+    };
+    let held = service.hold(&message)?;
+    Ok((dump, message, held))
 }

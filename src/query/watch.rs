@@ -79,6 +79,12 @@ pub fn rows(question: &Question, cells: &Cells) -> Result<Rows, Status> {
     Ok(rows.into_iter().collect())
 }
 
+/// The bytes of all these rows, once encoded.
+pub fn weight(rows: &Rows) -> usize {
+    let each = |(key, figures): (&Key, &Figures)| throughput::weight_of(key, figures);
+    rows.iter().map(each).sum()
+}
+
 /// A step as messages, none too large for a client. Only the first of a snapshot
 /// says that it is one; what follows it adds to it.
 pub fn messages(
