@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), &encoded)?;
     tonic_prost_build::configure()
         .compile_well_known_types(true)
+        .codec_path("crate::intake::codec::Bounded")
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_fds(descriptors)?;
     pbjson_build::Builder::new()

@@ -41,8 +41,13 @@ settings! {
         stream_credit_events: u64 = "20000", Within(10_000, 10_000_000), "Events that a stream may have unacknowledged";
         stream_idle_s: u64 = "3600", Within(0, 604_800), "Seconds without a batch after which a stream is ended; 0 means never";
         buffered_bytes: usize = "268435456", Within(MIB, 65_536 * MIB), "Bytes of events in memory before they are durable, at most";
+        request_bytes: usize = "268435456", Within(MIB, 65_536 * MIB), "Bytes of requests in memory until they are decoded, and of what they became until it is durable, at most";
+        answer_bytes: usize = "268435456", Within(16 * MIB, 65_536 * MIB), "Bytes of answers in memory until they are sent, at most";
+        request_arrival_ms: u64 = "30000", Within(100, 3_600_000), "How long a message of a request may take to arrive, in ms";
+        answer_taking_ms: u64 = "60000", Within(100, 3_600_000), "How long a client may take to take a message of an answer, in ms; then it loses its connection";
         append_wait_ms: u64 = "2000", Within(1, 60_000), "How long a batch may wait for room in memory, in ms";
         concurrent_queries: usize = "64", Within(1, 10_000), "Queries at the same time, at most";
+        calls: usize = "4096", Within(1, 1_000_000), "Calls at the same time other than open event streams, at most";
         watches: usize = "256", Within(0, 100_000), "Open watches, at most";
         connections: usize = "20000", Within(1, 1_000_000), "Open gRPC connections, at most";
     }
@@ -61,6 +66,7 @@ const AT_LEAST: &[(&str, &str, i64)] = &[
     ("day_days", "quarter_days", 1),
     ("limits.stream_credit_events", "limits.batch_events", 0),
     ("limits.buffered_bytes", "limits.message_bytes", 0),
+    ("limits.request_bytes", "limits.message_bytes", 0),
 ];
 
 impl Config {

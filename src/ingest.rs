@@ -2,8 +2,11 @@
 //! answers when it is durable.
 
 mod check;
+mod reader;
 mod stream;
+mod weight;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprints;
@@ -20,6 +23,7 @@ use crate::view::View;
 use crate::view::position::Position;
 use crate::worker;
 use check::{Checked, Manner};
+use reader::Reader;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +83,15 @@ pub struct Keys {
     pub fingerprints: Fingerprints,
 }
 
+/// What may be held in memory.
+#[derive(Clone)]
+pub struct Budgets {
+    /// For what was taken, until it is durable.
+    pub requests: Arc<Budget>,
+    /// For what is to be told of it, until the client has taken that.
+    pub answers: Arc<Budget>,
+}
+
 /// The ingest service.
 #[derive(Clone)]
 pub struct Ingest(Arc<Shared>);
@@ -88,6 +101,7 @@ struct Shared {
     log: Handle<worker::Batch>,
     view: Arc<View>,
     keys: Keys,
+    budgets: Budgets,
     clock: Clock,
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
@@ -98,11 +112,13 @@ struct Shared {
 impl Ingest {
     /// The service; once `draining` turns true it takes nothing more and ends
     /// its streams in good order.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
         limits: Limits,
         log: Handle<worker::Batch>,
         view: Arc<View>,
         keys: Keys,
+        budgets: Budgets,
         clock: Clock,
         metrics: Arc<Metrics>,
         draining: watch::Receiver<bool>,
@@ -114,6 +130,7 @@ impl Ingest {
             log,
             view,
             keys,
+            budgets,
             clock,
             metrics,
             reasons,
@@ -199,6 +216,7 @@ impl IngestService for Ingest {
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);
         let mut checked = shared.check(&request.source, request.events, manner);
+        let weight = shared.hold(&checked)?;
         let position = shared.append(&request.source, &mut checked).await?;
         shared
             .metrics
@@ -210,12 +228,15 @@ impl IngestService for Ingest {
             results,
             ..
         } = checked;
-        Ok(Response::new(PublishEventsResponse {
+        let mut response = Response::new(PublishEventsResponse {
             accepted,
             refused,
             results,
             position: Position::embedded(position).encode(),
-        }))
+        });
+        let told = weight.told.carried();
+        response.extensions_mut().insert(told);
+        Ok(response)
     }
 
     type StreamEventsStream =
@@ -225,7 +246,8 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        let answers = stream::serve(&self.0, request.into_inner())?;
+        let reader = Reader::new(request);
+        let answers = stream::serve(&self.0, reader)?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

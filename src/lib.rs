@@ -8,6 +8,8 @@ pub mod pb;
 
 pub mod failpoint;
 
+pub mod budget;
+
 pub mod event;
 
 pub mod pseudonym;
@@ -32,11 +34,13 @@ pub mod view;
 
 pub mod metrics;
 
+pub mod status;
+
+pub mod intake;
+
 pub mod worker;
 
 pub mod audit;
-
-pub mod status;
 
 pub mod ingest;
 

@@ -67,6 +67,11 @@ metrics! {
     ack_seconds: Histogram = "quaymeter_ack_seconds" [], Seconds, "From a batch received whole to its acknowledgement";
     streams: Gauge = "quaymeter_streams" [], Count, "Open event streams";
     credit_violations: Counter = "quaymeter_credit_violations_total" [], Count, "Streams ended because they sent beyond their credit";
+    discarded: By<Counter, 1> = "quaymeter_discarded_total" ["reason"], Count, "Calls and connections refused or ended to keep within limits, by the limit";
+    connections: Gauge = "quaymeter_connections" [], Count, "Open gRPC connections";
+    calls: Gauge = "quaymeter_calls" [], Count, "Calls in progress other than open event streams";
+    request_bytes: Gauge = "quaymeter_request_bytes" [], Bytes, "Bytes of requests in memory, and of what they became until it is durable";
+    answer_bytes: Gauge = "quaymeter_answer_bytes" [], Bytes, "Bytes of answers in memory that are not sent yet";
     buffered_bytes: Gauge = "quaymeter_buffered_bytes" [], Bytes, "Bytes of events in memory that are not durable yet";
     log_events: Counter = "quaymeter_log_appended_events_total" [], Count, "Events appended to the log";
     log_bytes: Counter = "quaymeter_log_appended_bytes_total" [], Bytes, "Bytes appended to the log";
@@ -100,6 +105,31 @@ metrics! {
     build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";
 }
 
+/// The limits that something may be discarded for, as statuses and connections
+/// name them; with `_` for spaces they are the labels.
+const LIMITS: [&str; 20] = [
+    "connections",
+    "connections that say nothing",
+    "answers to be taken",
+    "streams",
+    "calls",
+    "calls of health and reflection",
+    "calls in progress",
+    "watches",
+    "dumps",
+    "credit",
+    "bytes of requests",
+    "bytes of answers",
+    "bytes waiting to be durable",
+    "bytes of a message",
+    "parties and containers of a batch",
+    "a request to arrive",
+    "cells for one question",
+    "rows to watch",
+    "bytes of one answer",
+    "other",
+];
+
 type Recording = Arc<PrometheusRecorder>;
 
 impl Metrics {
@@ -123,6 +153,9 @@ impl Metrics {
         for reason in (1..200).filter_map(|number| Reason::try_from(number).ok()) {
             metrics.reason(reason).absolute(0);
         }
+        for limit in LIMITS {
+            metrics.limit(limit).absolute(0);
+        }
         Ok(metrics)
     }
 
@@ -135,6 +168,13 @@ impl Metrics {
             &self.events_refused
         };
         counters.with([&label(reason.as_str_name(), "REASON_")])
+    }
+
+    /// The counter of what is discarded for a limit, by its name in statuses.
+    pub fn limit(&self, name: &str) -> Counter {
+        let known = LIMITS.into_iter().find(|limit| *limit == name);
+        self.discarded
+            .with([&known.unwrap_or("other").replace(' ', "_")])
     }
 
     /// Counts one gRPC call that has ended.

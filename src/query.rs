@@ -22,6 +22,7 @@ pub mod watch;
 
 mod streams;
 
+use crate::budget::{Budget, Held};
 use crate::event::Millis;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
@@ -29,6 +30,7 @@ use crate::view::position::Position;
 use crate::view::{State, View};
 use enterprises::Directory;
 use jiff::tz::TimeZone;
+use prost::Message;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,18 +89,24 @@ struct Shared {
     running: Arc<Semaphore>,
     watches: Arc<Semaphore>,
     dumps: Arc<Semaphore>,
+    answers: Arc<Budget>,
 }
+
+/// How much larger an answer is in memory than once it is encoded: a row's
+/// figures are mostly zeros, which take room here and none there.
+const IN_MEMORY: usize = 6;
 
 impl Service {
     /// Answers from `view`, names enterprises by `directory` (`()` for none) and
     /// tells "now" by `clock`. Watches and dumps end when `stop` becomes true or
-    /// its sender is gone.
+    /// its sender is gone. What waits for a client to take it is held of `answers`.
     pub fn new(
         view: Arc<View>,
         directory: Arc<dyn Directory>,
         clock: Arc<dyn Fn() -> Millis + Send + Sync>,
         stop: signal::Receiver<bool>,
         settings: Settings,
+        answers: Arc<Budget>,
     ) -> Self {
         let reporting = view.read(|state| state.cells.keeping().zone.clone());
         let limit = |most| Arc::new(Semaphore::new(most));
@@ -113,6 +121,7 @@ impl Service {
             running: limit(settings.running_max),
             watches: limit(settings.watches_max),
             dumps: limit(settings.dumps_max),
+            answers,
         };
         Self(Arc::new(shared), None)
     }
@@ -133,6 +142,20 @@ impl Service {
         let _place = place(&self.0.calls, "calls in progress", RETRY_AFTER)?;
         wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
         self.evaluate(ask).await
+    }
+
+    /// An answer that holds its part of memory until it is taken.
+    fn respond<T: Message>(&self, answer: T) -> Result<Response<T>, Status> {
+        let held = self.hold(&answer)?;
+        let mut response = Response::new(answer);
+        response.extensions_mut().insert(held.carried());
+        Ok(response)
+    }
+
+    /// What an answer, or a message of one, holds.
+    fn hold(&self, answer: &impl Message) -> Result<Held, Status> {
+        let held = self.0.answers.hold(answer.encoded_len() * IN_MEMORY);
+        held.map_err(|_| full())
     }
 
     /// Evaluates on a thread for blocking work; `ask` gets the state and now.
@@ -166,6 +189,11 @@ fn place(
         .clone()
         .try_acquire_owned()
         .map_err(|_| status::overloaded(what, retry_after))
+}
+
+/// Answers wait for their clients, and there is no room for one more.
+fn full() -> Status {
+    status::overloaded("bytes of answers", RETRY_AFTER)
 }
 
 fn freshness(state: &State, now: Millis) -> pb::Freshness {
@@ -202,11 +230,11 @@ impl ThroughputService for Service {
         let row = |(key, figures)| throughput::message(key, Some(&figures));
         let rows = rows.into_iter().map(row).collect();
         let freshness = Some(freshness);
-        Ok(Response::new(pb::GetThroughputResponse {
+        self.respond(pb::GetThroughputResponse {
             rows,
             next_page_token,
             freshness,
-        }))
+        })
     }
 
     async fn list_top_enterprises(
@@ -225,10 +253,10 @@ impl ThroughputService for Service {
                 value,
             }
         };
-        Ok(Response::new(pb::ListTopEnterprisesResponse {
+        self.respond(pb::ListTopEnterprisesResponse {
             enterprises: (1..).zip(leaders).map(ranked).collect(),
             freshness: Some(freshness),
-        }))
+        })
     }
 
     async fn list_enterprises(
@@ -241,11 +269,11 @@ impl ThroughputService for Service {
         let ask = move |state: &State, _| Ok(question.page(&state.cells, &*directory));
         let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
         let ((enterprises, next_page_token), freshness) = (page, Some(freshness));
-        Ok(Response::new(pb::ListEnterprisesResponse {
+        self.respond(pb::ListEnterprisesResponse {
             enterprises,
             next_page_token,
             freshness,
-        }))
+        })
     }
 
     async fn list_vessel_calls(
@@ -257,11 +285,11 @@ impl ThroughputService for Service {
         let ask = move |state: &State, _| question.page(&state.cells);
         let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
         let ((calls, next_page_token), freshness) = (page, Some(freshness));
-        Ok(Response::new(pb::ListVesselCallsResponse {
+        self.respond(pb::ListVesselCallsResponse {
             calls,
             next_page_token,
             freshness,
-        }))
+        })
     }
 
     async fn list_no_shows(
@@ -273,11 +301,11 @@ impl ThroughputService for Service {
         let ask = move |state: &State, now| question.page(&state.cells, now);
         let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
         let ((rows, next_page_token), freshness) = (page, Some(freshness));
-        Ok(Response::new(pb::ListNoShowsResponse {
+        self.respond(pb::ListNoShowsResponse {
             rows,
             next_page_token,
             freshness,
-        }))
+        })
     }
 
     type WatchThroughputStream = Streamed<pb::WatchThroughputResponse>;

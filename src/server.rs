@@ -3,15 +3,18 @@
 //! stop signal.
 
 mod admission;
+mod calls;
 pub mod http;
+mod line;
 pub mod names;
 mod observe;
 pub mod offline;
 mod side;
 
 use crate::audit;
+use crate::budget::Budget;
 use crate::config::Config;
-use crate::ingest::{Clock, Ingest, Keys, Limits};
+use crate::ingest::{self, Clock, Ingest, Keys, Limits};
 use crate::log::appender::Appender;
 use crate::log::committer::{self, Committer, Group, Handle};
 use crate::log::dir::{self, DataDir, ShapingSettings};
@@ -53,6 +56,23 @@ const GROUPS_WAITING_MAX: usize = 16;
 /// of HTTP/2: see ARCHITECTURE.md.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Streams open at once on a connection; a client waits with more. Each of them
+/// holds up to a window of what is on its way, in either direction.
+const CONNECTION_STREAMS_MAX: u32 = 512;
+
+/// Bytes of the headers of a call.
+const HEADERS_BYTES_MAX: u32 = 16 << 10;
+
+/// Streams that a client opened and reset before they were looked at; more end
+/// the connection.
+const RESET_STREAMS_MAX: usize = 20;
+
+/// A connection is asked this often whether it lives …
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// … and closed when it does not answer for this long.
+const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 /// The version of the rules by which is counted; other rules are other numbers.
 pub const RULES_VERSION: u32 = 1;
@@ -106,11 +126,19 @@ pub struct Service {
     view: Arc<View>,
     names: Arc<Names>,
     keys: Keys,
+    budgets: Budgets,
     handle: Handle<Batch>,
     worker: JoinHandle<Result<(), worker::Error>>,
     worker_gone: oneshot::Receiver<()>,
     // Held until the end: one process per data directory.
     dir: DataDir,
+}
+
+/// What requests and answers may hold in memory.
+#[derive(Clone)]
+struct Budgets {
+    requests: Arc<Budget>,
+    answers: Arc<Budget>,
 }
 
 impl Service {
@@ -149,8 +177,13 @@ impl Service {
             committer_options(&config, &metrics),
             move |group| to_worker.send(group).map_err(|_| Closed),
         )?;
+        let budgets = Budgets {
+            requests: Budget::new(config.limits.request_bytes),
+            answers: Budget::new(config.limits.answer_bytes),
+        };
         Ok(Self {
             config,
+            budgets,
             clock,
             metrics,
             view,
@@ -184,7 +217,12 @@ impl Service {
         let (end, ending) = oneshot::channel::<()>();
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
         let mut serving = tokio::spawn(self.grpc(grpc, draining.clone()).await?);
-        let side = Arc::new(Tells::new(&self.view, &self.metrics, draining));
+        let side = Arc::new(Tells::new(
+            &self.view,
+            &self.metrics,
+            self.budgets.clone(),
+            draining,
+        ));
         let side = tokio::spawn(http::run(http, side, async {
             // Either way it is over.
             let _ = ending.await;
@@ -231,6 +269,10 @@ impl Service {
             self.handle.clone(),
             Arc::clone(&self.view),
             self.keys.clone(),
+            ingest::Budgets {
+                requests: Arc::clone(&self.budgets.requests),
+                answers: Arc::clone(&self.budgets.answers),
+            },
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
             draining.clone(),
@@ -242,6 +284,7 @@ impl Service {
             Arc::clone(&self.clock),
             draining.clone(),
             query_settings(config),
+            Arc::clone(&self.budgets.answers),
         )
         .explaining(past(config, &self.dir));
         let (mut reporter, health) = tonic_health::server::health_reporter();
@@ -254,13 +297,10 @@ impl Service {
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let router = Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .tcp_nodelay(true)
+        let calls = calls::Layer::new(&config.limits, Arc::clone(&self.budgets.requests));
+        let router = transport()
             .layer(observe::Layer::new(Arc::clone(&self.metrics)))
+            .layer(calls)
             .add_service(health)
             .add_service(describe().build_v1()?)
             .add_service(describe().build_v1alpha()?)
@@ -271,15 +311,29 @@ impl Service {
             )
             .add_service(
                 ThroughputServiceServer::new(query)
-                    .max_decoding_message_size(message_bytes)
+                    .max_decoding_message_size(calls::QUESTION_BYTES_MAX)
                     .send_compressed(CompressionEncoding::Gzip),
             );
-        let incoming = admission::connections(listener, config.limits.connections);
+        let metrics = Arc::clone(&self.metrics);
+        let incoming = admission::connections(listener, &config.limits, metrics);
         Ok(router.serve_with_incoming_shutdown(incoming, async move {
             stopped(draining).await;
             stop_serving(&mut reporter).await;
         }))
     }
+}
+
+/// HTTP/2 within limits.
+fn transport() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(CONNECTION_STREAMS_MAX)
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PONG_WITHIN))
+        .tcp_nodelay(true)
 }
 
 /// Says that nothing is served any more, and then no more: a watch of the health

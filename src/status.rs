@@ -11,6 +11,7 @@
 //! | a limit is reached | RESOURCE_EXHAUSTED | `OVERLOADED` | after `RetryInfo` |
 //! | one question or answer is too large | RESOURCE_EXHAUSTED | `TOO_LARGE` | never |
 //! | stopping, or a part is down | UNAVAILABLE | `UNAVAILABLE` | after `RetryInfo` |
+//! | a request takes too long to arrive | DEADLINE_EXCEEDED | `TOO_SLOW` | by the caller's choice |
 //! | waited in vain | DEADLINE_EXCEEDED | `NOT_REACHED` | by the caller's choice |
 //! | a fault of ours | INTERNAL | `INTERNAL` | never |
 
@@ -79,6 +80,55 @@ pub fn unavailable(why: &str, retry_after: Duration) -> Status {
     let mut details = info("UNAVAILABLE", &[("cause", why)]);
     details.set_retry_info(Some(retry_after));
     Status::with_error_details(Code::Unavailable, why, details)
+}
+
+/// The caller took too long for `what`.
+pub fn too_slow(what: &str, within: Duration) -> Status {
+    let message = format!("waited {within:?} for {what}");
+    let metadata = [("limit", what), ("within", &format!("{within:?}"))];
+    Status::with_error_details(Code::DeadlineExceeded, message, info("TOO_SLOW", &metadata))
+}
+
+/// The same status with an `ErrorInfo`, if it has none: those that are made below
+/// us have not. Their reason is the code's name, `RESOURCE_EXHAUSTED` for example.
+pub fn explained(status: Status) -> Status {
+    if status.code() == Code::Ok || !status.details().is_empty() {
+        return status;
+    }
+    let details = info(reason_of(status.code()), &[]);
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+/// What limit a status is about, if it says that one is reached or exceeded.
+pub fn limit_of(status: &Status) -> Option<String> {
+    let limited = matches!(
+        status.code(),
+        Code::ResourceExhausted | Code::DeadlineExceeded
+    );
+    let info = limited.then(|| status.get_details_error_info()).flatten();
+    info.and_then(|mut info| info.metadata.remove("limit"))
+}
+
+fn reason_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 /// The answer did not reach the wanted position in time.
@@ -186,6 +236,39 @@ mod tests {
                 code == Code::InvalidArgument
             );
         }
+    }
+
+    #[test]
+    fn a_status_from_below_is_given_a_reason_and_one_of_ours_keeps_its_own() {
+        let reason = |status: &Status| {
+            let info = status.get_details_error_info().unwrap();
+            (status.code(), info.reason)
+        };
+        let below = explained(Status::unimplemented("no such method"));
+        assert_eq!(
+            reason(&below),
+            (Code::Unimplemented, "UNIMPLEMENTED".into())
+        );
+        assert_eq!(below.message(), "no such method");
+        let second = Duration::from_secs(1);
+        let ours = explained(overloaded("calls", second));
+        assert_eq!(
+            reason(&ours),
+            (Code::ResourceExhausted, "OVERLOADED".into())
+        );
+        assert!(ours.get_details_retry_info().is_some());
+    }
+
+    #[test]
+    fn a_status_tells_which_limit_was_met() {
+        let second = Duration::from_secs(1);
+        let limit = |status: &Status| limit_of(status).unwrap_or_default();
+        assert_eq!(limit(&overloaded("calls", second)), "calls");
+        assert_eq!(limit(&too_large("rows", 1, "ask less")), "rows");
+        assert_eq!(limit(&too_slow("a request", second)), "a request");
+        assert_eq!(limit_of(&not_reached(2, 1)), None);
+        assert_eq!(limit_of(&internal("oh")), None);
+        assert_eq!(limit_of(&Status::resource_exhausted("below")), None);
     }
 
     #[test]

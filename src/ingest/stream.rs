@@ -5,7 +5,10 @@
 //! a client that sends more than it was granted is ended, and credit is granted
 //! only by acknowledgements that the client has taken.
 
+use super::reader::Reader;
+use super::weight::Weight;
 use super::{Shared, check};
+use crate::budget::Held;
 use crate::log::Offset;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
@@ -23,8 +26,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tokio_stream::Stream;
+use tonic::Status;
 
 /// Answers on their way to the client; more wait merged into one.
 const ANSWERS_MAX: usize = 4;
@@ -39,6 +42,8 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
 type Answer = Result<StreamEventsResponse, Status>;
+/// An answer, and what it holds of the answers' budget until it is taken.
+type Weighed = (Answer, Option<Held>);
 type Durable = (Done, Result<Offset, Status>);
 
 /// Who streams now: a newer stream of the same client ends the older one.
@@ -67,15 +72,17 @@ struct Done {
     accepted: u32,
     refused: u32,
     results: Vec<crate::pb::EventResult>,
+    /// For the results.
+    held: Held,
     started: Instant,
 }
 
 struct Connection {
     shared: Arc<Shared>,
     open: StreamOpen,
-    answers: mpsc::Sender<Answer>,
+    answers: mpsc::Sender<Weighed>,
     appending: FuturesOrdered<BoxFuture<'static, Durable>>,
-    waiting: VecDeque<StreamAck>,
+    waiting: VecDeque<(StreamAck, Held)>,
     received_events: u64,
     granted_events: u64,
     acknowledged_events: u64,
@@ -152,8 +159,8 @@ impl Drop for Seat {
 /// protocol or is told to resume elsewhere.
 pub fn serve(
     shared: &Arc<Shared>,
-    incoming: Streaming<StreamEventsRequest>,
-) -> Result<ReceiverStream<Answer>, Status> {
+    incoming: Reader,
+) -> Result<impl Stream<Item = Answer> + use<>, Status> {
     let open = shared.streams.enter()?;
     shared.metrics.streams.set(open as f64);
     let seat = Seat {
@@ -164,16 +171,25 @@ pub fn serve(
     tokio::spawn(async move {
         if let Err(status) = run(seat, incoming, answers.clone()).await {
             // The client may be gone; then nobody wants to know.
-            let _ = answers.send(Err(status)).await;
+            let _ = answers.send((Err(status), None)).await;
         }
     });
-    Ok(ReceiverStream::new(stream))
+    Ok(taken(stream))
+}
+
+/// The answers, each held until the next one is asked for: then it was taken.
+fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
+    futures_util::stream::unfold((answers, None), |(mut answers, before)| async move {
+        drop(before);
+        let (answer, held): Weighed = answers.recv().await?;
+        Some((answer, (answers, held)))
+    })
 }
 
 async fn run(
     mut seat: Seat,
-    mut incoming: Streaming<StreamEventsRequest>,
-    answers: mpsc::Sender<Answer>,
+    mut incoming: Reader,
+    answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
     let shared = Arc::clone(&seat.shared);
     let open = opening(&mut incoming).await?;
@@ -193,7 +209,7 @@ async fn run(
 }
 
 /// The first message.
-async fn opening(incoming: &mut Streaming<StreamEventsRequest>) -> Result<StreamOpen, Status> {
+async fn opening(incoming: &mut Reader) -> Result<StreamOpen, Status> {
     let first = tokio::time::timeout(OPEN_WITHIN, incoming.message()).await;
     let first = first.map_err(|_| status::invalid("open", "nothing", "`open` within 10 s"))??;
     let Some(StreamEventsRequest {
@@ -218,7 +234,7 @@ async fn draining(mut signal: watch::Receiver<bool>) {
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, open: StreamOpen, answers: mpsc::Sender<Answer>) -> Self {
+    fn new(shared: Arc<Shared>, open: StreamOpen, answers: mpsc::Sender<Weighed>) -> Self {
         let granted_events = shared.limits.credit_events;
         Self {
             shared,
@@ -238,7 +254,7 @@ impl Connection {
     /// Reads, appends and acknowledges until something ends it.
     async fn exchange(
         &mut self,
-        incoming: &mut Streaming<StreamEventsRequest>,
+        incoming: &mut Reader,
         mut superseded: oneshot::Receiver<()>,
     ) -> End {
         let draining = draining(self.shared.draining.clone());
@@ -297,9 +313,11 @@ impl Connection {
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
         let mut checked = self.shared.check(&self.open.source, events, manner);
+        let Weight { taken, told } = self.shared.hold(&checked)?;
         let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
         self.appending.push_back(Box::pin(async move {
             let position = shared.append(&source, &mut checked).await;
+            drop(taken);
             let check::Checked {
                 accepted,
                 refused,
@@ -313,6 +331,7 @@ impl Connection {
                     accepted,
                     refused,
                     results,
+                    held: told,
                     started,
                 },
                 position,
@@ -338,14 +357,16 @@ impl Connection {
         self.acknowledged_events += done.events;
         self.acknowledged_sequence = done.sequence;
         let told = |ack: &StreamAck| ack.results.iter().map(|batch| batch.results.len()).sum();
-        let full = |ack: &StreamAck| {
+        let full = |(ack, _): &(StreamAck, Held)| {
             let told: usize = told(ack);
             told > 0 && told + done.results.len() > ACK_RESULTS_MAX
         };
         if self.waiting.back().is_none_or(full) {
-            self.waiting.push_back(StreamAck::default());
+            let none = self.shared.budgets.answers.part();
+            self.waiting.push_back((StreamAck::default(), none));
         }
-        if let Some(ack) = self.waiting.back_mut() {
+        if let Some((ack, held)) = self.waiting.back_mut() {
+            held.absorb(done.held);
             ack.sequence = done.sequence;
             ack.position = Position::embedded(self.position).encode();
             ack.accepted += done.accepted;
@@ -361,20 +382,19 @@ impl Connection {
 
     /// Hands the oldest acknowledgement that waits to the client. Only now is
     /// its credit granted.
-    fn acknowledge(&mut self, room: mpsc::Permit<'_, Answer>) {
-        if let Some(ack) = self.waiting.pop_front() {
+    fn acknowledge(&mut self, room: mpsc::Permit<'_, Weighed>) {
+        if let Some((ack, held)) = self.waiting.pop_front() {
             self.granted_events = ack.granted_events;
-            room.send(Ok(StreamEventsResponse {
-                message: Some(Told::Ack(ack)),
-            }));
+            let message = Some(Told::Ack(ack));
+            room.send((Ok(StreamEventsResponse { message }), Some(held)));
         }
     }
 
     /// Only for the first answer, for which there is always room.
     fn say(&self, told: Told) {
-        let _ = self.answers.try_send(Ok(StreamEventsResponse {
-            message: Some(told),
-        }));
+        let message = Some(told);
+        let opened = Ok(StreamEventsResponse { message });
+        let _ = self.answers.try_send((opened, None));
     }
 
     /// Acknowledges what was taken before the end, then says why it ends.
@@ -399,10 +419,8 @@ impl Connection {
                 };
                 let message = Some(Told::ResumeElsewhere(resume));
                 // The client may be gone; it resumes all the same.
-                let _ = self
-                    .answers
-                    .send(Ok(StreamEventsResponse { message }))
-                    .await;
+                let last = Ok(StreamEventsResponse { message });
+                let _ = self.answers.send((last, None)).await;
                 Ok(())
             }
             End::Closed | End::Gone => Ok(()),

@@ -2,7 +2,10 @@
 //! transport has room for the next message.
 
 use super::page::Fingerprint;
-use super::{RETRY_AFTER, Service, Streamed, dump, place, throughput, wait, watch};
+use super::{
+    IN_MEMORY, RETRY_AFTER, Service, Streamed, dump, full, place, throughput, wait, watch,
+};
+use crate::budget::Held;
 use crate::view::State;
 use crate::{pb, status};
 use futures_util::stream;
@@ -47,6 +50,7 @@ pub(super) async fn watch(
         rows: watch::Rows::new(),
         token: String::new(),
         told: Instant::now(),
+        held: None,
         evaluated: None,
         pending: VecDeque::new(),
         _place: place,
@@ -74,6 +78,8 @@ struct Watching {
     token: String,
     /// When a token was sent.
     told: Instant,
+    /// Of the answers' budget, for the rows and what is pending of them.
+    held: Option<Held>,
     /// When the rows were evaluated; none before the first step.
     evaluated: Option<Instant>,
     pending: VecDeque<pb::WatchThroughputResponse>,
@@ -113,6 +119,7 @@ impl Watching {
         let before = std::mem::replace(&mut self.token, after.clone());
         let before = resumed.map_or(before, |token| token.encode());
         let diff = known.unwrap_or_else(|| watch::diff(&self.rows, &rows));
+        self.held = Some(self.hold(&rows)?);
         self.rows = rows;
         let always = first || self.told.elapsed() >= self.service.0.settings.token_every;
         Ok(watch::Step {
@@ -123,6 +130,14 @@ impl Watching {
             before,
             after,
         })
+    }
+
+    /// Room for these rows, and once more as messages.
+    fn hold(&mut self, rows: &watch::Rows) -> Result<Held, Status> {
+        // What was held for those before is given back first.
+        self.held = None;
+        let held = self.service.0.answers.hold(watch::weight(rows) * IN_MEMORY);
+        held.map_err(|_| full())
     }
 
     async fn wait_for_change(&mut self) -> Result<(), Status> {
@@ -155,13 +170,18 @@ pub(super) async fn dump(
     let dump = dump::Dump::parse(&request)?;
     let place = place(&service.0.dumps, "dumps", RETRY_AFTER)?;
     wait::until_reached(&service.0.view, &request.at_least, wait::deadline(metadata)).await?;
-    let begin = Some((dump, service, true, place));
+    let begin = Some((dump, service, None, place));
     Ok(Box::pin(stream::unfold(begin, |dumping| async {
-        let (dump, service, first, place) = dumping?;
+        // What was held for the part before: it has been taken.
+        let (dump, service, before, place) = dumping?;
+        let first = before.is_none();
+        drop(before);
         match part(dump, &service).await {
             // An empty dump still tells of which state it is.
-            Ok((_, message)) if message.cells.is_empty() && !first => None,
-            Ok((dump, message)) => Some((Ok(message), Some((dump, service, false, place)))),
+            Ok((_, message, _)) if message.cells.is_empty() && !first => None,
+            Ok((dump, message, held)) => {
+                Some((Ok(message), Some((dump, service, Some(held), place))))
+            }
             Err(status) => Some((Err(status), None)),
         }
     })))
@@ -170,7 +190,7 @@ pub(super) async fn dump(
 async fn part(
     mut dump: dump::Dump,
     service: &Service,
-) -> Result<(dump::Dump, pb::DumpCellsResponse), Status> {
+) -> Result<(dump::Dump, pb::DumpCellsResponse, Held), Status> {
     if *service.0.stop.borrow() {
         return Err(status::unavailable("the service is stopping", RESUME_AFTER));
     }
@@ -181,11 +201,10 @@ async fn part(
     let ((dump, rows), freshness) = service.evaluate(next).await?;
     let cell = |(key, figures)| throughput::message(key, Some(&figures));
     let cells = rows.into_iter().map(cell).collect();
-    Ok((
-        dump,
-        pb::DumpCellsResponse {
-            cells,
-            freshness: Some(freshness),
-        },
-    ))
+    let message = pb::DumpCellsResponse {
+        cells,
+        freshness: Some(freshness),
+    };
+    let held = service.hold(&message)?;
+    Ok((dump, message, held))
 }

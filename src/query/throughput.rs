@@ -227,6 +227,11 @@ impl Question {
 
 /// At least as many bytes as the row takes once encoded.
 pub fn weight((key, figures): &Row) -> usize {
+    weight_of(key, figures)
+}
+
+/// The same of the parts of a row.
+pub fn weight_of(key: &Key, figures: &Figures) -> usize {
     ROW_BYTES + key.facility.len() + key.enterprise.len() + FIGURE_BYTES * figures.iter().count()
 }
 

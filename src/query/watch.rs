@@ -164,6 +164,12 @@ pub struct Step {
     pub after: String,
 }
 
+/// The bytes of all these rows, once encoded.
+pub fn weight(rows: &Rows) -> usize {
+    let each = |(key, figures): (&Key, &Figures)| throughput::weight_of(key, figures);
+    rows.iter().map(each).sum()
+}
+
 /// A step as messages, none too large for a client. Only the first of a snapshot
 /// says that it is one; what follows it adds to it. Until the last one, who is
 /// cut off has to resume from the state before, and without one anew.

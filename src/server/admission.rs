@@ -1,5 +1,10 @@
-//! Connections, as many as are allowed: one more is closed at once.
+//! Connections, as many as are allowed: one more is closed at once. One that says
+//! nothing, or whose client does not take its answers, is closed too.
 
+use super::line::Line;
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,29 +13,46 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 /// After a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Accepts connections on a listener, at most `connections_max` at once.
+/// How long a client may take for the beginning of HTTP/2.
+const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The preface of HTTP/2 and the head of a frame.
+const BEGINNING_BYTES: usize = 24 + 9;
+
+/// What a connection may read before others get their turn. A frame takes at least
+/// ten bytes and its stream's handler must have read it before some 30,000 more
+/// have come, or HTTP/2 ends the connection.
+const TURN_BYTES: usize = 64 << 10;
+
+/// Accepts connections on a listener, within these limits.
 pub fn connections(
     listener: TcpListener,
-    connections_max: usize,
-) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(connections_max));
-    futures_util::stream::unfold((listener, places), |(listener, places)| async move {
+    limits: &Limits,
+    metrics: Arc<Metrics>,
+) -> impl Stream<Item = io::Result<Connection>> + use<> {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let taking = Duration::from_millis(limits.answer_taking_ms);
+    let state = (listener, places, metrics);
+    futures_util::stream::unfold(state, move |(listener, places, metrics)| async move {
         loop {
             let accepted = listener.accept().await;
             let connection = match accepted {
                 Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => stream.set_nodelay(true).map(|()| Connection {
-                        stream,
-                        _place: place,
-                    }),
+                    Ok(place) => stream
+                        .set_nodelay(true)
+                        .map(|()| Connection::new(stream, place, taking, Arc::clone(&metrics))),
                     // Closed by being dropped: the client sees a refusal at once.
-                    Err(_) => continue,
+                    Err(_) => {
+                        metrics.limit("connections").increment(1);
+                        continue;
+                    }
                 },
                 Err(error) => {
                     // Most often for want of descriptors: it stays so for a while.
@@ -38,7 +60,7 @@ pub fn connections(
                     Err(error)
                 }
             };
-            return Some((connection, (listener, places)));
+            return Some((connection, (listener, places, metrics)));
         }
     })
 }
@@ -46,14 +68,79 @@ pub fn connections(
 /// A connection that holds its place while it is open.
 pub struct Connection {
     stream: TcpStream,
+    line: Line,
+    /// Bytes of its beginning that are still to come.
+    beginning: usize,
+    /// Bytes it has read in its turn.
+    turn: usize,
+    /// How long its client may let a message wait.
+    taking: Duration,
+    beat: Pin<Box<Sleep>>,
+    metrics: Arc<Metrics>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = <TcpStream as Connected>::ConnectInfo;
+impl Connection {
+    fn new(
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+        taking: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        metrics.connections.increment(1.0);
+        Self {
+            stream,
+            line: Line::default(),
+            beginning: BEGINNING_BYTES,
+            turn: 0,
+            taking,
+            beat: Box::pin(tokio::time::sleep(BEGIN_WITHIN)),
+            metrics,
+            _place: place,
+        }
+    }
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+    /// Fails once it has said nothing or was stuck for too long.
+    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.beat.as_mut().poll(cx).is_ready() {
+            self.line.settle(self.taking);
+            let waited = self.line.waited().unwrap_or_default();
+            let limit = if self.beginning > 0 {
+                "connections that say nothing"
+            } else if waited >= self.taking {
+                "answers to be taken"
+            } else {
+                let again = self.taking - waited;
+                self.beat
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + again);
+                continue;
+            };
+            self.metrics.limit(limit).increment(1);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.line.wrote(bytes);
+        }
+        written
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.connections.decrement(1.0);
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Line;
+
+    fn connect_info(&self) -> Line {
+        self.line.clone()
     }
 }
 
@@ -63,7 +150,22 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.watch(cx)?;
+        if self.turn >= TURN_BYTES {
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) else {
+            self.turn = 0;
+            return Poll::Pending;
+        };
+        read?;
+        let bytes = buf.filled().len() - before;
+        self.beginning = self.beginning.saturating_sub(bytes);
+        self.turn += bytes;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -73,7 +175,9 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        self.watch(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -81,7 +185,9 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        self.watch(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,9 @@
-//! Counts every gRPC call when it ends: method, code, how long it took.
+//! Counts every gRPC call when it ends: method, code, how long it took, and the
+//! limit that it met. Statuses that are made below us are given what all of ours
+//! have: a reason.
 
 use crate::metrics::Metrics;
+use crate::status;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use std::future::Future;
@@ -73,9 +76,17 @@ impl Drop for Call {
 }
 
 impl Call {
-    fn note(&mut self, headers: &HeaderMap) {
-        if let Some(status) = Status::from_header_map(headers) {
-            self.code = status.code();
+    fn note(&mut self, headers: &mut HeaderMap) {
+        let Some(status) = Status::from_header_map(headers) else {
+            return;
+        };
+        self.code = status.code();
+        if let Some(limit) = status::limit_of(&status) {
+            self.metrics.limit(&limit).increment(1);
+        }
+        if self.code != Code::Ok && status.details().is_empty() {
+            // What cannot stand in a header stays as it was.
+            let _ = status::explained(status).add_header(headers);
         }
     }
 }
@@ -110,8 +121,8 @@ where
         };
         let response = self.inner.call(request);
         Box::pin(async move {
-            let response = response.await?;
-            call.note(response.headers());
+            let mut response = response.await?;
+            call.note(response.headers_mut());
             Ok(response.map(|body| Counted { body, call }))
         })
     }
@@ -131,9 +142,9 @@ impl<B: Body + Unpin> Body for Counted<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
         {
             self.call.note(trailers);
         }

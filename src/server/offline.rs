@@ -2,6 +2,7 @@
 //! and asked, but nothing is appended and no checkpoint is written.
 
 use super::{Error, open_log, past, query_settings, shaping, worker_options};
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::ingest::Clock;
 use crate::log::dir::DataDir;
@@ -52,7 +53,15 @@ impl Offline {
         let dir = self.dir;
         let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
         let settings = query_settings(&self.config);
-        let service = query::Service::new(self.view, Arc::new(()), clock, stop.clone(), settings);
+        let answers = Budget::new(self.config.limits.answer_bytes);
+        let service = query::Service::new(
+            self.view,
+            Arc::new(()),
+            clock,
+            stop.clone(),
+            settings,
+            answers,
+        );
         let service = service.explaining(past(&self.config, &dir));
         let incoming = TcpListenerStream::new(listener);
         let serving = Server::builder()

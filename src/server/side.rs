@@ -1,5 +1,6 @@
 //! What the side port is told: readiness and metrics.
 
+use super::Budgets;
 use super::http::Side;
 use crate::metrics::{EnterpriseTotal, Metrics};
 use crate::view::{State, View};
@@ -7,18 +8,25 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Readiness and metrics.
-pub struct Tells {
+pub(super) struct Tells {
     view: Arc<View>,
     metrics: Arc<Metrics>,
+    budgets: Budgets,
     draining: watch::Receiver<bool>,
 }
 
 impl Tells {
     /// Of this view and these metrics; not ready once it drains.
-    pub fn new(view: &Arc<View>, metrics: &Arc<Metrics>, draining: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        view: &Arc<View>,
+        metrics: &Arc<Metrics>,
+        budgets: Budgets,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             view: Arc::clone(view),
             metrics: Arc::clone(metrics),
+            budgets,
             draining,
         }
     }
@@ -48,6 +56,9 @@ impl Side for Tells {
     }
 
     fn metrics(&self) -> String {
+        let Budgets { requests, answers } = &self.budgets;
+        self.metrics.request_bytes.set(requests.held() as f64);
+        self.metrics.answer_bytes.set(answers.held() as f64);
         self.view.read(|state| {
             self.count_cells(state);
             let totals = state

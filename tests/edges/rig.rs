@@ -2,9 +2,10 @@
 //! the view stays where it was.
 
 use pbjson_types::Timestamp;
+use quaymeter::budget::Budget;
 use quaymeter::config::{Config, Sources};
 use quaymeter::fingerprint::Fingerprints;
-use quaymeter::ingest::{Ingest, Keys, Limits};
+use quaymeter::ingest::{Budgets, Ingest, Keys, Limits};
 use quaymeter::log::Durable;
 use quaymeter::log::committer::{Committer, Options};
 use quaymeter::log::disk::{Disk, File, RealDisk};
@@ -140,6 +141,10 @@ impl Rig {
             Keys {
                 pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),
                 fingerprints: Fingerprints::new(&[7; 16]),
+            },
+            Budgets {
+                requests: Budget::new(256 << 20),
+                answers: Budget::new(256 << 20),
             },
             Arc::new(move || {
                 // Judging asks for the time once per batch.

@@ -1,6 +1,7 @@
 //! The service over real sockets.
 
 use crate::fixture::{Port, Post, at, ms, stamp};
+use quaymeter::budget::Budget;
 use quaymeter::event::Role;
 use quaymeter::meter::figure::Meaning;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
@@ -65,7 +66,9 @@ impl Running {
     pub async fn with(port: &Port, settings: Settings) -> Self {
         let (stop, stopped) = watch::channel(false);
         let clock = Arc::new(|| ms(NOW));
-        let service = Service::new(port.view.clone(), Arc::new(Names), clock, stopped, settings);
+        let answers = Budget::new(256 << 20);
+        let (view, names) = (port.view.clone(), Arc::new(Names));
+        let service = Service::new(view, names, clock, stopped, settings, answers);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);

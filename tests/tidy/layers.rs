@@ -7,8 +7,9 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 32] = [
+const RANKS: [(&str, i8); 34] = [
     ("pb", -1), // generated
+    ("budget", 0),
     ("event", 0),
     ("failpoint", 0),
     ("fingerprint", 0),
@@ -23,10 +24,11 @@ const RANKS: [(&str, i8); 32] = [
     ("log::kafka", 2),
     ("log::scan", 2),
     ("metrics", 2),
+    ("status", 2),
     ("store", 2),
     ("view", 2),
     ("audit", 3),
-    ("status", 3),
+    ("intake", 3),
     ("worker", 3),
     ("ingest", 4),
     ("ndjson", 4),

@@ -1,0 +1,54 @@
+//! What a judged batch holds in memory, of which budget and how long.
+
+use super::Shared;
+use super::check::Checked;
+use crate::budget::Held;
+use crate::pb::{self, EventResult};
+use crate::status;
+use crate::worker::Item;
+use std::time::Duration;
+use tonic::Status;
+
+/// When to come back after there was no room.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// What a batch holds.
+pub struct Weight {
+    /// Its events, until they are durable.
+    pub taken: Held,
+    /// Its results, until the client has taken them.
+    pub told: Held,
+}
+
+impl Shared {
+    /// Room for what was made of a batch.
+    ///
+    /// # Errors
+    /// There is none: the batch is not appended.
+    pub(super) fn hold(&self, checked: &Checked) -> Result<Weight, Status> {
+        // The bytes stand here and, until they are written, in a frame.
+        let bytes: usize = checked.encoded.iter().map(|event| 2 * event.len()).sum();
+        let taken = bytes + checked.items.len() * size_of::<Item>();
+        let full = |what| status::overloaded(what, RETRY_AFTER);
+        let taken = self.budgets.requests.hold(taken);
+        let told = self.budgets.answers.hold(results(&checked.results));
+        Ok(Weight {
+            taken: taken.map_err(|_| full("bytes of requests"))?,
+            told: told.map_err(|_| full("bytes of answers"))?,
+        })
+    }
+}
+
+/// What results hold: as they are, and once more as bytes.
+fn results(results: &[EventResult]) -> usize {
+    results.iter().map(result).sum()
+}
+
+fn result(result: &EventResult) -> usize {
+    let faults = result.warnings.iter().chain(&result.refusal);
+    let texts = |fault: &pb::Fault| fault.field.len() + fault.found.len() + fault.expected.len();
+    let faults: usize = faults
+        .map(|fault| size_of::<pb::Fault>() + 2 * texts(fault))
+        .sum();
+    size_of::<EventResult>() + faults
+}

@@ -1,0 +1,155 @@
+//! Protobuf, with a look at the shape of a message before it is decoded: two
+//! bytes are enough to say "one more event", and become some hundred. The
+//! generated services use it.
+
+use crate::pb;
+use crate::status;
+use prost::Message;
+use prost::bytes::Buf;
+use prost::encoding::{WireType, decode_key, decode_varint};
+use std::any::TypeId;
+use std::marker::PhantomData;
+use tonic::Status;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+/// The most events of a batch: the limit that the protos promise.
+const EVENTS_MAX: usize = 10_000;
+
+/// The most parties and containers of all events of a batch. Valid events have
+/// at most twelve each.
+const PARTS_MAX: usize = 20 * EVENTS_MAX;
+
+/// A smaller message cannot become large.
+const HARMLESS_BYTES: usize = 64 << 10;
+
+/// The fields of the protos that lead to what is repeated.
+mod field {
+    /// `PublishEventsRequest.events`, `StreamBatch.events`.
+    pub const EVENTS: u32 = 2;
+    /// `StreamEventsRequest.batch`.
+    pub const BATCH: u32 = 2;
+    /// `Event.parties`.
+    pub const PARTIES: u32 = 7;
+    /// `Event.gate_move`.
+    pub const GATE_MOVE: u32 = 10;
+    /// `GateMove.containers`.
+    pub const CONTAINERS: u32 = 2;
+}
+
+/// As `ProstCodec`, for messages of a bounded shape.
+pub struct Bounded<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for Bounded<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for Bounded<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = BoundedDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<T, U>::default().encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        BoundedDecoder(ProstCodec::<T, U>::default().decoder())
+    }
+}
+
+/// The decoding side.
+pub struct BoundedDecoder<U>(ProstDecoder<U>);
+
+impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        if buffer.remaining() > HARMLESS_BYTES {
+            let mut shape = Shape::default();
+            let of = TypeId::of::<U>();
+            if of == TypeId::of::<pb::PublishEventsRequest>() {
+                shape.batch(buffer.chunk());
+            } else if of == TypeId::of::<pb::StreamEventsRequest>() {
+                each(field::BATCH, buffer.chunk(), &mut |batch| {
+                    shape.batch(batch);
+                });
+            }
+            shape.judge()?;
+        }
+        self.0.decode(buffer)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
+
+/// How many of what is repeated a batch has.
+#[derive(Default)]
+struct Shape {
+    events: usize,
+    parts: usize,
+}
+
+impl Shape {
+    fn batch(&mut self, batch: &[u8]) {
+        each(field::EVENTS, batch, &mut |event| {
+            self.events += 1;
+            // It is refused as it is: look no closer.
+            if self.events <= EVENTS_MAX {
+                each(field::PARTIES, event, &mut |_| self.parts += 1);
+                each(field::GATE_MOVE, event, &mut |gate| {
+                    each(field::CONTAINERS, gate, &mut |_| self.parts += 1);
+                });
+            }
+        });
+    }
+
+    fn judge(&self) -> Result<(), Status> {
+        if self.events > EVENTS_MAX {
+            let found = format!("{} events", self.events);
+            let expected = format!("1 to {EVENTS_MAX} events");
+            return Err(status::invalid("events", found, expected));
+        }
+        if self.parts > PARTS_MAX {
+            let advice = "an event has at most 8 parties and 4 containers";
+            let what = "parties and containers of a batch";
+            return Err(status::too_large(what, PARTS_MAX, advice));
+        }
+        Ok(())
+    }
+}
+
+/// Gives each value of a field that has a length, until something is no field:
+/// whoever decodes it says so.
+fn each(wanted: u32, mut bytes: &[u8], give: &mut dyn FnMut(&[u8])) {
+    while bytes.has_remaining() {
+        let Ok((field, wire)) = decode_key(&mut bytes) else {
+            return;
+        };
+        let length = match wire {
+            WireType::Varint => decode_varint(&mut bytes).map(|_| 0).ok(),
+            WireType::ThirtyTwoBit => Some(4),
+            WireType::SixtyFourBit => Some(8),
+            WireType::LengthDelimited => decode_varint(&mut bytes).ok(),
+            WireType::StartGroup | WireType::EndGroup => None,
+        };
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let Some((value, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else {
+            return;
+        };
+        if wire == WireType::LengthDelimited && field == wanted {
+            give(value);
+        }
+        bytes = rest;
+    }
+}

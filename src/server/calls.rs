@@ -1,0 +1,179 @@
+//! Bounds every call: how many there are at once, what its request may hold, and
+//! how long its answer may wait for the client.
+
+mod answer;
+
+use super::line::Line;
+use crate::budget::{Budget, Carried};
+use crate::config;
+use crate::intake::{Inflow, Limits, Manner};
+use crate::status;
+use answer::Answer;
+use http::{Request, Response};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+use tonic::body::Body;
+use tower::Service;
+
+/// When to come back after too many calls.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Calls of health and reflection at once: a watch of the health lasts as long as
+/// its client likes, and must not take the place of others.
+const ASIDE_MAX: usize = 256;
+
+/// Bytes of a message that asks: a filter of a thousand enterprises and a
+/// thousand facilities is 130 KiB.
+pub const QUESTION_BYTES_MAX: usize = 1 << 20;
+
+/// Wraps the server's services.
+#[derive(Clone)]
+pub struct Layer(Arc<Shared>);
+
+struct Shared {
+    requests: Arc<Budget>,
+    message_bytes: usize,
+    arrival: Duration,
+    calls: Arc<Semaphore>,
+    aside: Arc<Semaphore>,
+}
+
+impl Layer {
+    /// Within these limits; `requests` bounds what arrives.
+    pub fn new(limits: &config::Limits, requests: Arc<Budget>) -> Self {
+        Self(Arc::new(Shared {
+            requests,
+            message_bytes: limits.message_bytes,
+            arrival: Duration::from_millis(limits.request_arrival_ms),
+            calls: Arc::new(Semaphore::new(limits.calls)),
+            aside: Arc::new(Semaphore::new(ASIDE_MAX)),
+        }))
+    }
+}
+
+impl<S> tower::Layer<S> for Layer {
+    type Service = Bounded<S>;
+
+    fn layer(&self, inner: S) -> Bounded<S> {
+        Bounded {
+            inner,
+            shared: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// A service whose calls are bounded.
+#[derive(Clone)]
+pub struct Bounded<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+/// Kinds of calls with limits of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `StreamEvents`.
+    Stream,
+    /// `PublishEvents`.
+    Publish,
+    /// Everything of the `ThroughputService`, and a probe of the health.
+    Question,
+    /// Watches of the health, reflection, and what does not exist.
+    Aside,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        match path {
+            "/quaymeter.v1.IngestService/StreamEvents" => Self::Stream,
+            "/quaymeter.v1.IngestService/PublishEvents" => Self::Publish,
+            "/grpc.health.v1.Health/Check" => Self::Question,
+            path if path.starts_with("/quaymeter.v1.ThroughputService/") => Self::Question,
+            _ => Self::Aside,
+        }
+    }
+
+    fn manner(self) -> Manner {
+        match self {
+            Self::Publish | Self::Question => Manner::Unary,
+            Self::Stream => Manner::Stream,
+            Self::Aside => Manner::Dialogue,
+        }
+    }
+}
+
+impl Shared {
+    fn place(&self, kind: Kind) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        let (places, what) = match kind {
+            Kind::Stream => return Ok(None),
+            Kind::Publish | Kind::Question => (&self.calls, "calls"),
+            Kind::Aside => (&self.aside, "calls of health and reflection"),
+        };
+        let place = Arc::clone(places).try_acquire_owned();
+        place
+            .map(Some)
+            .map_err(|_| status::overloaded(what, RETRY_AFTER))
+    }
+
+    fn inflow(&self, kind: Kind, body: Body) -> Inflow {
+        let message_bytes = match kind {
+            Kind::Stream | Kind::Publish => self.message_bytes,
+            Kind::Question | Kind::Aside => QUESTION_BYTES_MAX.min(self.message_bytes),
+        };
+        let limits = Limits {
+            budget: Arc::clone(&self.requests),
+            message_bytes,
+            within: self.arrival,
+        };
+        Inflow::new(body, limits, kind.manner())
+    }
+}
+
+type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Answer>, E>> + Send>>;
+
+impl<S> Service<Request<Body>> for Bounded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Answer>;
+    type Error = S::Error;
+    type Future = Answering<S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let line = request.extensions().get::<Line>().cloned();
+        let line = line.unwrap_or_default();
+        let kind = Kind::of(request.uri().path());
+        let place = match self.shared.place(kind) {
+            Ok(place) => place,
+            Err(refused) => {
+                let refused = Answer::new(refused.into_http(), None, None, line);
+                return Box::pin(std::future::ready(Ok(refused)));
+            }
+        };
+        let (mut parts, body) = request.into_parts();
+        let inflow = self.shared.inflow(kind, body);
+        if kind == Kind::Stream {
+            parts.extensions.insert(inflow.clone());
+        }
+        let response = self
+            .inner
+            .call(Request::from_parts(parts, Body::new(inflow)));
+        Box::pin(async move {
+            let mut response = response.await?;
+            let held = response.extensions_mut().remove::<Carried>();
+            let held = held.and_then(Carried::take);
+            Ok(Answer::new(response, held, place, line))
+        })
+    }
+}

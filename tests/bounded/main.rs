@@ -1,0 +1,33 @@
+//! What clients may do to the real binary, and what it costs: memory has a
+//! ceiling, who exceeds a limit is told, and others go on.
+
+mod bomb;
+mod crowd;
+mod everything;
+#[expect(dead_code, reason = "shared with the tests of survival")]
+#[path = "../survive/faults.rs"]
+mod faults;
+mod flood;
+mod fuzz;
+mod half_open;
+mod huge;
+mod memory;
+mod neighbour;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "../e2e/place.rs"]
+mod place;
+mod raw;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "../e2e/service.rs"]
+mod service;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests of survival"
+)]
+#[path = "../survive/site.rs"]
+mod site;
+mod slow;
+mod stalled;
+mod tiny;
+mod trap;
