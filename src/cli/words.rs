@@ -76,8 +76,8 @@ mod tests {
             let command = Command::new("c");
             role().parse_ref(&command, None, OsStr::new(word)).ok()
         };
-        assert_eq!(role().all().len(), 8);
-        assert_eq!(measure().all().len(), 11);
+        assert_eq!(role().0.len(), 8);
+        assert_eq!(measure().0.len(), 11);
         for word in ["service-provider", "SERVICE_PROVIDER", "Service-Provider"] {
             assert_eq!(parse(word), Some(Role::ServiceProvider), "{word}");
         }

@@ -188,7 +188,9 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let view = Arc::new(View::new(state));
         let settings = Settings::default();
-        let service = Service::new(view, Arc::new(()), Arc::new(|| 0), stopped, settings);
+        let answers = crate::budget::Budget::new(1 << 20);
+        let clock = Arc::new(|| 0);
+        let service = Service::new(view, Arc::new(()), clock, stopped, settings, answers);
         let service = service.explaining(Past::new(dir.path().to_owned(), rules));
         Asked {
             service,

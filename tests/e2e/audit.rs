@@ -63,8 +63,10 @@ async fn a_service_that_counts_on_answers_what_its_log_comes_to() {
     let to = delivery(&service);
     let deliver = deliver(&day, &to, Arc::clone(&acknowledged));
     let audits = async {
+        // What is acknowledged may not be applied yet.
         place::until("much is counted", async || {
             acknowledged.load(Ordering::Relaxed) > 2_000
+                && place::reached(&service.grpc, "").await.events > 2_000
         })
         .await;
         let output = audit(&place, Some(&service.grpc), &["--memory=1"]).await;

@@ -81,7 +81,7 @@ async fn a_broken_file_keeps_the_names_and_is_told_once_with_its_fault() {
     let failures = metric(&service, "quaymeter_registry_load_failures_total ");
     let logged = place.logged();
     let faults = logged.matches("line 3: roles: found").count();
-    assert_eq!(faults as f64, failures, "{logged}");
+    assert!(failures.total_cmp(&1.0).is_eq(), "{failures}");
     assert!(logged.contains("PIRATE") && faults == 1, "{logged}");
     service.stop();
 }

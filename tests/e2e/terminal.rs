@@ -22,7 +22,8 @@ struct Shown {
 }
 
 pub struct Terminal {
-    ours: File,
+    /// Held open, so that what is written has somewhere to go.
+    _ours: File,
     /// Held open, so that the terminal outlives the program.
     theirs: OwnedFd,
     pid: u32,
@@ -67,7 +68,7 @@ impl Terminal {
         let ours = File::from(ours);
         read_on(ours.try_clone().unwrap(), Arc::clone(&shown));
         Self {
-            ours,
+            _ours: ours,
             theirs,
             pid,
             status,
@@ -94,37 +95,10 @@ impl Terminal {
         shown.parser.screen().contents()
     }
 
-    /// Waits until the screen holds a text.
-    #[track_caller]
-    pub fn until_shows(&self, text: &str) -> String {
-        let shows = |screen: &Screen| screen.contents().contains(text);
-        self.until(&format!("it shows {text:?}"), shows)
-    }
-
     /// All that was written so far.
     pub fn written(&self) -> String {
         let shown = self.shown.0.lock().unwrap();
         String::from_utf8_lossy(&shown.bytes).into_owned()
-    }
-
-    /// Presses keys.
-    pub fn press(&mut self, keys: &str) {
-        self.ours.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Makes it another size, which the kernel tells the program.
-    pub fn resize(&self, to: (u16, u16)) {
-        let mut shown = self.shown.0.lock().unwrap();
-        let screen = shown.parser.screen_mut();
-        screen.set_size(cells(to.1), cells(to.0));
-        tcsetwinsize(&self.theirs, size(to)).unwrap();
-    }
-
-    /// Sends the program a signal.
-    pub fn signal(&self, name: &str) {
-        let mut kill = Command::new("kill");
-        kill.arg(format!("-{name}")).arg(self.pid.to_string());
-        assert!(kill.status().unwrap().success());
     }
 
     /// Waits for the program's end, and until all that it wrote is read.
