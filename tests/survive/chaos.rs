@@ -49,8 +49,9 @@ async fn killed_at_random_moments_it_counts_every_event_once() {
     let (truth, sent) = (load.truth(), load.day.counts().sent);
     let mut table = Vec::new();
     for kill in 0..kills {
-        // Somewhere in its share of the day, and a moment later.
-        let due = sent * (100 * kill + dice.random_range(5..95)) / (100 * (kills + 1));
+        // Somewhere in its share of the day, and a moment later. Some of the day is
+        // left after the last, so that there always is something in flight.
+        let due = sent * (100 * kill + dice.random_range(5..95)) / (100 * (kills + 3));
         until("the next kill is due", async || {
             load.progress.settled() >= due
         })
