@@ -22,6 +22,9 @@ const EVENTS_PER_KILL: u64 = 1_000;
 /// need for a small part of what is left.
 const STRIKES_WITHIN: Duration = Duration::from_millis(2);
 
+/// Looks without news after which clients have heard all that they were told.
+const QUIET_BEATS: u32 = 8;
+
 /// A start that is to be killed lasts at most this long.
 const STARTS_WITHIN: Duration = Duration::from_millis(100);
 
@@ -83,7 +86,7 @@ async fn strike(
     kill: u64,
 ) -> (Kill, Service) {
     let lost = progress.lost();
-    until("something is in flight", async || progress.in_flight() > 0).await;
+    hold(&service, progress).await;
     let (settled, in_flight) = (progress.settled(), progress.in_flight());
     service.kill();
     // What its clients had sent and never heard of.
@@ -108,6 +111,28 @@ async fn strike(
     let service = here.serve(&BUSY);
     row.restart = started.elapsed();
     (row, service)
+}
+
+/// Stops a service in its tracks with unacknowledged work in flight. It
+/// acknowledges nothing more: what it has told its clients they hear, and what
+/// is in flight after that stays so until it dies.
+async fn hold(service: &Service, progress: &Progress) {
+    loop {
+        until("a client sends", async || progress.in_flight() > 0).await;
+        service.signal("STOP");
+        let mut quiet = (progress.settled(), 0);
+        until("all that was told is heard", async || {
+            let settled = progress.settled();
+            quiet = (settled, if settled == quiet.0 { quiet.1 + 1 } else { 0 });
+            quiet.1 >= QUIET_BEATS
+        })
+        .await;
+        if progress.in_flight() > 0 {
+            return;
+        }
+        // Whose turn it is to send may have no connection yet.
+        service.signal("CONT");
+    }
 }
 
 fn end(child: &mut Child) {
