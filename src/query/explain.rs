@@ -154,6 +154,7 @@ mod tests {
     use crate::view::{State, View};
     use jiff::tz::TimeZone;
     use std::sync::mpsc;
+    use std::time::Instant;
     use tokio::sync::watch;
     use tonic::Code;
     use tonic_types::StatusExt as _;
@@ -199,20 +200,23 @@ mod tests {
         }
     }
 
-    /// An explanation that goes on for as long as it is wanted.
+    /// An explanation that goes on for as long as it is wanted, and tells at its
+    /// end whether that was why.
     fn endless(
         service: &Service,
         began: mpsc::Sender<()>,
-        ended: mpsc::Sender<()>,
+        ended: mpsc::Sender<bool>,
     ) -> tokio::task::JoinHandle<Result<(), Status>> {
         let service = service.clone();
         tokio::spawn(async move {
             let tell = move |inquiry: &Inquiry<'_>| {
                 began.send(()).unwrap();
-                while (inquiry.wanted)() {
+                let started = Instant::now();
+                while (inquiry.wanted)() && started.elapsed() < DEADLINE / 2 {
                     std::thread::yield_now();
                 }
-                ended.send(()).unwrap();
+                // The test may be over.
+                let _ = ended.send(!(inquiry.wanted)());
                 Err(Error::Cancelled)
             };
             told::<()>(&service, 0, tell).await
@@ -237,7 +241,7 @@ mod tests {
         // Callers that go away make room, though their threads were busy.
         running.iter().for_each(tokio::task::JoinHandle::abort);
         for _ in &running {
-            ended.recv_timeout(DEADLINE).unwrap();
+            assert!(ended.recv_timeout(DEADLINE).unwrap());
         }
         let freed = asked.service.1.as_ref().unwrap().explanations.acquire();
         let freed = tokio::time::timeout(DEADLINE, freed).await;
@@ -249,11 +253,12 @@ mod tests {
     async fn a_service_that_stops_waits_for_no_explanation() {
         let asked = asked();
         let (begin, began) = mpsc::channel();
-        let (end, _ended) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
         let running = endless(&asked.service, begin, end);
         began.recv_timeout(DEADLINE).unwrap();
         asked.stop.send(true).unwrap();
         let told = tokio::time::timeout(DEADLINE, running).await.unwrap();
+        assert!(ended.recv_timeout(DEADLINE).unwrap());
         assert_eq!(told.unwrap().unwrap_err().code(), Code::Unavailable);
     }
 
