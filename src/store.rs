@@ -8,6 +8,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use parking_lot::RwLock;
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the block cache. State is read as a whole at a restart and not
@@ -201,7 +202,7 @@ impl Store {
     }
 
     /// Closes it and opens it again, as a restart does: after a failed write
-    /// only this tells what is on the disk. Nobody may be scanning it.
+    /// only this tells what is on the disk. It waits for who is reading.
     ///
     /// # Errors
     /// Those of [`Store::open`]; until it succeeds, the store is closed.
@@ -258,7 +259,9 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let found = self.table(table)?.get(key);
+        let engine = self.engine.read_recursive();
+        let opened = engine.as_ref().ok_or_else(|| self.closed())?;
+        let found = opened.table(table).get(key);
         found.map_err(|error| failed("read", &self.path, error))
     }
 
@@ -268,7 +271,7 @@ impl Store {
     /// # Errors
     /// The engine's, by entry.
     pub fn scan(&self, table: Table) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + '_ {
-        self.entries(self.table(table).map(|table| table.iter()))
+        self.entries(table, None)
     }
 
     /// The keys from one on and before another, in the order of their bytes,
@@ -284,18 +287,24 @@ impl Store {
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
         // The engine panics on a range that ends before it begins.
         let range = from.to_vec()..to.to_vec().max(from.to_vec());
-        self.entries(self.table(table).map(|table| table.range(range)))
+        self.entries(table, Some(range))
     }
 
+    /// The engine is held until the last entry is read: it is not opened again
+    /// beside a reader. Who holds it already may read more meanwhile.
     fn entries(
         &self,
-        found: Result<fjall::Iter, Error>,
+        table: Table,
+        range: Option<Range<Vec<u8>>>,
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
-        let (entries, closed) = match found {
-            Ok(entries) => (Some(entries), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        let entries = entries.into_iter().flatten().map(|entry| {
+        let engine = self.engine.read_recursive();
+        let found = engine.as_ref().map(|opened| match range {
+            Some(range) => opened.table(table).range(range),
+            None => opened.table(table).iter(),
+        });
+        let closed = found.is_none().then(|| Err(self.closed()));
+        let entries = found.into_iter().flatten().map(move |entry| {
+            let _held = &engine;
             let entry = entry.into_inner();
             entry.map_err(|error| failed("read", &self.path, error))
         });
@@ -311,12 +320,6 @@ impl Store {
         let opened = engine.as_ref().ok_or_else(|| self.closed())?;
         let bytes = opened.database.disk_space();
         bytes.map_err(|error| failed("measure", &self.path, error))
-    }
-
-    fn table(&self, table: Table) -> Result<Keyspace, Error> {
-        let engine = self.engine.read();
-        let opened = engine.as_ref().ok_or_else(|| self.closed())?;
-        Ok(opened.table(table).clone())
     }
 
     fn closed(&self) -> Error {

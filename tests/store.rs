@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tempfile::tempdir;
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -208,4 +210,29 @@ fn a_killed_writer_leaves_whole_batches_only() {
         assert!(found >= told, "told of batch {told}, found {found}");
     }
     assert!(last_number(&Store::open(dir.path()).unwrap()) >= 15);
+}
+
+#[test]
+fn a_store_that_is_read_is_opened_again_once_the_reading_is_over() {
+    let dir = tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path()).unwrap());
+    let mut batch = Batch::new();
+    batch.put(Table::Cells, b"a", Some(b"1"));
+    batch.put(Table::Cells, b"b", Some(b"2"));
+    store.write(batch).unwrap();
+    let mut reading = store.range(Table::Cells, b"a", b"c");
+    assert!(reading.next().unwrap().is_ok());
+    let (tell, opened) = mpsc::channel();
+    let reopening = std::thread::spawn({
+        let store = Arc::clone(&store);
+        move || tell.send(store.reopen())
+    });
+    // The engine's lock would refuse it while a reader has the engine.
+    let early = opened.recv_timeout(Duration::from_millis(200));
+    assert!(early.is_err(), "opened beside a reader: {early:?}");
+    assert!(reading.next().unwrap().is_ok());
+    drop(reading);
+    opened.recv().unwrap().unwrap();
+    reopening.join().unwrap().unwrap();
+    assert_eq!(entries(&store, Table::Cells).len(), 2);
 }
