@@ -221,6 +221,7 @@ impl Service {
             &self.view,
             &self.metrics,
             self.budgets.clone(),
+            self.handle.gauge(),
             draining,
         ));
         let side = tokio::spawn(http::run(http, side, async {

@@ -93,6 +93,31 @@ struct Waiting<T> {
     room: OwnedSemaphorePermit,
 }
 
+/// Tells how much waits, without being one who appends.
+#[derive(Clone)]
+pub struct Gauge {
+    room: Arc<Semaphore>,
+    room_bytes: u32,
+}
+
+impl Gauge {
+    /// Bytes of batches that wait, encoded.
+    pub fn waiting_bytes(&self) -> u64 {
+        let room = self.room.available_permits() as u64;
+        u64::from(self.room_bytes).saturating_sub(room)
+    }
+}
+
+impl<T> Handle<T> {
+    /// Tells how much waits.
+    pub fn gauge(&self) -> Gauge {
+        Gauge {
+            room: Arc::clone(&self.0.room),
+            room_bytes: self.0.room_bytes,
+        }
+    }
+}
+
 impl<T: Send + 'static> Handle<T> {
     /// Appends a batch; returns when it is durable. It waits for room as long as
     /// it takes. The payload goes to the sink. If the caller stops waiting, the

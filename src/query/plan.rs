@@ -15,7 +15,8 @@ use tonic::Status;
 /// The most owners and cells that one question may visit under the view's lock:
 /// three years of days of some 9,000 (enterprise, role, facility). A visit was
 /// measured at 0.6 µs on a busy machine, so the writer waits 6 s at worst, and
-/// what it has to publish waits with it; acknowledgements do not.
+/// what it has to publish waits with it; acknowledgements do not. A cell that is
+/// on the shelf takes longer: it is read from the store and decoded.
 pub const VISITS_MAX: usize = 10_000_000;
 
 /// Which cells are read.

@@ -268,6 +268,8 @@ async fn a_slow_disk_delays_acknowledgements_and_bounds_what_waits() {
         overloaded += 1;
     }
     assert!(trucks_in(&url).await >= 100, "questions are answered");
+    let waiting = metric(&service, "quaymeter_buffered_bytes");
+    assert!((1.0..=f64::from(1 << 20)).contains(&waiting), "{waiting}");
     let grown = metric(&service, "quaymeter_process_resident_memory_bytes") - before;
     assert!(grown < f64::from(96 << 20), "{grown} bytes more");
     faults.set("");
