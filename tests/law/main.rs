@@ -48,6 +48,8 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
         if n == restart_at {
             tidy(&mut meter, &mut journal, restart_at % 4);
             meter = restarted(&meter, &journal, &past);
+            // Twice: then all of it is on the shelf.
+            cells.store(usize::MAX);
             cells.store(usize::MAX);
             cells = cells.restarted();
         }

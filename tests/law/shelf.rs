@@ -96,6 +96,8 @@ pub struct Shelved {
     pub cells: Cells,
     keeping: Keeping,
     shelf: Arc<InMemory>,
+    /// What was to be stored last, and is not on the shelf yet.
+    under_way: (Vec<Stored>, Vec<Sweep>),
 }
 
 impl Shelved {
@@ -106,6 +108,7 @@ impl Shelved {
             cells: Cells::shelved(keeping.clone(), on, Parts::default()),
             keeping,
             shelf,
+            under_way: Default::default(),
         }
     }
 
@@ -115,10 +118,13 @@ impl Shelved {
         self.cells.apply(changes);
     }
 
-    /// Stores what changed and leaves all but a few records to the shelf.
+    /// As a worker does it: what was to be stored the last time is on the shelf
+    /// now, so all but a few records are left to it, but for what has changed
+    /// since, which is to be stored next.
     pub fn store(&mut self, most: usize) {
-        self.shelf.take(self.cells.store().unwrap());
+        self.shelf.take(std::mem::take(&mut self.under_way));
         self.cells.cool(most);
+        self.under_way = self.cells.store().unwrap();
     }
 
     /// What a restart makes of what was stored.
@@ -144,6 +150,7 @@ impl Shelved {
             cells: Cells::shelved(keeping.clone(), on, parts),
             keeping,
             shelf,
+            under_way: Default::default(),
         }
     }
 }
