@@ -11,7 +11,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test chaos bench check tools format lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo test chaos bench parts check tools format lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -27,8 +27,11 @@ test: tools check ## Installs what tests need, checks, and runs every test
 chaos: ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
 
-bench: ## Runs the benchmarks
-	$(CARGO) bench --locked --benches
+bench: ## Measures the whole service, in some 40 minutes; docs/performance.md
+	$(CARGO) bench --locked --bench service
+
+parts: ## Measures the parts of an event's way, one by one
+	$(CARGO) bench --locked --bench parts
 
 check: tools format protos dependencies patches lint tidy ## Format, protos, dependencies, lints, house rules
 
