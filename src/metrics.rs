@@ -2,12 +2,14 @@
 //! written out in full; [`enterprise`] has the totals per enterprise.
 
 mod enterprise;
+mod told;
 
 pub use enterprise::EnterpriseTotal;
+pub use told::{Level, Tally};
 
 use crate::config;
 use crate::pb::Reason;
-use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
+use metrics::{Key, Label, Level as Loudness, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -28,7 +30,7 @@ const BATCH_EVENTS: &[f64] = &[
     1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0,
 ];
 
-static METADATA: Metadata<'static> = Metadata::new("quaymeter", Level::INFO, None);
+static METADATA: Metadata<'static> = Metadata::new("quaymeter", Loudness::INFO, None);
 
 /// Declares the handles and their registration once.
 macro_rules! metrics {
@@ -38,6 +40,7 @@ macro_rules! metrics {
         pub struct Metrics {
             handle: PrometheusHandle,
             enterprises_max: Option<usize>,
+            reasons: Vec<(Reason, Tally)>,
             $(#[doc = $help] pub $field: $type,)*
         }
 
@@ -46,6 +49,7 @@ macro_rules! metrics {
                 Self {
                     handle: recorder.handle(),
                     enterprises_max,
+                    reasons: Vec::new(),
                     $($field: {
                         <$type>::describe(&*recorder, $name, Unit::$unit, $help);
                         <$type>::new(&recorder, $name, &$labels)
@@ -59,13 +63,13 @@ macro_rules! metrics {
 // A line each: field, type, name, labels, unit, help.
 #[rustfmt::skip]
 metrics! {
-    events_accepted: Counter = "quaymeter_events_accepted_total" [], Count, "Events accepted, duplicates included";
-    events_refused: By<Counter, 1> = "quaymeter_events_refused_total" ["reason"], Count, "Events refused, by reason";
-    events_warned: By<Counter, 1> = "quaymeter_events_warned_total" ["reason"], Count, "Warnings given, by reason";
+    events_accepted: Tally = "quaymeter_events_accepted_total" [], Count, "Events accepted, duplicates included";
+    events_refused: By<Tally, 1> = "quaymeter_events_refused_total" ["reason"], Count, "Events refused, by reason";
+    events_warned: By<Tally, 1> = "quaymeter_events_warned_total" ["reason"], Count, "Warnings given, by reason";
     batches: By<Counter, 1> = "quaymeter_batches_total" ["method"], Count, "Batches received, by gRPC method";
     batch_events: Histogram = "quaymeter_batch_events" [], Count, "Events in a batch";
     ack_seconds: Histogram = "quaymeter_ack_seconds" [], Seconds, "From a batch received whole to its acknowledgement";
-    streams: Gauge = "quaymeter_streams" [], Count, "Open event streams";
+    streams: Level = "quaymeter_streams" [], Count, "Open event streams";
     credit_violations: Counter = "quaymeter_credit_violations_total" [], Count, "Streams ended because they sent beyond their credit";
     discarded: By<Counter, 1> = "quaymeter_discarded_total" ["reason"], Count, "Calls and connections refused or ended to keep within limits, by the limit";
     connections: Gauge = "quaymeter_connections" [], Count, "Open gRPC connections";
@@ -77,11 +81,11 @@ metrics! {
     log_bytes: Counter = "quaymeter_log_appended_bytes_total" [], Bytes, "Bytes appended to the log";
     log_fsync_seconds: Histogram = "quaymeter_log_fsync_seconds" [], Seconds, "One sync of the log to disk";
     log_refused: Counter = "quaymeter_log_refused_batches_total" [], Count, "Batches that could not be written to the log, for example to a full disk";
-    log_end_offset: Gauge = "quaymeter_log_end_offset" [], Count, "Offset after the log's last durable record";
+    log_end_offset: Level = "quaymeter_log_end_offset" [], Count, "Offset after the log's last durable record";
     applied_offset: Gauge = "quaymeter_applied_offset" [], Count, "Offset after the last record that answers include";
     checkpoint_seconds: Histogram = "quaymeter_checkpoint_seconds" [], Seconds, "One checkpoint of the state";
     checkpoint_failures: Counter = "quaymeter_checkpoint_failures_total" [], Count, "Checkpoints that could not be written, for example to a full disk";
-    checkpoint_offset: Gauge = "quaymeter_checkpoint_offset" [], Count, "Offset after the last record in the last checkpoint";
+    checkpoint_offset: Level = "quaymeter_checkpoint_offset" [], Count, "Offset after the last record in the last checkpoint";
     applied_events: Counter = "quaymeter_applied_events_total" [], Count, "Records applied, restored from state";
     applied_duplicates: Counter = "quaymeter_applied_duplicates_total" [], Count, "Records that changed nothing: same revision and content";
     applied_revisions: Counter = "quaymeter_applied_revisions_total" [], Count, "Records that replaced an older statement";
@@ -132,6 +136,9 @@ const LIMITS: [&str; 20] = [
 
 type Recording = Arc<PrometheusRecorder>;
 
+/// Above every reason's number.
+const REASONS_END: i32 = 200;
+
 impl Metrics {
     /// The metrics, all at zero.
     ///
@@ -144,14 +151,18 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Full("quaymeter_batch_events".into()), BATCH_EVENTS)?
             .build_recorder();
         let enterprises_max = settings.per_enterprise.then_some(settings.enterprises_max);
-        let metrics = Self::declare(Arc::new(recorder), enterprises_max);
+        let mut metrics = Self::declare(Arc::new(recorder), enterprises_max);
         metrics
             .build_info
             .with([env!("CARGO_PKG_VERSION")])
             .set(1.0);
         // A counter that begins to exist at 1 has no increase to see.
-        for reason in (1..200).filter_map(|number| Reason::try_from(number).ok()) {
-            metrics.reason(reason).absolute(0);
+        let known = (1..REASONS_END).filter_map(|number| Reason::try_from(number).ok());
+        metrics.reasons = known
+            .map(|reason| (reason, metrics.tally(reason)))
+            .collect();
+        for (_, tally) in &metrics.reasons {
+            tally.increment(0);
         }
         for limit in LIMITS {
             metrics.limit(limit).absolute(0);
@@ -159,10 +170,22 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The counter of a reason: of refusals or, from 101 on, of warnings.
-    pub fn reason(&self, reason: Reason) -> Counter {
-        let warning = reason >= Reason::ContainerCheckDigit;
-        let counters = if warning {
+    /// The counter of a reason: of refusals or of warnings. None for what is no
+    /// reason.
+    pub fn reason(&self, reason: Reason) -> Option<Tally> {
+        let mut known = self.reasons();
+        known
+            .find(|&(known, _)| known == reason)
+            .map(|(_, tally)| tally.clone())
+    }
+
+    /// The counters of all reasons.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, &Tally)> {
+        self.reasons.iter().map(|(reason, tally)| (*reason, tally))
+    }
+
+    fn tally(&self, reason: Reason) -> Tally {
+        let counters = if is_warning(reason) {
             &self.events_warned
         } else {
             &self.events_refused
@@ -205,7 +228,7 @@ impl Metrics {
         };
         self.enterprises_omitted.set(omitted as f64);
         if let Some(bytes) = resident_bytes() {
-            self.resident_bytes.set(bytes);
+            self.resident_bytes.set(bytes as f64);
         }
         self.handle.render() + &totals
     }
@@ -244,6 +267,29 @@ kinds! {
     Histogram: describe_histogram, register_histogram;
 }
 
+macro_rules! told {
+    ($($type:ident: $kind:ident;)*) => {$(
+        impl Kind for $type {
+            fn describe(
+                recorder: &PrometheusRecorder,
+                name: &'static str,
+                unit: Unit,
+                help: &'static str,
+            ) {
+                $kind::describe(recorder, name, unit, help);
+            }
+            fn register(recorder: &PrometheusRecorder, key: &Key) -> Self {
+                $type::of($kind::register(recorder, key))
+            }
+        }
+    )*};
+}
+
+told! {
+    Tally: Counter;
+    Level: Gauge;
+}
+
 /// A metric with `N` labels. A look-up costs some 0.3 µs: keep the handle where
 /// that matters.
 pub struct By<K, const N: usize> {
@@ -279,6 +325,11 @@ impl<K: Kind, const N: usize> By<K, N> {
     }
 }
 
+/// Whether a reason is one to warn and not to refuse: those from 101 on.
+pub fn is_warning(reason: Reason) -> bool {
+    reason >= Reason::ContainerCheckDigit
+}
+
 /// A value of a proto enum as a label: `GATE_DIRECTION_IN` without its prefix
 /// is `in`.
 fn label(name: &'static str, prefix: &str) -> String {
@@ -289,13 +340,13 @@ fn strip(name: &'static str, prefix: &str) -> &'static str {
     name.strip_prefix(prefix).unwrap_or(name)
 }
 
-/// From `/proc/self/status`, which counts in kB whatever the page size; none
-/// where there is no such file.
-fn resident_bytes() -> Option<f64> {
+/// Memory that the process holds, in bytes: from `/proc/self/status`, which counts
+/// in kB whatever the page size; none where there is no such file.
+pub fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    Some(kib * 1024.0)
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kib * 1024)
 }

@@ -20,20 +20,23 @@ pub mod top;
 pub mod wait;
 pub mod watch;
 
+mod counted;
 mod streams;
 
 use crate::budget::{Budget, Held};
 use crate::event::Millis;
+use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
 use crate::view::position::Position;
 use crate::view::{State, View};
+use counted::Counted;
 use enterprises::Directory;
 use jiff::tz::TimeZone;
 use prost::Message;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -78,6 +81,7 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Service(Arc<Shared>, Option<Arc<explain::Past>>);
 
+#[derive(Clone)]
 struct Shared {
     view: Arc<View>,
     directory: Arc<dyn Directory>,
@@ -90,6 +94,7 @@ struct Shared {
     watches: Arc<Semaphore>,
     dumps: Arc<Semaphore>,
     answers: Arc<Budget>,
+    counted: Option<Counted>,
 }
 
 /// How much larger an answer is in memory than once it is encoded: a row's
@@ -122,6 +127,7 @@ impl Service {
             watches: limit(settings.watches_max),
             dumps: limit(settings.dumps_max),
             answers,
+            counted: None,
         };
         Self(Arc::new(shared), None)
     }
@@ -130,6 +136,16 @@ impl Service {
     #[must_use]
     pub fn explaining(self, past: explain::Past) -> Self {
         Self(self.0, Some(Arc::new(past)))
+    }
+
+    /// The same service, which also tells what these metrics count, from now on,
+    /// and counts its own work in them.
+    #[must_use]
+    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
+        let since = (self.0.clock)();
+        let counted = Some(Counted { metrics, since });
+        let shared = Shared::clone(&self.0);
+        Self(Arc::new(Shared { counted, ..shared }), self.1)
     }
 
     /// Answers one question: takes a place, waits for the position, evaluates.
@@ -170,10 +186,15 @@ impl Service {
         let task = tokio::task::spawn_blocking(move || {
             // The place is kept until the end even if the caller is gone.
             let _running = running;
-            let now = (shared.clock)();
-            shared
+            let (now, started) = ((shared.clock)(), Instant::now());
+            let answer = shared
                 .view
-                .read(|state| Ok((ask(state, now)?, freshness(state, now))))
+                .read(|state| Ok((ask(state, now)?, freshness(state, now))));
+            if let Some(Counted { metrics, .. }) = &shared.counted {
+                let seconds = started.elapsed().as_secs_f64();
+                metrics.query_seconds.record(seconds);
+            }
+            answer
         });
         task.await
             .unwrap_or_else(|_| Err(status::internal("the question could not be evaluated")))
@@ -337,28 +358,18 @@ impl ThroughputService for Service {
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let ask = |state: &State, _| {
-            let census = state.cells.census();
-            Ok((state.counts, (census.quarters(), census.days())))
-        };
-        let ((counts, kept), freshness) = self.answer(&metadata, &request.at_least, ask).await?;
-        Ok(Response::new(pb::GetStatusResponse {
-            freshness: Some(freshness),
-            events: counts.events,
-            duplicates: counts.duplicates,
-            revisions: counts.revisions,
-            retractions: counts.retractions,
-            superseded: counts.superseded,
-            conflicts: counts.conflicts,
-            repaired_durations: counts.repaired,
-            identities: counts.identities,
-            quarter_cells: kept.0,
-            day_cells: kept.1,
-            version: env!("CARGO_PKG_VERSION").into(),
-            reporting_zone: self.0.reporting.iana_name().unwrap_or("UTC").into(),
-            horizon_days: self.0.settings.horizon_days,
-            forgotten: counts.forgotten,
-        }))
+        let ask = |state: &State, now| Ok((counted::of_state(state), state.position, now));
+        let (asked, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let (mut answer, position, now) = asked;
+        answer.freshness = Some(freshness);
+        answer.now = Some(ask::message(now));
+        answer.reporting_zone = self.0.reporting.iana_name().unwrap_or("UTC").into();
+        answer.horizon_days = self.0.settings.horizon_days;
+        answer.resident_bytes = counted::resident_bytes();
+        if let Some(counted) = &self.0.counted {
+            counted.tell(&mut answer, position);
+        }
+        Ok(Response::new(answer))
     }
 
     async fn lookup_event(

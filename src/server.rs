@@ -155,6 +155,10 @@ impl Service {
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let (log, appender) = open_log(&config, &dir, disk, &store)?;
+        // Else both would be 0 until something is written.
+        metrics.log_end_offset.set(log.end() as f64);
+        let stored = checkpoint::progress(&store)?.position;
+        metrics.checkpoint_offset.set(stored as f64);
         let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
         let view = Arc::clone(worker.view());
         let keys = Keys {
@@ -287,7 +291,8 @@ impl Service {
             query_settings(config),
             Arc::clone(&self.budgets.answers),
         )
-        .explaining(past(config, &self.dir));
+        .explaining(past(config, &self.dir))
+        .counting(Arc::clone(&self.metrics));
         let (mut reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<IngestServiceServer<Ingest>>().await;
         reporter

@@ -172,7 +172,7 @@ async fn a_stop_ends_the_port_though_a_client_hangs() {
 async fn metrics_are_of_the_prometheus_text_format() {
     let side = port(&settings(), vec![("ygt:a".into(), Role::Fleet, totals())]);
     let running = start(Arc::clone(&side)).await;
-    side.metrics.reason(Reason::TooOld).increment(3);
+    side.metrics.reason(Reason::TooOld).unwrap().increment(3);
     side.metrics.batches.with(["PublishEvents"]).increment(1);
     side.metrics.log_fsync_seconds.record(0.0004);
     side.metrics

@@ -4,7 +4,7 @@
 use super::Shared;
 use crate::event::Millis;
 use crate::event::fault::Fault;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{Counter, Metrics, Tally};
 use crate::pb::{self, EventResult, Outcome, Reason};
 use crate::wire::{self, Judge};
 use crate::worker::Item;
@@ -20,7 +20,7 @@ const FULL_RESULTS_MAX: usize = 1000;
 /// The counters of what is judged, looked up once: a look-up costs more than
 /// the rest of judging an event.
 pub struct Reasons {
-    by_reason: Vec<Option<Counter>>,
+    by_reason: Vec<Option<Tally>>,
     /// Batches of `PublishEvents`.
     pub publish: Counter,
     /// Batches of `StreamEvents`.
@@ -32,7 +32,7 @@ impl Reasons {
         let counter = |n| {
             Reason::try_from(n)
                 .ok()
-                .map(|reason| metrics.reason(reason))
+                .and_then(|reason| metrics.reason(reason))
         };
         Self {
             by_reason: (0..REASONS_END).map(counter).collect(),

@@ -6,6 +6,7 @@ use super::{
     IN_MEMORY, RETRY_AFTER, Service, Streamed, dump, full, place, throughput, wait, watch,
 };
 use crate::budget::Held;
+use crate::metrics::Gauge;
 use crate::view::State;
 use crate::{pb, status};
 use futures_util::stream;
@@ -39,6 +40,8 @@ pub(super) async fn watch(
     let interval = watch::interval(request.interval)?;
     let place = place(&service.0.watches, "watches", RETRY_AFTER)?;
     wait::until_reached(&service.0.view, &query.at_least, wait::deadline(metadata)).await?;
+    let counted = service.0.counted.as_ref();
+    let open = counted.map(|counted| Open::new(&counted.metrics.watches));
     let watching = Watching {
         question,
         fingerprint,
@@ -54,6 +57,7 @@ pub(super) async fn watch(
         evaluated: None,
         pending: VecDeque::new(),
         _place: place,
+        _open: open,
     };
     Ok(Box::pin(stream::unfold(Some(watching), |watching| async {
         let mut watching = watching?;
@@ -84,6 +88,23 @@ struct Watching {
     evaluated: Option<Instant>,
     pending: VecDeque<pb::WatchThroughputResponse>,
     _place: OwnedSemaphorePermit,
+    _open: Option<Open>,
+}
+
+/// One that is open, as a gauge counts them.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 impl Watching {

@@ -189,6 +189,11 @@ async fn a_graceful_restart_changes_no_cell() {
     assert_eq!(through(&after), through(&before));
     let counts = |of: pb::GetStatusResponse| pb::GetStatusResponse {
         freshness: None,
+        now: None,
+        started_at: None,
+        intake: None,
+        progress: None,
+        resident_bytes: 0,
         ..of
     };
     assert_eq!(counts(after), counts(before));

@@ -16,6 +16,7 @@ mod registry;
 mod service;
 mod settings;
 mod side;
+mod status;
 mod stopping;
 mod stream;
 mod terminal;

@@ -98,6 +98,14 @@ pub fn get(http: &str, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
+/// The value of a metric; the name with its labels, and a blank after them.
+pub fn metric(service: &Service, name: &str) -> f64 {
+    let (_, page) = get(&service.http, "/metrics");
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.unwrap_or_else(|| panic!("no {name} in {page}"));
+    value.trim().parse().unwrap()
+}
+
 /// Asks until it is so.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {

@@ -1,6 +1,6 @@
 //! The enterprises' names follow their file while the service runs.
 
-use crate::place::{Place, get, until};
+use crate::place::{Place, metric, until};
 use crate::service::Service;
 use quaymeter::pb;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
@@ -21,13 +21,6 @@ async fn name(service: &Service) -> Option<String> {
 async fn until_named(service: &Service, expected: Option<&str>) {
     let named = async || name(service).await.as_deref() == expected;
     until(&format!("it is named {expected:?}"), named).await;
-}
-
-fn metric(service: &Service, name: &str) -> f64 {
-    let (_, page) = get(&service.http, "/metrics");
-    let line = page.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.unwrap_or_else(|| panic!("no {name} in {page}"));
-    value.trim().parse().unwrap()
 }
 
 fn serve(place: &Place) -> (Service, PathBuf) {

@@ -279,6 +279,38 @@ pub fn no_show(row: &pb::NoShowRow, zone: &TimeZone) -> Vec<Cell> {
 
 /// The status, a line per figure.
 pub fn status(status: &pb::GetStatusResponse, zone: &TimeZone) -> Vec<Vec<Cell>> {
+    let kept = counted(status, zone);
+    let mut lines: Vec<_> = kept
+        .into_iter()
+        .map(|(name, value)| vec![text(name), value])
+        .collect();
+    lines.extend(intake(status));
+    lines
+}
+
+/// What a running service was sent, and what follows its log.
+fn intake(status: &pb::GetStatusResponse) -> Vec<Vec<Cell>> {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, count: i64| lines.push(vec![text(name), Cell::Count(count)]);
+    if let Some(intake) = &status.intake {
+        line("accepted", intake.accepted);
+        for (what, reasons) in [("refused", &intake.refused), ("warned", &intake.warned)] {
+            for count in reasons {
+                let reason = name(count.reason().as_str_name(), "REASON_");
+                line(&format!("{what}: {reason}"), count.count);
+            }
+        }
+        line("streams", intake.streams.into());
+    }
+    if let Some(progress) = status.progress {
+        line("log end", progress.log_end);
+        line("applied", progress.applied);
+        line("checkpoint", progress.checkpoint);
+    }
+    lines
+}
+
+fn counted(status: &pb::GetStatusResponse, zone: &TimeZone) -> Vec<(&'static str, Cell)> {
     let none = pb::Freshness::default();
     let freshness = status.freshness.as_ref().unwrap_or(&none);
     [
@@ -302,8 +334,8 @@ pub fn status(status: &pb::GetStatusResponse, zone: &TimeZone) -> Vec<Vec<Cell>>
         ("appended at", local(freshness.appended_at, zone)),
         ("complete through", local(freshness.complete_through, zone)),
         ("position", text(&freshness.position)),
+        ("started at", local(status.started_at, zone)),
+        ("resident bytes", Cell::Count(status.resident_bytes)),
     ]
-    .into_iter()
-    .map(|(figure, value)| vec![text(figure), value])
-    .collect()
+    .into()
 }
