@@ -5,6 +5,7 @@ mod audit;
 mod check_config;
 mod completions;
 mod demo;
+mod digits;
 mod explain;
 mod logging;
 mod progress;
@@ -14,6 +15,7 @@ mod serve;
 mod settings;
 mod signals;
 mod simulate;
+pub mod top;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +43,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Publish events from files or standard input
     Publish(publish::Args),
+    /// Watch a service at work
+    Top(top::Args),
     /// Ask a service for figures
     Query(query::Args),
     /// Recount the log and compare every cell
@@ -63,6 +67,7 @@ Examples:
   quaymeter demo
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
+  quaymeter top --role CARRIER --measure throughput-teu-milli
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
   quaymeter explain event CNNBO/BLCT2 tos gate-4711
 
@@ -97,6 +102,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Publish(args) => publish::run(args).await,
+            Command::Top(args) => top::run(args).await,
             Command::Query(args) => query::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Explain(args) => explain::run(args).await,

@@ -16,6 +16,15 @@ use tokio::time::Instant;
 use tonic::transport::Endpoint;
 use window::Window;
 
+/// How a service at an `http://` URL is reached: with windows and pings as this
+/// crate's clients want them.
+///
+/// # Errors
+/// Another URL.
+pub fn reach(url: &str) -> Result<Endpoint, Cause> {
+    link::endpoint(url)
+}
+
 /// The most events that a batch may hold.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
 

@@ -28,6 +28,21 @@ pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'st
     })
 }
 
+/// Ends with the first SIGTERM or SIGINT. Signals are caught from this call on.
+///
+/// # Errors
+/// Signals cannot be caught.
+pub fn stop_signals() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let catch = |kind| signal(kind).context("catch the stop signals");
+    let mut caught = (
+        catch(SignalKind::terminate())?,
+        catch(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        next(&mut caught).await;
+    })
+}
+
 /// Catches SIGHUP from now on: unheard, it would end the process.
 ///
 /// # Errors

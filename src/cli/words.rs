@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::sync::LazyLock;
 
 /// Reads one word of a list, which help and completions show.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Words<T: 'static>(&'static [(String, T)]);
 
 type List<T> = LazyLock<Vec<(String, T)>>;
@@ -39,6 +39,13 @@ words! {
     grain: Grain, "GRAIN_";
     dimension: Dimension, "DIMENSION_";
     measure: Measure, "MEASURE_";
+}
+
+impl<T> Words<T> {
+    /// The words and what they mean, in the proto's order.
+    pub fn all(&self) -> &'static [(String, T)] {
+        self.0
+    }
 }
 
 impl<T: Copy + Send + Sync + 'static> TypedValueParser for Words<T> {
@@ -76,8 +83,8 @@ mod tests {
             let command = Command::new("c");
             role().parse_ref(&command, None, OsStr::new(word)).ok()
         };
-        assert_eq!(role().0.len(), 8);
-        assert_eq!(measure().0.len(), 11);
+        assert_eq!(role().all().len(), 8);
+        assert_eq!(measure().all().len(), 11);
         for word in ["service-provider", "SERVICE_PROVIDER", "Service-Provider"] {
             assert_eq!(parse(word), Some(Role::ServiceProvider), "{word}");
         }

@@ -20,4 +20,5 @@ mod status;
 mod stopping;
 mod stream;
 mod terminal;
+mod top;
 mod wire;

@@ -2,6 +2,7 @@
 //! screen that a person would see.
 
 use crate::place::DEADLINE;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -22,8 +23,7 @@ struct Shown {
 }
 
 pub struct Terminal {
-    /// Held open, so that what is written has somewhere to go.
-    _ours: File,
+    ours: File,
     /// Held open, so that the terminal outlives the program.
     theirs: OwnedFd,
     pid: u32,
@@ -68,7 +68,7 @@ impl Terminal {
         let ours = File::from(ours);
         read_on(ours.try_clone().unwrap(), Arc::clone(&shown));
         Self {
-            _ours: ours,
+            ours,
             theirs,
             pid,
             status,
@@ -95,10 +95,37 @@ impl Terminal {
         shown.parser.screen().contents()
     }
 
+    /// Waits until the screen holds a text.
+    #[track_caller]
+    pub fn until_shows(&self, text: &str) -> String {
+        let shows = |screen: &Screen| screen.contents().contains(text);
+        self.until(&format!("it shows {text:?}"), shows)
+    }
+
     /// All that was written so far.
     pub fn written(&self) -> String {
         let shown = self.shown.0.lock().unwrap();
         String::from_utf8_lossy(&shown.bytes).into_owned()
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.ours.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Makes it another size, which the kernel tells the program.
+    pub fn resize(&self, to: (u16, u16)) {
+        let mut shown = self.shown.0.lock().unwrap();
+        let screen = shown.parser.screen_mut();
+        screen.set_size(cells(to.1), cells(to.0));
+        tcsetwinsize(&self.theirs, size(to)).unwrap();
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{name}")).arg(self.pid.to_string());
+        assert!(kill.status().unwrap().success());
     }
 
     /// Waits for the program's end, and until all that it wrote is read.
@@ -114,13 +141,48 @@ impl Terminal {
         ended
     }
 
+    /// Sends a signal once the program waits to write, because nothing is taken
+    /// any more, as over a connection that hangs; its end.
+    #[track_caller]
+    pub fn signal_unread(&self, name: &str) -> ExitStatus {
+        // Who reads waits for this.
+        let _unread = self.shown.0.lock().unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        let mut sizes = [(200, 100), (201, 101)].into_iter().cycle();
+        // Drawn anew and anew, it fills what the kernel holds.
+        while self.takes() {
+            assert!(Instant::now() < deadline, "it never has to wait");
+            let of = sizes.next().unwrap();
+            tcsetwinsize(&self.theirs, size(of)).unwrap();
+        }
+        self.signal(name);
+        let ended = self.status.recv_timeout(DEADLINE);
+        ended.unwrap_or_else(|_| panic!("it did not end"))
+    }
+
+    /// Whether more can be written, now or in some moments.
+    fn takes(&self) -> bool {
+        let mut polled = [PollFd::new(&self.theirs, PollFlags::OUT)];
+        let moments = Timespec {
+            tv_sec: 0,
+            tv_nsec: 10_000_000,
+        };
+        poll(&mut polled, Some(&moments)).unwrap() > 0
+    }
+
+    /// That lines are edited and echoed.
+    #[track_caller]
+    pub fn assert_edits_lines(&self) {
+        let modes = tcgetattr(&self.theirs).unwrap().local_modes;
+        let usual = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        assert!(modes.contains(usual), "{modes:?}");
+    }
+
     /// That after its end a shell finds the terminal as it was: lines are edited
     /// and echoed, the usual screen is shown, and so is the cursor.
     #[track_caller]
     pub fn assert_restored(&self) {
-        let modes = tcgetattr(&self.theirs).unwrap().local_modes;
-        let usual = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        assert!(modes.contains(usual), "{modes:?}");
+        self.assert_edits_lines();
         let usual = |screen: &Screen| !screen.alternate_screen() && !screen.hide_cursor();
         assert!(usual(self.shown.0.lock().unwrap().parser.screen()));
     }

@@ -1,5 +1,6 @@
 //! Answers as a table, CSV or JSON.
 
+use super::super::digits::grouped;
 use anyhow::Result;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -61,19 +62,6 @@ impl Cell {
             Self::Text(text) => text.clone(),
         }
     }
-}
-
-fn grouped(digits: &str) -> String {
-    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let unsigned = whole.trim_start_matches('-');
-    let mut shown = String::from(&whole[..whole.len() - unsigned.len()]);
-    for (at, digit) in unsigned.char_indices() {
-        if at > 0 && (unsigned.len() - at) % 3 == 0 {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown + rest
 }
 
 /// Where rows go. Tables are printed at the end, all else as it comes.
@@ -216,17 +204,5 @@ mod tests {
             printed(Format::Json, &rows()),
             "{\"boxes\":\"7\"}\n".repeat(2)
         );
-    }
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        for (digits, shown) in [
-            ("0", "0"),
-            ("-999", "-999"),
-            ("1000", "1,000"),
-            ("-1234567.5", "-1,234,567.5"),
-        ] {
-            assert_eq!(grouped(digits), shown);
-        }
     }
 }
