@@ -30,6 +30,8 @@ settings! {
     registry: Option<PathBuf> = "", Any, "CSV file of enterprises' names (id,name_zh,name_en,roles), loaded again when it changes";
     strict: bool = "false", Any, "Refuse every event that would be accepted with a warning";
     log_segment_bytes: u64 = "268435456", Within(MIB / 16, 16_384 * MIB), "Size of a file of the event log, in bytes";
+    log_days: i32 = "0", Within(0, 36_600), "Days that the event log is kept, at least what corrections need; 0 means as long as day figures";
+    log_bytes_max: u64 = "0", Within(0, 1_048_576 * MIB), "Bytes of the event log kept, at most, unless corrections need more; 0 means any number";
     @log: Log, "What is told about the service itself, on stderr." {
         format: LogFormat = "text", Any, "How log lines are written";
         level: LogFilter = "info", Any, "Which log lines are written";
@@ -53,6 +55,10 @@ settings! {
     }
     @checkpoint: Checkpoint, "How state is written." {
         interval_ms: u64 = "5000", Within(10, 3_600_000), "Time between two checkpoints of the state, in ms";
+    }
+    @backup: Backup, "What `quaymeter backup` may do." {
+        remote: bool = "false", Any, "Give backups to callers on other machines too";
+        hold_s: u64 = "21600", Within(60, 604_800), "Seconds that a backup may take, and keep the log from being removed, at most";
     }
     @metrics: Metrics, "What is exported." {
         per_enterprise: bool = "true", Any, "Export totals per enterprise";

@@ -9,6 +9,7 @@ pub mod dir;
 pub mod disk;
 pub mod embedded;
 pub mod frame;
+pub mod hold;
 pub mod reader;
 mod recovery;
 pub mod scan;

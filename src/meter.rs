@@ -86,6 +86,11 @@ impl Meter {
         }
     }
 
+    /// How many places there are in pairing lists.
+    pub fn points(&self) -> usize {
+        self.pairing.places()
+    }
+
     /// Takes fingerprints as this meter needs them.
     pub fn fingerprints(&self) -> Fingerprints {
         self.fingerprints

@@ -82,6 +82,14 @@ metrics! {
     log_fsync_seconds: Histogram = "quaymeter_log_fsync_seconds" [], Seconds, "One sync of the log to disk";
     log_refused: Counter = "quaymeter_log_refused_batches_total" [], Count, "Batches that could not be written to the log, for example to a full disk";
     log_end_offset: Level = "quaymeter_log_end_offset" [], Count, "Offset after the log's last durable record";
+    log_start_offset: Gauge = "quaymeter_log_start_offset" [], Count, "Offset of the first record that the log keeps";
+    log_kept_bytes: Gauge = "quaymeter_log_bytes" [], Bytes, "Bytes of the log that are kept";
+    log_beyond_limit_bytes: Gauge = "quaymeter_log_beyond_limit_bytes" [], Bytes, "Bytes of the log beyond log_bytes_max that cannot be removed, because corrections, a restart or a backup need them";
+    store_bytes: Gauge = "quaymeter_store_bytes" [], Bytes, "Bytes of the checkpoint store on the disk";
+    ledger_chunks: Gauge = "quaymeter_ledger_chunks" [], Count, "Stored chunks of the ledger's journal, about 1 MiB each";
+    pairing_points: Gauge = "quaymeter_pairing_points" [], Count, "Places of events in pairing lists";
+    names: Gauge = "quaymeter_names" [], Count, "Names of facilities, enterprises and sources that are known";
+    backups: By<Counter, 1> = "quaymeter_backups_total" ["outcome"], Count, "Backups given, by outcome";
     applied_offset: Gauge = "quaymeter_applied_offset" [], Count, "Offset after the last record that answers include";
     checkpoint_seconds: Histogram = "quaymeter_checkpoint_seconds" [], Seconds, "One checkpoint of the state";
     checkpoint_failures: Counter = "quaymeter_checkpoint_failures_total" [], Count, "Checkpoints that could not be written, for example to a full disk";

@@ -470,5 +470,13 @@ fn worker_options(config: &Config) -> worker::Options {
             day_days: config.day_days,
         },
         checkpoint_interval: Duration::from_millis(config.checkpoint.interval_ms),
+        log: worker::retention::Limits {
+            // As long as the day cells, so that all can be recounted.
+            days: match config.log_days {
+                0 => config.day_days,
+                days => days,
+            },
+            bytes_max: (config.log_bytes_max > 0).then_some(config.log_bytes_max),
+        },
     }
 }

@@ -4,12 +4,16 @@
 //! A crash leaves all of a batch or nothing of it. The engine's memory is
 //! bounded: a block cache, and write buffers that hold no more than its journal.
 
+pub mod snapshot;
+
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use parking_lot::RwLock;
+use snapshot::Snapshots;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 /// Bytes of the block cache. State is read as a whole at a restart and not
 /// again, so a large one has nothing to remember.
@@ -131,6 +135,12 @@ pub enum Error {
         /// What the engine said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The snapshot ended because the store was opened again.
+    #[error("read store {}: it was opened again meanwhile, because the disk had no room", path.display())]
+    Reopened {
+        /// The store's directory.
+        path: PathBuf,
+    },
     /// It was to be opened again, and could not be.
     #[error("use store {}: it is closed", path.display())]
     Closed {
@@ -170,12 +180,15 @@ pub struct Store {
     path: PathBuf,
     /// None only if it could not be opened again.
     engine: RwLock<Option<Engine>>,
+    /// How many snapshots were taken.
+    snapshots: AtomicU64,
 }
 
 struct Engine {
     database: Database,
     /// In the order of [`Table::ALL`].
     tables: Vec<Keyspace>,
+    snapshots: Snapshots,
 }
 
 impl Store {
@@ -193,6 +206,7 @@ impl Store {
         Ok(Self {
             path: dir.to_owned(),
             engine: RwLock::new(Some(Engine::open(dir)?)),
+            snapshots: AtomicU64::new(0),
         })
     }
 
@@ -341,7 +355,11 @@ impl Engine {
                 Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
             });
         let (database, tables) = opened.map_err(|error| failed("open", dir, error))?;
-        Ok(Self { database, tables })
+        Ok(Self {
+            database,
+            tables,
+            snapshots: Snapshots::default(),
+        })
     }
 
     fn table(&self, table: Table) -> &Keyspace {

@@ -8,6 +8,7 @@ pub mod item;
 mod keys;
 pub mod past;
 mod replay;
+pub mod retention;
 pub mod shelf;
 
 pub use item::Item;
@@ -18,7 +19,7 @@ use crate::fingerprint::Fingerprints;
 use crate::log::embedded::Log;
 use crate::log::frame::event_bytes;
 use crate::log::{self, Address, Durable, Offset};
-use crate::meter::cell::{Change, DAY_MS, Day, Keeping, Unread, Wanted, Warm, utc_day_of};
+use crate::meter::cell::{Change, Day, Keeping, Unread, Wanted, Warm, utc_day_of};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
@@ -28,6 +29,7 @@ use crate::view::{Published, SourceSeen, State, View};
 use crate::wire;
 use compact_str::CompactString;
 use past::Past;
+use retention::Retention;
 use shelf::OfStore;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -109,6 +111,8 @@ pub struct Options {
     pub keeping: Keeping,
     /// How long to wait between two checkpoints.
     pub checkpoint_interval: Duration,
+    /// How long the log is kept.
+    pub log: retention::Limits,
 }
 
 /// A checkpoint that could not be written.
@@ -129,12 +133,11 @@ pub struct Worker {
     appended_at: Option<Millis>,
     stored: checkpoint::Stored,
     stored_position: Offset,
-    log: Log,
     past: Past,
     // On which UTC day it was looked for, and the lowest address at which the
     // log is needed.
     needed: (Day, Address),
-    log_days: i64,
+    retention: Arc<Retention>,
     interval: Duration,
     last_checkpoint: Instant,
     writing: Option<JoinHandle<Result<(), Box<Owed>>>>,
@@ -155,7 +158,7 @@ impl Worker {
         options: Options,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
-        let log_days = options.keeping.day_days;
+        let retention = Retention::new(log.clone(), options.log, Arc::clone(&metrics));
         let fingerprints = checkpoint::fingerprints(&store)?;
         let past = Past::new(log.clone(), fingerprints);
         let Options { rules, keeping, .. } = options;
@@ -178,10 +181,9 @@ impl Worker {
             appended_at,
             stored,
             stored_position: position,
-            log: log.clone(),
             past,
             needed: (Day::MIN, 0),
-            log_days: i64::from(log_days),
+            retention: Arc::new(retention),
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
             writing: None,
@@ -400,6 +402,8 @@ impl Worker {
             .view
             .read(|state| checkpoint::gather(meter, state, changed, stored, position))?;
         self.stored_position = position;
+        let sizes = (&self.meter, self.stored.chunks.len());
+        retention::tell_sizes(&self.metrics, sizes);
         self.write(batch, false);
         Ok(())
     }
@@ -417,11 +421,9 @@ impl Worker {
 
     fn write(&mut self, batch: crate::store::Batch, again: bool) {
         let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
-        let log = self.log.clone();
+        let retention = Arc::clone(&self.retention);
         let position = self.stored_position;
-        // The log is kept as long as the day cells, so that all can be recounted.
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
-        let oldest = clock.saturating_sub((self.log_days + 1) * DAY_MS);
         let needed = self.needed(utc_day_of(clock));
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
@@ -441,10 +443,10 @@ impl Worker {
                 .checkpoint_seconds
                 .record(started.elapsed().as_secs_f64());
             metrics.checkpoint_offset.set(position as f64);
-            // What is not removed now is removed the next time.
-            if let Err(error) = log.remove_before(oldest, position, needed) {
-                tracing::warn!(%error, "remove old files of the log");
+            if let Ok(bytes) = store.disk_bytes() {
+                metrics.store_bytes.set(bytes as f64);
             }
+            retention.remove(clock, position, needed);
             if again {
                 tracing::info!("checkpoints can be written again");
             }

@@ -20,6 +20,7 @@ use quaymeter::store::{Store, Table};
 use quaymeter::wire;
 use quaymeter::worker::checkpoint::{self, Progress};
 use quaymeter::worker::past::Past;
+use quaymeter::worker::retention::Limits;
 use quaymeter::worker::{Batch, Item, Options, Worker};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -176,6 +177,10 @@ impl Life {
             rules: RULES,
             keeping: keeping(),
             checkpoint_interval: self.interval,
+            log: Limits {
+                days: DAYS as i32,
+                bytes_max: None,
+            },
         };
         let metrics = Arc::new(Metrics::new(&settings).unwrap());
         let worker = Worker::open(store, &self.log, options, metrics).unwrap();

@@ -2,7 +2,7 @@
 //! sync.
 
 use super::disk::File;
-use super::embedded::{Log, Options};
+use super::embedded::{End, Log, Options};
 use super::frame::Frame;
 use super::recovery::{Tail, create};
 use super::segment::{HEADER_BYTES, Header};
@@ -95,7 +95,10 @@ impl Appender {
             appended_at,
             ..self.tail
         };
-        self.log.set_end(end);
+        self.log.set_end(End {
+            offset: end,
+            address: address + bytes,
+        });
         Ok(Written {
             first_offset,
             address,

@@ -2,7 +2,8 @@
 //! any number of readers.
 
 use super::appender::Appender;
-use super::disk::Disk;
+use super::disk::{Disk, File};
+use super::hold::{Hold, Holds};
 use super::reader::Reader;
 use super::recovery::recover;
 use super::segment::{self, Cursor, Header};
@@ -11,7 +12,7 @@ use crate::failpoint;
 use parking_lot::RwLock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// How the log is kept.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +48,28 @@ struct Inner {
     dir: PathBuf,
     /// Ascending, never empty.
     segments: RwLock<Vec<Header>>,
-    /// The offset after the last durable event.
-    end: AtomicU64,
+    /// After the last durable event.
+    end: RwLock<End>,
+    /// Who reads what retention would remove.
+    holds: Holds,
+}
+
+/// How far the log is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The offset after the last event.
+    pub offset: Offset,
+    /// The address after its last byte.
+    pub address: Address,
+}
+
+/// What is durable of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The segment's first offset.
+    pub first_offset: Offset,
+    /// How many of its bytes, header included.
+    pub bytes: u64,
 }
 
 impl Log {
@@ -68,11 +89,16 @@ impl Log {
         verify_from: Offset,
     ) -> Result<Opened, Error> {
         let found = recover(&*disk, dir, verify_from)?;
+        let end = End {
+            offset: found.tail.end,
+            address: found.tail.address + found.tail.bytes,
+        };
         let log = Self(Arc::new(Inner {
             disk,
             dir: dir.to_owned(),
             segments: RwLock::new(found.segments),
-            end: AtomicU64::new(found.tail.end),
+            end: RwLock::new(end),
+            holds: Holds::default(),
         }));
         Ok(Opened {
             log: log.clone(),
@@ -92,7 +118,52 @@ impl Log {
 
     /// The offset after the last durable event.
     pub fn end(&self) -> Offset {
-        self.0.end.load(Ordering::Acquire)
+        self.0.end.read().offset
+    }
+
+    /// Bytes of what is kept.
+    pub fn bytes(&self) -> u64 {
+        let segments = self.0.segments.read();
+        self.bytes_from(segments.first())
+    }
+
+    /// All that is durable now, by segment, and where it ends.
+    pub fn parts(&self) -> (Vec<Part>, End) {
+        // A new segment is listed before anything in it is durable, so the end
+        // lies within those that are listed.
+        let segments = self.0.segments.read();
+        let end = *self.0.end.read();
+        let ends = segments.iter().skip(1).map(|next| next.address);
+        let ends = ends.chain([Address::MAX]);
+        let parts = segments.iter().zip(ends).map(|(segment, next)| Part {
+            first_offset: segment.first_offset,
+            bytes: next.min(end.address).saturating_sub(segment.address),
+        });
+        (parts.filter(|part| part.bytes > 0).collect(), end)
+    }
+
+    /// Keeps retention from removing anything that is there now, until the hold
+    /// is dropped, but no longer than until an instant.
+    pub fn hold(&self, until: Instant) -> Hold {
+        // Nothing is removed between the look at the start and the hold.
+        let segments = self.0.segments.read();
+        let start = segments.first().map_or(0, |first| first.first_offset);
+        let number = self.0.holds.add(start, until);
+        Hold::new(self.clone(), number)
+    }
+
+    /// A segment's file, to be read as far as it is durable.
+    ///
+    /// # Errors
+    /// The disk's; a segment that is not kept any more.
+    pub fn segment(&self, first_offset: Offset) -> Result<Box<dyn File>, Error> {
+        let segments = self.0.segments.read();
+        let found = segments.binary_search_by_key(&first_offset, |segment| segment.first_offset);
+        drop(segments);
+        found.map_err(|_| self.out_of_reach(first_offset))?;
+        let path = self.path(first_offset);
+        let file = self.0.disk.open(&path);
+        file.map_err(Error::disk("open", &path))
     }
 
     /// Reads what is durable now, from the record that holds this offset on.
@@ -128,14 +199,46 @@ impl Log {
         offset: Offset,
         address: Address,
     ) -> Result<usize, Error> {
+        self.remove_while(offset, address, |_, next| next.appended_at < appended_at)
+    }
+
+    /// Removes the oldest segments while more than so many bytes are kept, and
+    /// all that was said of offset and address in [`Log::remove_before`] holds.
+    /// Says how many.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remove_beyond(
+        &self,
+        bytes_max: u64,
+        offset: Offset,
+        address: Address,
+    ) -> Result<usize, Error> {
+        let beyond = |first: &Header, _: &Header| self.bytes_from(Some(first)) > bytes_max;
+        self.remove_while(offset, address, beyond)
+    }
+
+    /// Removes the oldest segment as long as it is not wanted, as the header of
+    /// it and of the next one tell, and nobody needs it.
+    fn remove_while(
+        &self,
+        offset: Offset,
+        address: Address,
+        unwanted: impl Fn(&Header, &Header) -> bool,
+    ) -> Result<usize, Error> {
         let mut removed = 0;
         loop {
             let mut segments = self.0.segments.write();
-            let old = segments.get(1).is_some_and(|next| {
-                next.appended_at < appended_at
-                    && next.first_offset <= offset
-                    && next.address <= address
-            });
+            let held = self.0.holds.lowest(Instant::now());
+            let old = match &segments[..] {
+                [first, next, ..] => {
+                    unwanted(first, next)
+                        && next.first_offset <= offset
+                        && next.first_offset <= held
+                        && next.address <= address
+                }
+                _ => false,
+            };
             if !old {
                 return Ok(removed);
             }
@@ -150,6 +253,16 @@ impl Log {
             failpoint::reached("retention.after");
             removed += 1;
         }
+    }
+
+    /// Bytes from a segment on.
+    fn bytes_from(&self, first: Option<&Header>) -> u64 {
+        let first = first.map_or(0, |first| first.address);
+        self.0.end.read().address.saturating_sub(first)
+    }
+
+    pub(super) fn holds(&self) -> &Holds {
+        &self.0.holds
     }
 
     /// The segment that holds an address, and the address of its first byte.
@@ -184,8 +297,8 @@ impl Log {
     }
 
     /// Tells the readers how far the log is durable.
-    pub(super) fn set_end(&self, end: Offset) {
-        self.0.end.store(end, Ordering::Release);
+    pub(super) fn set_end(&self, end: End) {
+        *self.0.end.write() = end;
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {

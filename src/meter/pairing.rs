@@ -127,6 +127,11 @@ pub struct Pairing {
 const TABLES: usize = 256;
 
 impl Pairing {
+    /// How many places all lists have.
+    pub fn places(&self) -> usize {
+        self.points.len()
+    }
+
     /// No lists yet; the horizon limits all durations but truck turns.
     pub fn new(horizon_ms: i64) -> Self {
         let vacant = Point {

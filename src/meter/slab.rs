@@ -42,6 +42,12 @@ impl<T: Copy> Slab<T> {
         self.free.push(place);
     }
 
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        let given: usize = self.pages.iter().map(Vec::len).sum();
+        given - self.free.len()
+    }
+
     /// All places with what stands there, vacant ones included.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(self.pages.iter().flatten())

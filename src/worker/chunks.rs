@@ -44,6 +44,16 @@ impl Chunks {
         }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
     /// Adds to a batch what the meter has noted, and takes old chunks away.
     ///
     /// # Errors
