@@ -3,7 +3,8 @@
 use prost::Message as _;
 use std::{error::Error, fs, path::PathBuf};
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
+    "quaymeter/v1/admin.proto",
     "quaymeter/v1/event.proto",
     "quaymeter/v1/ingest.proto",
     "quaymeter/v1/throughput.proto",

@@ -2,6 +2,7 @@
 
 mod asked;
 mod audit;
+mod backup;
 mod check_config;
 mod completions;
 mod demo;
@@ -51,6 +52,8 @@ enum Command {
     Audit(audit::Args),
     /// Explain what became of an event, or which events make up a cell
     Explain(explain::Args),
+    /// Copy a running service's data, or check such a copy
+    Backup(backup::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -68,6 +71,7 @@ Examples:
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
   quaymeter top --role CARRIER --measure throughput-teu-milli
+  quaymeter backup --to /backups/2026-11-25
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
   quaymeter explain event CNNBO/BLCT2 tos gate-4711
 
@@ -106,6 +110,7 @@ impl Cli {
             Command::Query(args) => query::run(args).await,
             Command::Audit(args) => audit::run(args).await,
             Command::Explain(args) => explain::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

@@ -27,6 +27,16 @@ pub const PLACES: [&str; 17] = [
     "retention.after",
 ];
 
+/// The places of a backup: a part is given, a part was taken, all is taken, all
+/// is checked, it got its name.
+pub const BACKUP_PLACES: [&str; 5] = [
+    "backup.give",
+    "backup.taken",
+    "backup.whole",
+    "backup.checked",
+    "backup.named",
+];
+
 /// Takes what the environment says, for as long as the process lives.
 #[cfg(feature = "failpoints")]
 pub fn configure() {

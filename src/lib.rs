@@ -46,6 +46,8 @@ pub mod ingest;
 
 pub mod query;
 
+pub mod backup;
+
 pub mod server;
 
 pub mod client;

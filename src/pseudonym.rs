@@ -86,6 +86,8 @@ pub enum Error {
 pub struct Pseudonyms {
     id: u16,
     prefix: CompactString,
+    /// What each key of the file makes of a fixed text.
+    checks: Vec<CompactString>,
     /// Keyed once; cloned for each pseudonym.
     mac: Hmac<Sha256>,
 }
@@ -144,9 +146,16 @@ impl Pseudonyms {
                 }
             }
         }
+        let checks = keys
+            .iter()
+            .map(|(id, key)| Self::with_key(*id, key).check());
+        let checks = checks.collect();
         let newest = keys.into_iter().max_by_key(|&(id, _)| id);
         let (id, key) = newest.ok_or_else(|| Error::Empty { path: path.into() })?;
-        Ok(Self::with_key(id, &key))
+        Ok(Self {
+            checks,
+            ..Self::with_key(id, &key)
+        })
     }
 
     /// The pseudonyms of one key.
@@ -157,8 +166,20 @@ impl Pseudonyms {
         Self {
             id,
             prefix: format_compact!("p{id}:"),
+            checks: Vec::new(),
             mac: Hmac::new(&block),
         }
+    }
+
+    /// Tells this key from others, and tells nothing of it: what it makes of a
+    /// fixed text.
+    pub fn check(&self) -> CompactString {
+        self.digest(b"check\0", "")
+    }
+
+    /// Whether the file held the key of a [`Pseudonyms::check`].
+    pub fn knows(&self, check: &str) -> bool {
+        self.checks.iter().any(|known| known == check)
     }
 
     /// The pseudonym: `p`, the key's id, `:`, and 120 bits of HMAC-SHA256 over
@@ -168,6 +189,10 @@ impl Pseudonyms {
             Kind::Plate => b"plate\0",
             Kind::Driver => b"driver\0",
         };
+        self.digest(kind, value)
+    }
+
+    fn digest(&self, kind: &[u8], value: &str) -> CompactString {
         let mut mac = self.mac.clone();
         mac.update(kind);
         mac.update(value.as_bytes());

@@ -9,31 +9,33 @@ mod line;
 pub mod names;
 mod observe;
 pub mod offline;
+mod options;
 mod side;
 
-use crate::audit;
+use crate::backup;
+use crate::backup::give::{self, Admin};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::ingest::{self, Clock, Ingest, Keys, Limits};
 use crate::log::appender::Appender;
-use crate::log::committer::{self, Committer, Group, Handle};
-use crate::log::dir::{self, DataDir, ShapingSettings};
+use crate::log::committer::{Committer, Handle};
+use crate::log::dir::{self, DataDir};
 use crate::log::disk::Disk;
 use crate::log::embedded::{self, Log};
 use crate::log::{self, Closed};
-use crate::meter::Rules;
-use crate::meter::cell::{DAY_MS, Keeping};
 use crate::metrics::Metrics;
 use crate::pb;
+use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::ingest_service_server::IngestServiceServer;
 use crate::pb::throughput_service_server::ThroughputServiceServer;
 use crate::pseudonym::{self, Pseudonyms};
-use crate::query::{self, explain::Past};
+use crate::query;
 use crate::registry;
 use crate::store::{self, Store};
 use crate::view::View;
 use crate::worker::{self, Batch, Worker, checkpoint};
 use names::Names;
+use options::{committer_options, past, query_settings, shaping, worker_options};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -86,6 +88,9 @@ pub enum Error {
     /// The key of the pseudonyms cannot be used.
     #[error("open the pseudonyms' key")]
     Pseudonym(#[from] pseudonym::Error),
+    /// The backup cannot be started on.
+    #[error("start on a backup")]
+    Backup(#[from] backup::Error),
     /// The store failed.
     #[error("open the store")]
     Store(#[from] store::Error),
@@ -128,6 +133,8 @@ pub struct Service {
     keys: Keys,
     budgets: Budgets,
     handle: Handle<Batch>,
+    store: Arc<Store>,
+    log: Log,
     worker: JoinHandle<Result<(), worker::Error>>,
     worker_gone: oneshot::Receiver<()>,
     // Held until the end: one process per data directory.
@@ -150,7 +157,12 @@ impl Service {
     /// other settings than the data was counted with, corruption, a disk error.
     pub fn build(config: Config, disk: Arc<dyn Disk>, clock: Clock) -> Result<Self, Error> {
         let dir = DataDir::open(&config.data_dir, &shaping(&config))?;
-        let pseudonyms = Pseudonyms::load_or_create(&dir.path().join("pseudonyms.key"))?;
+        let key_file = dir.path().join("pseudonyms.key");
+        let found = backup::start::found(dir.path(), &key_file)?;
+        let pseudonyms = Pseudonyms::load_or_create(&key_file)?;
+        if let Some(found) = found {
+            found.start(dir.path(), &key_file, &pseudonyms)?;
+        }
         let store = Arc::new(Store::open(&dir.store())?);
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
@@ -159,7 +171,12 @@ impl Service {
         metrics.log_end_offset.set(log.end() as f64);
         let stored = checkpoint::progress(&store)?.position;
         metrics.checkpoint_offset.set(stored as f64);
-        let worker = Worker::open(store, &log, worker_options(&config), Arc::clone(&metrics))?;
+        let worker = Worker::open(
+            Arc::clone(&store),
+            &log,
+            worker_options(&config),
+            Arc::clone(&metrics),
+        )?;
         let view = Arc::clone(worker.view());
         let keys = Keys {
             pseudonyms,
@@ -194,6 +211,8 @@ impl Service {
             names: Arc::new(names),
             keys,
             handle,
+            store,
+            log,
             worker,
             worker_gone,
             dir,
@@ -261,6 +280,23 @@ impl Service {
         worked.map_err(Error::Worker).and(ended).and(closed)
     }
 
+    /// Who gives backups.
+    fn admin(&self, draining: &watch::Receiver<bool>) -> Admin {
+        let sources = give::Sources {
+            dir: self.dir.path().to_owned(),
+            log: self.log.clone(),
+            store: Arc::clone(&self.store),
+            pseudonyms_check: self.keys.pseudonyms.check().into(),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let limits = give::Limits {
+            remote: self.config.backup.remote,
+            hold: Duration::from_secs(self.config.backup.hold_s),
+        };
+        Admin::new(sources, limits, draining.clone())
+    }
+
     /// The gRPC server, not running yet.
     async fn grpc(
         &self,
@@ -298,6 +334,7 @@ impl Service {
         reporter
             .set_serving::<ThroughputServiceServer<query::Service>>()
             .await;
+        reporter.set_serving::<AdminServiceServer<Admin>>().await;
         let describe = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
@@ -314,6 +351,10 @@ impl Service {
                 IngestServiceServer::new(ingest)
                     .max_decoding_message_size(message_bytes)
                     .accept_compressed(CompressionEncoding::Gzip),
+            )
+            .add_service(
+                AdminServiceServer::new(self.admin(&draining))
+                    .max_decoding_message_size(calls::QUESTION_BYTES_MAX),
             )
             .add_service(
                 ThroughputServiceServer::new(query)
@@ -348,6 +389,7 @@ async fn stop_serving(reporter: &mut HealthReporter) {
     // The empty name stands for all.
     let services = [
         "",
+        AdminServiceServer::<Admin>::NAME,
         IngestServiceServer::<Ingest>::NAME,
         ThroughputServiceServer::<query::Service>::NAME,
     ];
@@ -380,21 +422,6 @@ fn flatten(
     Ok(served.map_err(|_| Error::Died)??)
 }
 
-fn shaping(config: &Config) -> ShapingSettings {
-    ShapingSettings {
-        reporting_zone: config
-            .reporting_zone
-            .iana_name()
-            .unwrap_or("UTC")
-            .to_owned(),
-        teu_45ft_milli: config.teu_45ft_milli as u32,
-        horizon_days: config.horizon_days as u32,
-        quarter_days: config.quarter_days as u32,
-        day_days: config.day_days as u32,
-        rules_version: RULES_VERSION,
-    }
-}
-
 fn open_log(
     config: &Config,
     dir: &DataDir,
@@ -414,69 +441,4 @@ fn open_log(
         );
     }
     Ok((opened.log, opened.appender))
-}
-
-fn committer_options(config: &Config, metrics: &Arc<Metrics>) -> committer::Options {
-    let metrics = Arc::clone(metrics);
-    let observe = move |group: Group| {
-        let Some(written) = group.written else {
-            metrics.log_refused.increment(group.batches);
-            return;
-        };
-        metrics.log_events.increment(group.events);
-        metrics.log_bytes.increment(written.bytes);
-        metrics.log_fsync_seconds.record(written.sync.as_secs_f64());
-        metrics
-            .log_end_offset
-            .set((written.first_offset + group.events) as f64);
-    };
-    committer::Options {
-        queue_bytes: u32::try_from(config.limits.buffered_bytes).unwrap_or(u32::MAX),
-        observe: Box::new(observe),
-        ..committer::Options::default()
-    }
-}
-
-fn query_settings(config: &Config) -> query::Settings {
-    query::Settings {
-        horizon_days: config.horizon_days as u32,
-        calls_max: config.limits.concurrent_queries,
-        watches_max: config.limits.watches,
-        ..query::Settings::default()
-    }
-}
-
-/// What single events are explained from.
-fn past(config: &Config, dir: &DataDir) -> Past {
-    let rules = audit::Rules {
-        zone: config.reporting_zone.clone(),
-        horizon_days: config.horizon_days,
-        quarter_days: config.quarter_days,
-        day_days: config.day_days,
-        teu_45ft_milli: config.teu_45ft_milli,
-    };
-    Past::new(dir.log(), rules)
-}
-
-fn worker_options(config: &Config) -> worker::Options {
-    worker::Options {
-        rules: Rules {
-            horizon_ms: i64::from(config.horizon_days) * DAY_MS,
-            teu_45ft_milli: config.teu_45ft_milli as u32,
-        },
-        keeping: Keeping {
-            zone: config.reporting_zone.clone(),
-            quarter_days: config.quarter_days,
-            day_days: config.day_days,
-        },
-        checkpoint_interval: Duration::from_millis(config.checkpoint.interval_ms),
-        log: worker::retention::Limits {
-            // As long as the day cells, so that all can be recounted.
-            days: match config.log_days {
-                0 => config.day_days,
-                days => days,
-            },
-            bytes_max: (config.log_bytes_max > 0).then_some(config.log_bytes_max),
-        },
-    }
 }

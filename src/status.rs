@@ -13,6 +13,8 @@
 //! | stopping, or a part is down | UNAVAILABLE | `UNAVAILABLE` | after `RetryInfo` |
 //! | a request takes too long to arrive | DEADLINE_EXCEEDED | `TOO_SLOW` | by the caller's choice |
 //! | waited in vain | DEADLINE_EXCEEDED | `NOT_REACHED` | by the caller's choice |
+//! | the caller may not | PERMISSION_DENIED | `NOT_ALLOWED` | never |
+//! | a limit of time is over | DEADLINE_EXCEEDED | `TOOK_TOO_LONG` | by the caller's choice |
 //! | a fault of ours | INTERNAL | `INTERNAL` | never |
 
 use crate::meter::cell::Unread;
@@ -146,6 +148,23 @@ pub fn not_reached(wanted: u64, reached: u64) -> Status {
     )
 }
 
+/// The caller may not do this; `advice` says who may.
+pub fn not_allowed(what: &str, advice: &str) -> Status {
+    let details = info("NOT_ALLOWED", &[("method", what)]);
+    Status::with_error_details(Code::PermissionDenied, format!("{what}: {advice}"), details)
+}
+
+/// What was asked for took longer than a setting allows.
+pub fn took_too_long(setting: &str, limit: Duration) -> Status {
+    let message = format!("it took longer than {setting} allows: {limit:?}");
+    let limit = limit.as_secs().to_string();
+    let details = info(
+        "TOOK_TOO_LONG",
+        &[("setting", setting), ("seconds", &limit)],
+    );
+    Status::with_error_details(Code::DeadlineExceeded, message, details)
+}
+
 /// A fault of ours. `what` must say nothing about other callers' data.
 pub fn internal(what: &str) -> Status {
     Status::with_error_details(Code::Internal, what, info("INTERNAL", &[]))
@@ -218,6 +237,18 @@ mod tests {
                 not_reached(2, 1),
                 Code::DeadlineExceeded,
                 "NOT_REACHED",
+                None,
+            ),
+            (
+                not_allowed("Backup", "not you"),
+                Code::PermissionDenied,
+                "NOT_ALLOWED",
+                None,
+            ),
+            (
+                took_too_long("a", second),
+                Code::DeadlineExceeded,
+                "TOOK_TOO_LONG",
                 None,
             ),
             (internal("oh"), Code::Internal, "INTERNAL", None),

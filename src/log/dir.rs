@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 pub const FORMAT_VERSION: u32 = 1;
 
 const LOCK: &str = "lock";
-const FORMAT: &str = "format.json";
+/// The file that says the format and the settings.
+pub const FORMAT: &str = "format.json";
 
 /// The settings that shape numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,11 @@ impl DataDir {
     pub fn store(&self) -> PathBuf {
         self.path.join("store")
     }
+}
+
+/// Where a data directory says its format and settings.
+pub fn format_file(dir: &Path) -> PathBuf {
+    dir.join(FORMAT)
 }
 
 /// Under which settings the numbers in a directory came about. Nothing is taken

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// After a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -136,11 +136,23 @@ impl Drop for Connection {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Line;
+/// What a call knows of its connection.
+#[derive(Clone)]
+pub struct Peer {
+    /// How it stands with its answers.
+    pub line: Line,
+    /// Who is at its other end.
+    pub ends: TcpConnectInfo,
+}
 
-    fn connect_info(&self) -> Line {
-        self.line.clone()
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        Peer {
+            line: self.line.clone(),
+            ends: self.stream.connect_info(),
+        }
     }
 }
 

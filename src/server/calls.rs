@@ -3,6 +3,7 @@
 
 mod answer;
 
+use super::admission::Peer;
 use super::line::Line;
 use crate::budget::{Budget, Carried};
 use crate::config;
@@ -81,7 +82,8 @@ enum Kind {
     Stream,
     /// `PublishEvents`.
     Publish,
-    /// Everything of the `ThroughputService`, and a probe of the health.
+    /// Everything of the `ThroughputService`, a backup, and a probe of the
+    /// health.
     Question,
     /// Watches of the health, reflection, and what does not exist.
     Aside,
@@ -93,6 +95,7 @@ impl Kind {
             "/quaymeter.v1.IngestService/StreamEvents" => Self::Stream,
             "/quaymeter.v1.IngestService/PublishEvents" => Self::Publish,
             "/grpc.health.v1.Health/Check" => Self::Question,
+            path if path.starts_with("/quaymeter.v1.AdminService/") => Self::Question,
             path if path.starts_with("/quaymeter.v1.ThroughputService/") => Self::Question,
             _ => Self::Aside,
         }
@@ -150,9 +153,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let line = request.extensions().get::<Line>().cloned();
-        let line = line.unwrap_or_default();
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let peer = request.extensions_mut().remove::<Peer>();
+        let (line, ends) = match peer {
+            Some(Peer { line, ends }) => (line, Some(ends)),
+            None => (Line::default(), None),
+        };
         let kind = Kind::of(request.uri().path());
         let place = match self.shared.place(kind) {
             Ok(place) => place,
@@ -162,6 +168,10 @@ where
             }
         };
         let (mut parts, body) = request.into_parts();
+        if let Some(ends) = ends {
+            // Where `Request::remote_addr` looks.
+            parts.extensions.insert(ends);
+        }
         let inflow = self.shared.inflow(kind, body);
         if kind == Kind::Stream {
             parts.extensions.insert(inflow.clone());

@@ -14,6 +14,7 @@ use crate::meter::names::{NameId, Names};
 use crate::meter::recall::{Lost, Recall};
 use crate::meter::restore::{Parts, Restoring};
 use crate::meter::{Counts, Meter, Rules};
+use crate::store::snapshot::Snapshot;
 use crate::store::{self, Batch, Store, Table};
 use crate::view::{SourceSeen, State};
 use compact_str::CompactString;
@@ -166,6 +167,17 @@ pub fn progress(store: &Store) -> Result<Progress, Error> {
         || Ok(Progress::default()),
         |bytes| decode(&bytes, "progress"),
     )
+}
+
+/// Where the checkpoint in a snapshot of the store stands; the log's beginning
+/// if there is none.
+pub fn position(of: &Snapshot) -> Result<Offset, Error> {
+    let entries = of.page(Table::Meta, None, usize::MAX)?;
+    let stored = entries.iter().find(|(key, _)| **key == *PROGRESS);
+    let progress = stored.map(|(_, bytes)| decode::<Progress>(bytes, "progress"));
+    Ok(progress
+        .transpose()?
+        .map_or(0, |progress| progress.position))
 }
 
 /// Reads the last checkpoint, of which cells stay where they are until they are

@@ -2,6 +2,7 @@
 //! moment, its disk fills, fails, slows down and lies. Whatever happens, what
 //! was acknowledged is counted, once, and what cannot be done is said.
 
+mod backup;
 mod broken;
 mod chaos;
 mod clock;
