@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod names;
 pub mod pairing;
 pub mod recall;
+pub mod recent;
 pub mod restore;
 pub mod record;
 mod slab;
@@ -26,6 +27,7 @@ use ledger::{Address, EntryId, Known, Ledger, REVISION_MAX, told_day};
 use names::{NameId, Names};
 use pairing::{Paired, Pairing, Place};
 use recall::{ByIdentity, Lost, Recall};
+use recent::Recent;
 pub use record::{Counts, Outcome, Record};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
@@ -52,6 +54,7 @@ pub struct Meter {
     counts: Counts,
     journal: Journal,
     paired: Vec<Paired>,
+    calls: Recent,
 }
 
 /// The entry that is being applied, whose contribution is at hand.
@@ -70,6 +73,7 @@ impl Meter {
             counts: Counts::default(),
             journal: Journal::default(),
             paired: Vec::new(),
+            calls: Recent::default(),
         }
     }
 
@@ -268,7 +272,8 @@ impl Meter {
             teu_45ft_milli: self.rules.teu_45ft_milli,
         };
         let statement = event.statement.as_ref()?;
-        Some(Contribution::of(statement, &mut self.names, &terms))
+        let names = &mut self.names;
+        Some(Contribution::of(statement, names, &mut self.calls, &terms))
     }
 
     fn note_won(&mut self, id: EntryId, contribution: Option<&Contribution>) {
@@ -454,7 +459,7 @@ fn pair_posting(paired: &Paired, end: &Contribution) -> Posting {
         classifier: end.classifier,
         at: end.occurred_at,
         slot_end: None,
-        call: end.call.filter(|_| berth_stay),
+        call: end.call.clone().filter(|_| berth_stay),
         parties: end.parties.clone(),
         figures: figures
             .map(|(meaning, value)| (Figure::of(meaning), value))

@@ -198,6 +198,15 @@ impl Store {
     /// # Errors
     /// The engine's: the disk's, corruption, a store that is already open.
     pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_buffered(dir, BUFFER_BYTES)
+    }
+
+    /// The same, but a table that is not there yet is written out each time its
+    /// buffer has so many bytes, now and in all later openings.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open_buffered(dir: &Path, buffer_bytes: u64) -> Result<Self, Error> {
         let made = fs::create_dir_all(dir).and_then(|()| match dir.parent() {
             Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
             _ => Ok(()),
@@ -205,7 +214,7 @@ impl Store {
         made.map_err(|error| failed("make", dir, error.into()))?;
         Ok(Self {
             path: dir.to_owned(),
-            engine: RwLock::new(Some(Engine::open(dir)?)),
+            engine: RwLock::new(Some(Engine::open(dir, buffer_bytes)?)),
             snapshots: AtomicU64::new(0),
         })
     }
@@ -224,7 +233,7 @@ impl Store {
         let mut engine = self.engine.write();
         // It keeps others out until it is gone.
         *engine = None;
-        *engine = Some(Engine::open(&self.path)?);
+        *engine = Some(Engine::open(&self.path, BUFFER_BYTES)?);
         Ok(())
     }
 
@@ -344,13 +353,13 @@ impl Store {
 }
 
 impl Engine {
-    fn open(dir: &Path) -> Result<Self, Error> {
+    fn open(dir: &Path, buffer_bytes: u64) -> Result<Self, Error> {
         let opened = Database::builder(dir)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .open()
             .and_then(|database| {
-                let options = || KeyspaceCreateOptions::default().max_memtable_size(BUFFER_BYTES);
+                let options = || KeyspaceCreateOptions::default().max_memtable_size(buffer_bytes);
                 let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
                 Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
             });

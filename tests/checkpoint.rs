@@ -219,7 +219,9 @@ impl Kept {
         Self {
             records: wherever::records(cells),
             slots: wherever::slots(cells),
-            calls: cells.calls.clone(),
+            calls: (cells.calls.iter())
+                .map(|(key, figures)| (key.clone(), figures.clone()))
+                .collect(),
             totals: cells.totals.clone(),
             census: cells.census().clone(),
         }

@@ -151,10 +151,10 @@ fn key(cells: &Cells, owner: Owner, facility: u32, grain: Grain, start_ms: i64) 
 }
 
 fn calls(cells: &Cells, found: &mut Truth) {
-    for (call, of) in &cells.calls {
+    for (call, of) in cells.calls.iter() {
         let key = CallKey {
             facility: cells.names.get(call.facility).into(),
-            call_id: cells.names.get(call.call).into(),
+            call_id: call.call.id.clone(),
             classifier: call.classifier,
         };
         let of = figures(of);

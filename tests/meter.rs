@@ -122,7 +122,12 @@ fn an_event_counts_once_for_each_party_and_once_for_its_call() {
     let boxes = Meaning::Boxes(Movement::Loaded, Fullness::Laden);
     let day = ((T0 + 8 * HOUR) / DAY) as i32;
     assert_eq!(world.days(boxes), [(day, 1), (day, 1)]);
-    let calls: Vec<i64> = world.cells.calls.values().map(|f| get(f, boxes)).collect();
+    let calls: Vec<i64> = world
+        .cells
+        .calls
+        .iter()
+        .map(|(_, f)| get(f, boxes))
+        .collect();
     assert_eq!(calls, [1]);
 }
 

@@ -6,6 +6,7 @@
 //! and of each owner and day the total over its facilities.
 
 mod all;
+mod calls;
 mod census;
 mod packed;
 mod series;
@@ -14,6 +15,7 @@ mod slots;
 mod storing;
 
 pub use all::{Cells, Parts};
+pub use calls::{Call, Calls};
 pub use census::Census;
 pub use packed::Packed;
 pub use series::{Series, Total};
@@ -26,6 +28,7 @@ use crate::event::{Classifier, Millis, Role};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A day of the reporting zone, or a UTC day where it says so: days since
 /// 1970-01-01.
@@ -66,19 +69,18 @@ pub struct DayRecord {
 }
 
 /// A vessel call's figures on one day of the reporting zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallKey {
     /// The facility's name.
     pub facility: NameId,
-    /// The call's id.
-    pub call: NameId,
+    /// The call.
+    #[serde(with = "codes::shared")]
+    pub call: Arc<Call>,
     /// The classifier.
     #[serde(with = "codes::classifier")]
     pub classifier: Classifier,
     /// The day.
     pub day: Day,
-    /// The vessel that the events name: an IMO number, else a call sign.
-    pub vessel: NameId,
 }
 
 /// An appointment slot's figures.
@@ -124,8 +126,8 @@ pub struct Posting {
     pub at: Millis,
     /// The end of the slot that starts at `at`, if it is an appointment step.
     pub slot_end: Option<Millis>,
-    /// The vessel call (call id, vessel) that it counts for too, once.
-    pub call: Option<(NameId, NameId)>,
+    /// The vessel call that it counts for too, once.
+    pub call: Option<Arc<Call>>,
     /// The enterprises that it counts for, each in a role.
     pub parties: SmallVec<[(Role, NameId); 4]>,
     /// What is added or taken back.
@@ -164,7 +166,7 @@ pub struct Totals {
 }
 
 /// What is stored as one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CellKey {
     /// A [`DayRecord`].
     Day(Owner, Day, NameId),

@@ -21,6 +21,25 @@ code!(classifier, crate::event::Classifier);
 code!(role, crate::event::Role);
 code!(duration, crate::pb::DurationKind);
 
+/// What several keys share, as what it is.
+pub mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        (**value).serialize(to)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
+}
+
 /// A number whose bits are as good as random: a variable length would not
 /// shorten it.
 pub mod bits {

@@ -1,11 +1,12 @@
 //! What one event contributes: figures for its parties' cells, and points in
 //! pairing lists.
 
-use super::cell::Posting;
+use super::cell::{Call, Posting};
 use super::codes;
 use super::figure::{Figure, Meaning};
 use super::names::{NameId, Names};
 use super::pairing::Side;
+use super::recent::Recent;
 use crate::event::{
     Classifier, Container, Detail, Fullness, GateDirection, GateMove, Millis, QuayDirection,
     QuayMove, Role, ServiceStage, Statement, VesselCallStage, YardActivity, container::teu_milli,
@@ -15,6 +16,7 @@ use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::pb::{DurationKind, Movement};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Figures with their values, each figure once.
 pub type Deltas = SmallVec<[(Figure, i64); 6]>;
@@ -30,8 +32,8 @@ pub struct Contribution {
     pub occurred_at: Millis,
     /// Start and end of its slot: an appointment step counts at the start.
     pub slot: Option<(Millis, Millis)>,
-    /// The vessel call (call id, vessel) that it counts for too.
-    pub call: Option<(NameId, NameId)>,
+    /// The vessel call that it counts for too.
+    pub call: Option<Arc<Call>>,
     /// For whom.
     pub parties: SmallVec<[(Role, NameId); 4]>,
     /// What, for each of them.
@@ -65,8 +67,8 @@ pub struct Terms<'a> {
 }
 
 impl Contribution {
-    /// What this statement contributes.
-    pub fn of(statement: &Statement, names: &mut Names, terms: &Terms) -> Self {
+    /// What this statement contributes. `calls` shares the text of a call.
+    pub fn of(statement: &Statement, names: &mut Names, calls: &mut Recent, terms: &Terms) -> Self {
         let mut of = Self {
             facility: names.intern(terms.facility),
             classifier: statement.classifier,
@@ -81,7 +83,7 @@ impl Contribution {
             let enterprise = names.intern(&party.enterprise);
             of.parties.push((party.role, enterprise));
         }
-        of.detail(&statement.detail, names, terms);
+        of.detail(&statement.detail, calls, terms);
         of
     }
 
@@ -98,16 +100,16 @@ impl Contribution {
             classifier: self.classifier,
             at: self.counted_at(),
             slot_end: self.slot.map(|(_, end)| end),
-            call: self.call,
+            call: self.call.clone(),
             parties: self.parties.clone(),
             figures: self.figures.clone(),
         }
     }
 
-    fn detail(&mut self, detail: &Detail, names: &mut Names, terms: &Terms) {
+    fn detail(&mut self, detail: &Detail, calls: &mut Recent, terms: &Terms) {
         match detail {
             Detail::GateMove(gate) => self.gate_move(gate, terms),
-            Detail::QuayMove(quay) => self.quay_move(quay, names, terms),
+            Detail::QuayMove(quay) => self.quay_move(quay, calls, terms),
             Detail::YardMove(yard) => {
                 self.container(&yard.container, yard_movement(yard.activity), terms);
             }
@@ -127,7 +129,7 @@ impl Contribution {
                 self.count(Meaning::Appointment(step.stage));
                 self.slot = Some((step.slot_start, step.slot_end));
             }
-            Detail::VesselCall(call) => self.vessel_call(call, names, terms),
+            Detail::VesselCall(call) => self.vessel_call(call, calls, terms),
             Detail::PortService(service) => {
                 self.count(Meaning::Service(service.service, service.stage));
                 match service.stage {
@@ -166,13 +168,8 @@ impl Contribution {
         }
     }
 
-    fn quay_move(&mut self, quay: &QuayMove, names: &mut Names, terms: &Terms) {
-        self.call = Some(call(
-            &quay.call_id,
-            &quay.vessel_imo,
-            &quay.call_sign,
-            names,
-        ));
+    fn quay_move(&mut self, quay: &QuayMove, calls: &mut Recent, terms: &Terms) {
+        self.call = Some(calls.call(&quay.call_id, &quay.vessel_imo, &quay.call_sign));
         if quay.restow {
             return self.container(&quay.container, Movement::Restowed, terms);
         }
@@ -185,14 +182,9 @@ impl Contribution {
         }
     }
 
-    fn vessel_call(&mut self, vessel: &VesselCall, names: &mut Names, terms: &Terms) {
+    fn vessel_call(&mut self, vessel: &VesselCall, calls: &mut Recent, terms: &Terms) {
         self.count(Meaning::VesselCall(vessel.stage));
-        self.call = Some(call(
-            &vessel.call_id,
-            &vessel.vessel_imo,
-            &vessel.call_sign,
-            names,
-        ));
+        self.call = Some(calls.call(&vessel.call_id, &vessel.vessel_imo, &vessel.call_sign));
         match vessel.stage {
             VesselCallStage::Berthed => self.start(DurationKind::BerthStay, &vessel.call_id, terms),
             VesselCallStage::Unberthed => self.end(DurationKind::BerthStay, &vessel.call_id, terms),
@@ -238,12 +230,6 @@ impl Contribution {
         let list = terms.fingerprints.list(of, classifier, terms.facility, key);
         self.points.push(PointKey { kind, side, list });
     }
-}
-
-/// A call's names: its id, and the vessel by IMO number, else by call sign.
-fn call(call_id: &str, imo: &str, call_sign: &str, names: &mut Names) -> (NameId, NameId) {
-    let vessel = if imo.is_empty() { call_sign } else { imo };
-    (names.intern(call_id), names.intern(vessel))
 }
 
 fn yard_movement(activity: YardActivity) -> Movement {

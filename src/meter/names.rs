@@ -1,5 +1,6 @@
-//! Strings that recur (facilities, enterprises, sources, calls), each as a
-//! small number.
+//! Strings that recur (facilities, enterprises, sources), each as a small number.
+//! They are kept for good, so nothing of which there are new ones every day may be
+//! among them.
 
 use compact_str::CompactString;
 use hashbrown::HashMap;

@@ -88,29 +88,28 @@ impl Question {
             (Some((last, _)), Some(_)) => self.request.token(last),
             _ => String::new(),
         };
-        let row = |(key, call): (Key, Call)| call.row(cells, self.classifier, key);
+        let row = |(key, call): (Key, Call<'_>)| call.row(self.classifier, key);
         Ok((page.into_iter().map(row).collect(), token))
     }
 
     /// All matching calls after the page before. One pass over the calls that
     /// are kept: a port has some 50,000 a year.
-    fn calls(&self, cells: &Cells) -> BTreeMap<Key, Call> {
+    fn calls<'a>(&self, cells: &'a Cells) -> BTreeMap<Key, Call<'a>> {
         let mut wanted = self.selection.resolve(&cells.names);
-        let mut calls: FxHashMap<(NameId, NameId), Call> = FxHashMap::default();
-        for (key, figures) in &cells.calls {
+        let mut calls: FxHashMap<(NameId, &str), Call<'_>> = FxHashMap::default();
+        for (key, figures) in cells.calls.iter() {
             let asked = key.classifier == self.classifier
                 && self.days.contains(&key.day)
-                && (self.call.is_empty() || cells.names.get(key.call) == self.call);
+                && (self.call.is_empty() || key.call.id == self.call);
             if asked && wanted.facility(key.facility) {
-                let call = calls.entry((key.facility, key.call)).or_default();
+                let call = calls.entry((key.facility, &*key.call.id)).or_default();
                 call.figures.merge(figures);
-                *call.vessels.entry(key.vessel).or_default() += events(figures);
+                *call.vessels.entry(&*key.call.vessel).or_default() += events(figures);
             }
         }
-        let name = |id| CompactString::from(cells.names.get(id));
         let named = calls
             .into_iter()
-            .map(|((facility, id), call)| ((name(facility), name(id)), call));
+            .map(|((facility, id), call)| ((cells.names.get(facility).into(), id.into()), call));
         named
             .filter(|(key, _)| self.after.as_ref().is_none_or(|after| key > after))
             .collect()
@@ -118,14 +117,14 @@ impl Question {
 }
 
 #[derive(Default)]
-struct Call {
+struct Call<'a> {
     figures: Figures,
     /// How many events name each vessel.
-    vessels: BTreeMap<NameId, i64>,
+    vessels: BTreeMap<&'a str, i64>,
 }
 
-impl Call {
-    fn row(self, cells: &Cells, classifier: Classifier, key: Key) -> pb::VesselCallRow {
+impl Call<'_> {
+    fn row(self, classifier: Classifier, key: Key) -> pb::VesselCallRow {
         let get = |meaning| self.figures.get(Figure::of(meaning));
         let moved = |movement| boxes(&self.figures, movement);
         let (loaded, discharged) = (moved(Movement::Loaded), moved(Movement::Discharged));
@@ -135,7 +134,7 @@ impl Call {
         let by_events = self
             .vessels
             .iter()
-            .map(|(&id, &events)| (cells.names.get(id), events));
+            .map(|(&vessel, &events)| (vessel, events));
         let vessel = by_events.max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)));
         pb::VesselCallRow {
             facility: key.0.into(),

@@ -266,7 +266,7 @@ fn put(batch: &mut Batch, key: &CellKey, value: Option<&[u8]>) -> Result<(), Err
         }
         CellKey::Total(owner, day) => batch.put(Table::Days, &keys::total(owner, day), value),
         CellKey::Facilities(owner) => batch.put(Table::Facilities, &keys::owner(owner), value),
-        CellKey::Call(call) => batch.put(Table::Calls, &encode(&call)?, value),
+        CellKey::Call(ref call) => batch.put(Table::Calls, &encode(call)?, value),
         CellKey::Slot(slot) => batch.put(Table::Slots, &keys::slot(&slot), value),
         CellKey::Totals(owner) => batch.put(Table::Totals, &keys::owner(owner), value),
     }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// More notes than identities that are left alone.
-const SLACK: u64 = 200_000;
+const SLACK: u64 = 20_000;
 
 /// The most old chunks that one checkpoint reads again, beside as many as it
 /// writes.

@@ -4,6 +4,7 @@
 mod all;
 mod cells;
 mod cli;
+#[expect(dead_code, reason = "shared with the test of retention")]
 #[path = "../survive/clock.rs"]
 mod clock;
 mod cut;

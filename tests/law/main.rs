@@ -128,9 +128,13 @@ fn dump(cells: &Cells) -> Dump {
             dump.insert(key("quarter", *quarter), figures(cell));
         }
     }
-    for (call, cell) in &cells.calls {
+    for (call, cell) in cells.calls.iter() {
         let (classifier, day) = (call.classifier.into(), call.day.into());
-        let (facility, id, vessel) = (name(call.facility), name(call.call), name(call.vessel));
+        let (facility, id, vessel) = (
+            name(call.facility),
+            call.call.id.to_string(),
+            call.call.vessel.to_string(),
+        );
         dump.insert(
             ("call", facility, id, 0, classifier, day, 0, vessel),
             figures(cell),

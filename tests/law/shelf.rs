@@ -21,8 +21,8 @@ fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
 }
 
 impl InMemory {
-    fn find<T: serde::de::DeserializeOwned>(&self, key: CellKey) -> Option<T> {
-        self.0.lock().unwrap().get(&key).map(|bytes| decoded(bytes))
+    fn find<T: serde::de::DeserializeOwned>(&self, key: &CellKey) -> Option<T> {
+        self.0.lock().unwrap().get(key).map(|bytes| decoded(bytes))
     }
 
     fn all<T>(&self, each: impl Fn(&CellKey, &[u8]) -> Option<T>) -> Vec<T> {
@@ -34,13 +34,13 @@ impl InMemory {
     fn take(&self, (stored, sweeps): (Vec<Stored>, Vec<Sweep>)) {
         let mut values = self.0.lock().unwrap();
         for sweep in sweeps {
-            values.retain(|key, bytes| match (sweep, *key) {
+            values.retain(|key, bytes| match (sweep, key) {
                 (
                     Sweep::Day(owner, day),
                     CellKey::Day(whose, of, _) | CellKey::Total(whose, of),
-                ) => (owner, day) != (whose, of),
+                ) => (owner, day) != (*whose, *of),
                 (Sweep::Quarters(owner, day), CellKey::Day(whose, of, _)) => {
-                    if (owner, day) == (whose, of) {
+                    if (owner, day) == (*whose, *of) {
                         let mut record: DayRecord = decoded(bytes);
                         record.quarters.clear();
                         *bytes = postcard::to_stdvec(&record).unwrap();
@@ -67,7 +67,7 @@ impl Shelf for InMemory {
         day: Day,
         facility: NameId,
     ) -> Result<Option<DayRecord>, Unread> {
-        Ok(self.find(CellKey::Day(owner, day, facility)))
+        Ok(self.find(&CellKey::Day(owner, day, facility)))
     }
 
     fn records(&self, owner: Owner, days: Range<Day>) -> Result<Records, Unread> {
@@ -80,7 +80,7 @@ impl Shelf for InMemory {
     }
 
     fn slot(&self, key: &SlotKey) -> Result<Option<Figures>, Unread> {
-        Ok(self.find(CellKey::Slot(*key)))
+        Ok(self.find(&CellKey::Slot(*key)))
     }
 
     fn slots(&self, starts: Range<i64>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
@@ -140,7 +140,9 @@ impl Shelved {
                 CellKey::Facilities(owner) => Some((owner, decoded(bytes))),
                 _ => None,
             }),
-            calls: self.cells.calls.clone(),
+            calls: (self.cells.calls.iter())
+                .map(|(key, figures)| (key.clone(), figures.clone()))
+                .collect(),
             totals: self.cells.totals.clone(),
             census: self.cells.census().clone(),
         };

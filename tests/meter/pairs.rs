@@ -141,7 +141,7 @@ fn a_berth_stay_counts_for_its_call_once() {
     ]);
     assert_eq!(world.durations(DurationKind::BerthStay), (2, 2 * HOUR));
     let sum = Meaning::DurationSumMs(DurationKind::BerthStay);
-    let calls: Vec<i64> = world.cells.calls.values().map(|f| get(f, sum)).collect();
+    let calls: Vec<i64> = world.cells.calls.iter().map(|(_, f)| get(f, sum)).collect();
     assert_eq!(calls, [HOUR]);
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use quaymeter::event::{Classifier, Millis, Role};
 use quaymeter::meter::Counts;
-use quaymeter::meter::cell::{Cells, Change, DAY_MS, Keeping, Posting};
+use quaymeter::meter::cell::{Call, Cells, Change, DAY_MS, Keeping, Posting};
 use quaymeter::meter::figure::{Figure, Meaning};
 use quaymeter::view::history::Limits;
 use quaymeter::view::{Published, SourceSeen, State, View};
@@ -99,7 +99,12 @@ impl Port {
                 })
             };
             let (facility, enterprise) = (name(post.facility), name(post.enterprise));
-            let call = post.call.map(|(call, vessel)| (name(call), name(vessel)));
+            let call = post.call.map(|(call, vessel)| {
+                Arc::new(Call {
+                    id: call.into(),
+                    vessel: vessel.into(),
+                })
+            });
             let figures = post
                 .figures
                 .iter()

@@ -3,6 +3,7 @@
 use quaymeter::config::{Config, Sources};
 use quaymeter::log::disk::RealDisk;
 use quaymeter::server::{Error, Service};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 
 pub struct Clocked {
     pub url: String,
+    pub http: SocketAddr,
     clock: Arc<AtomicI64>,
     stop: oneshot::Sender<()>,
     done: JoinHandle<Result<(), Error>>,
@@ -39,12 +41,14 @@ impl Clocked {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", grpc.local_addr().unwrap());
+        let side = http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let done = tokio::spawn(service.run(grpc, http, async {
             let _ = stopped.await;
         }));
         Self {
             url,
+            http: side,
             clock,
             stop,
             done,

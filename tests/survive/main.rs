@@ -5,6 +5,7 @@
 mod backup;
 mod broken;
 mod chaos;
+#[expect(dead_code, reason = "shared with the test of retention")]
 mod clock;
 mod faults;
 mod full;

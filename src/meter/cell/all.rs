@@ -4,7 +4,7 @@
 use super::series::{Hot, OwnerDay};
 use super::slots::Slots;
 use super::{
-    Bare, CallKey, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed, Posting,
+    Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed, Posting,
     QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread, Wanted,
     Warm, local_day, quarter_of,
 };
@@ -28,7 +28,7 @@ pub struct Cells {
     /// The log clock's UTC day; none before the first record.
     pub clock: Option<Day>,
     /// Vessel calls.
-    pub calls: BTreeMap<CallKey, Figures>,
+    pub calls: Calls,
     /// Running totals of ACTUAL figures.
     pub totals: BTreeMap<Owner, Totals>,
     pub(super) owners: FxHashMap<Owner, Series>,
@@ -85,7 +85,7 @@ impl Cells {
             shelf,
             names: parts.names,
             clock: parts.clock,
-            calls: parts.calls,
+            calls: Calls::stored(parts.calls),
             totals: parts.totals,
             owners,
             slots: Slots::shelved(parts.census.slot_starts().end),
@@ -302,21 +302,18 @@ impl Cells {
         if let Some(end) = posting.slot_end.filter(|_| in_quarters) {
             slots_of(posting, end).for_each(|key| self.post_slot(key, quarter, posting));
         }
-        if let Some((call, vessel)) = posting.call.filter(|_| in_days) {
-            let (facility, classifier) = (posting.facility, posting.classifier);
+        if let Some(call) = posting.call.as_ref().filter(|_| in_days) {
             let key = CallKey {
-                facility,
-                call,
-                classifier,
+                facility: posting.facility,
+                call: Arc::clone(call),
+                classifier: posting.classifier,
                 day,
-                vessel,
             };
-            let figures = self.calls.entry(key).or_default();
+            let (figures, first) = self.calls.change(&key);
             add(figures, posting, posting.sign);
-            if figures.is_empty() {
-                self.calls.remove(&key);
+            if first {
+                self.changed.push(CellKey::Call(key));
             }
-            self.changed_few.insert(CellKey::Call(key));
         }
     }
 
@@ -399,9 +396,8 @@ impl Cells {
             left
         });
         self.census.retain(oldest_quarter, oldest_day);
-        let gone = self.calls.extract_if(.., |key, _| key.day < oldest_day);
-        let gone = gone.map(|(key, _)| CellKey::Call(key));
-        self.changed_few.extend(gone);
+        let gone = self.calls.drop_before(oldest_day);
+        self.changed.extend(gone.map(CellKey::Call));
         let oldest = i64::from(oldest_quarter) * QUARTER_MS;
         self.slots.drop_before(oldest);
         sweeps.push(Sweep::Slots(oldest));

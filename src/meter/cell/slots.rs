@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
 
-/// A slot's figures, and whether they changed since they were stored.
+/// Figures, and whether they changed since they were stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Hot {
-    figures: Figures,
-    unstored: bool,
+pub struct Hot {
+    pub(super) figures: Figures,
+    pub(super) unstored: bool,
 }
 
 /// All slots.

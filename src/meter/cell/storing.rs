@@ -54,7 +54,7 @@ impl Cells {
                 });
                 series.map(postcard::to_stdvec).transpose()
             }
-            CellKey::Call(key) => self.calls.get(key).map(postcard::to_stdvec).transpose(),
+            CellKey::Call(key) => self.calls.store(key).map(postcard::to_stdvec).transpose(),
             CellKey::Slot(key) => self.slots.store(key).map(postcard::to_stdvec).transpose(),
             CellKey::Totals(owner) => self.totals.get(owner).map(postcard::to_stdvec).transpose(),
         }

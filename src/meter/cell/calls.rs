@@ -1,0 +1,70 @@
+//! The cells of vessel calls. All of them are in memory.
+
+use super::slots::Hot;
+use super::{CallKey, Day};
+use crate::meter::figure::Figures;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A vessel call as events name it. It has no number: a port has new ones every
+/// day, and so its text goes with its cells.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Call {
+    /// The call's id.
+    pub id: CompactString,
+    /// The vessel: an IMO number, else a call sign.
+    pub vessel: CompactString,
+}
+
+/// Figures by call, classifier and day.
+#[derive(Default)]
+pub struct Calls {
+    /// One without figures is gone, which the store does not know yet.
+    cells: BTreeMap<CallKey, Hot>,
+}
+
+impl Calls {
+    /// Those that were stored.
+    pub fn stored(cells: BTreeMap<CallKey, Figures>) -> Self {
+        let unstored = false;
+        let cells = cells.into_iter();
+        Self {
+            cells: cells
+                .map(|(key, figures)| (key, Hot { figures, unstored }))
+                .collect(),
+        }
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&CallKey, &Figures)> {
+        let all = self.cells.iter().map(|(key, hot)| (key, &hot.figures));
+        all.filter(|(_, figures)| !figures.is_empty())
+    }
+
+    /// A call's figures, to be changed; whether it is the first change since it
+    /// was stored.
+    pub fn change(&mut self, key: &CallKey) -> (&mut Figures, bool) {
+        let hot = self.cells.entry(key.clone()).or_default();
+        let first = !std::mem::replace(&mut hot.unstored, true);
+        (&mut hot.figures, first)
+    }
+
+    /// A call's figures as they are to be stored; none if it is gone.
+    pub fn store(&mut self, key: &CallKey) -> Option<&Figures> {
+        if self.cells.get(key)?.figures.is_empty() {
+            self.cells.remove(key);
+            return None;
+        }
+        let hot = self.cells.get_mut(key)?;
+        hot.unstored = false;
+        Some(&hot.figures)
+    }
+
+    /// Drops the days before one; those whose end is to be stored, and is not yet
+    /// known to be.
+    pub fn drop_before(&mut self, oldest: Day) -> impl Iterator<Item = CallKey> {
+        let gone = self.cells.extract_if(.., move |key, _| key.day < oldest);
+        gone.filter(|(_, hot)| !hot.unstored).map(|(key, _)| key)
+    }
+}
