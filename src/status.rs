@@ -239,21 +239,15 @@ mod tests {
                 "NOT_REACHED",
                 None,
             ),
-            (
-                not_allowed("Backup", "not you"),
-                Code::PermissionDenied,
-                "NOT_ALLOWED",
-                None,
-            ),
-            (
-                took_too_long("a", second),
-                Code::DeadlineExceeded,
-                "TOOK_TOO_LONG",
-                None,
-            ),
             (internal("oh"), Code::Internal, "INTERNAL", None),
         ];
-        for (status, code, reason, delay) in table {
+        let late = took_too_long("a", second);
+        let more = [
+            (not_allowed("a", "b"), Code::PermissionDenied, "NOT_ALLOWED"),
+            (late, Code::DeadlineExceeded, "TOOK_TOO_LONG"),
+        ];
+        let more = more.map(|(status, code, reason)| (status, code, reason, None));
+        for (status, code, reason, delay) in table.into_iter().chain(more) {
             assert_eq!(status.code(), code);
             let details = status.get_error_details();
             let info = details.error_info().unwrap();

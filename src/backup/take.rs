@@ -206,7 +206,7 @@ impl Taking {
         }
         match part {
             Part::Begin(_) => Err(unexpected("a second beginning")),
-            Part::Entries(entries) => self.entries(entries).map(|()| 0),
+            Part::Entries(entries) => self.entries(&entries).map(|()| 0),
             Part::Bytes(bytes) => {
                 let count = bytes.data.len() as u64;
                 self.bytes(bytes).map(|()| count)
@@ -252,7 +252,7 @@ impl Taking {
         Ok(manifest)
     }
 
-    fn entries(&mut self, part: pb::BackupEntries) -> Result<(), Error> {
+    fn entries(&mut self, part: &pb::BackupEntries) -> Result<(), Error> {
         let known = Table::ALL
             .into_iter()
             .find(|table| table.name() == part.table);

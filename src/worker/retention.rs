@@ -31,12 +31,14 @@ pub struct Retention {
 impl Retention {
     /// Of this log.
     pub fn new(log: Log, limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self {
+        let retention = Self {
             log,
             limits,
             metrics,
             told: AtomicBool::new(false),
-        }
+        };
+        retention.tell();
+        retention
     }
 
     /// Removes what is beyond the limits at the log clock, as far as it lies
@@ -53,11 +55,12 @@ impl Retention {
         if let Err(error) = sized {
             tracing::warn!(%error, "remove old files of the log");
         }
-        self.tell(bytes_max.unwrap_or(u64::MAX));
+        self.tell();
     }
 
     /// Says once that more is needed than the limit, and once that it is over.
-    fn tell(&self, bytes_max: u64) {
+    fn tell(&self) {
+        let bytes_max = self.limits.bytes_max.unwrap_or(u64::MAX);
         let bytes = self.log.bytes();
         let beyond = bytes.saturating_sub(bytes_max);
         self.metrics.log_kept_bytes.set(bytes as f64);

@@ -75,7 +75,7 @@ fn an_unknown_format_version_is_refused_and_nothing_is_touched() {
     place.serve(&[]).stop();
     let file = place.data().join("format.json");
     let known = std::fs::read_to_string(&file).unwrap();
-    for other in ["1", "0", "null", "\"1\""] {
+    for other in ["3", "1", "0", "null", "\"2\""] {
         let unknown = known.replace(
             "\"format_version\": 2",
             &format!("\"format_version\": {other}"),

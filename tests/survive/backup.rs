@@ -167,6 +167,9 @@ async fn a_service_starts_on_a_copy_only_with_the_keys_and_only_if_it_is_whole()
         "{told}"
     );
     copy_keys(&data, &copy);
+    std::fs::write(copy.join("backup.unfinished"), "").unwrap();
+    assert!(refusal().contains("is a backup that was not finished"));
+    std::fs::remove_file(copy.join("backup.unfinished")).unwrap();
 
     for (file, what) in [
         (segment(&copy), "SHA-256 of log/"),
