@@ -424,7 +424,12 @@ impl Worker {
         let retention = Arc::clone(&self.retention);
         let position = self.stored_position;
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
-        let needed = self.needed(utc_day_of(clock));
+        // A checkpoint that is late needs what it needed when it was gathered: the
+        // meter has forgotten more since.
+        let needed = match again {
+            true => self.needed.1,
+            false => self.needed(utc_day_of(clock)),
+        };
         self.writing = Some(std::thread::spawn(move || {
             let started = Instant::now();
             failpoint::reached("checkpoint.before");
