@@ -51,6 +51,7 @@ settings! {
         concurrent_queries: usize = "64", Within(1, 10_000), "Queries at the same time, at most";
         calls: usize = "4096", Within(1, 1_000_000), "Calls at the same time other than open event streams, at most";
         watches: usize = "256", Within(0, 100_000), "Open watches, at most";
+        store_cache_bytes: u64 = "33554432", Within(MIB, 65_536 * MIB), "Bytes of memory in which the store keeps what it read, at most";
         connections: usize = "20000", Within(1, 1_000_000), "Open gRPC connections, at most";
     }
     @checkpoint: Checkpoint, "How state is written." {

@@ -35,7 +35,7 @@ use crate::store::{self, Store};
 use crate::view::View;
 use crate::worker::{self, Batch, Worker, checkpoint};
 use names::Names;
-use options::{committer_options, past, query_settings, shaping, worker_options};
+use options::{committer_options, past, query_settings, shaping, store_options, worker_options};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -163,7 +163,7 @@ impl Service {
         if let Some(found) = found {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
-        let store = Arc::new(Store::open(&dir.store())?);
+        let store = Arc::new(Store::open_with(&dir.store(), store_options(&config))?);
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let (log, appender) = open_log(&config, &dir, disk, &store)?;

@@ -15,13 +15,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-/// Bytes of the block cache. State is read as a whole at a restart and not
-/// again, so a large one has nothing to remember.
-const CACHE_BYTES: u64 = 32 << 20;
-
-/// A table whose write buffer has as many bytes is written out.
-const BUFFER_BYTES: u64 = 16 << 20;
-
 /// The journal's bytes, beyond which the oldest buffers are written out: what a
 /// restart has to replay.
 const JOURNAL_BYTES: u64 = 128 << 20;
@@ -175,9 +168,30 @@ impl Error {
     }
 }
 
+/// What bounds the engine's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of the block cache: what is read of days that are over, and at a
+    /// restart.
+    pub cache_bytes: u64,
+    /// A table whose write buffer has as many bytes is written out. It is that of
+    /// the opening in which the table was made.
+    pub buffer_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 << 20,
+            buffer_bytes: 16 << 20,
+        }
+    }
+}
+
 /// An open store.
 pub struct Store {
     path: PathBuf,
+    options: Options,
     /// None only if it could not be opened again.
     engine: RwLock<Option<Engine>>,
     /// How many snapshots were taken.
@@ -198,15 +212,14 @@ impl Store {
     /// # Errors
     /// The engine's: the disk's, corruption, a store that is already open.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        Self::open_buffered(dir, BUFFER_BYTES)
+        Self::open_with(dir, Options::default())
     }
 
-    /// The same, but a table that is not there yet is written out each time its
-    /// buffer has so many bytes, now and in all later openings.
+    /// The same with options.
     ///
     /// # Errors
     /// Those of [`Store::open`].
-    pub fn open_buffered(dir: &Path, buffer_bytes: u64) -> Result<Self, Error> {
+    pub fn open_with(dir: &Path, options: Options) -> Result<Self, Error> {
         let made = fs::create_dir_all(dir).and_then(|()| match dir.parent() {
             Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
             _ => Ok(()),
@@ -214,7 +227,8 @@ impl Store {
         made.map_err(|error| failed("make", dir, error.into()))?;
         Ok(Self {
             path: dir.to_owned(),
-            engine: RwLock::new(Some(Engine::open(dir, buffer_bytes)?)),
+            options,
+            engine: RwLock::new(Some(Engine::open(dir, &options)?)),
             snapshots: AtomicU64::new(0),
         })
     }
@@ -233,7 +247,7 @@ impl Store {
         let mut engine = self.engine.write();
         // It keeps others out until it is gone.
         *engine = None;
-        *engine = Some(Engine::open(&self.path, BUFFER_BYTES)?);
+        *engine = Some(Engine::open(&self.path, &self.options)?);
         Ok(())
     }
 
@@ -353,14 +367,15 @@ impl Store {
 }
 
 impl Engine {
-    fn open(dir: &Path, buffer_bytes: u64) -> Result<Self, Error> {
+    fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
         let opened = Database::builder(dir)
-            .cache_size(CACHE_BYTES)
+            .cache_size(options.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .open()
             .and_then(|database| {
-                let options = || KeyspaceCreateOptions::default().max_memtable_size(buffer_bytes);
-                let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
+                let made =
+                    || KeyspaceCreateOptions::default().max_memtable_size(options.buffer_bytes);
+                let tables = Table::ALL.map(|table| database.keyspace(table.name(), made));
                 Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
             });
         let (database, tables) = opened.map_err(|error| failed("open", dir, error))?;

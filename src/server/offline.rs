@@ -1,7 +1,7 @@
 //! The answers of a stopped service: its state is restored as a start would,
 //! and asked, but nothing is appended and no checkpoint is written.
 
-use super::options::{past, query_settings, shaping, worker_options};
+use super::options::{past, query_settings, shaping, store_options, worker_options};
 use super::{Error, open_log};
 use crate::budget::Budget;
 use crate::config::Config;
@@ -34,7 +34,7 @@ impl Offline {
     /// Whatever would keep a service from starting on it.
     pub fn open(config: Config, disk: Arc<dyn Disk>) -> Result<Self, Error> {
         let dir = DataDir::open(&config.data_dir, &shaping(&config))?;
-        let store = Arc::new(Store::open(&dir.store())?);
+        let store = Arc::new(Store::open_with(&dir.store(), store_options(&config))?);
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let (log, _appender) = open_log(&config, &dir, disk, &store)?;
         let worker = Worker::open(store, &log, worker_options(&config), metrics)?;

@@ -9,6 +9,7 @@ use crate::meter::Rules;
 use crate::meter::cell::{DAY_MS, Keeping};
 use crate::metrics::Metrics;
 use crate::query::{self, explain::Past};
+use crate::store;
 use crate::worker;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,14 @@ pub fn committer_options(config: &Config, metrics: &Arc<Metrics>) -> committer::
         queue_bytes: u32::try_from(config.limits.buffered_bytes).unwrap_or(u32::MAX),
         observe: Box::new(observe),
         ..committer::Options::default()
+    }
+}
+
+/// Of the store.
+pub fn store_options(config: &Config) -> store::Options {
+    store::Options {
+        cache_bytes: config.limits.store_cache_bytes,
+        ..store::Options::default()
     }
 }
 
