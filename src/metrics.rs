@@ -119,7 +119,7 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 20] = [
+const LIMITS: [&str; 21] = [
     "connections",
     "connections that say nothing",
     "answers to be taken",
@@ -129,6 +129,7 @@ const LIMITS: [&str; 20] = [
     "calls in progress",
     "watches",
     "dumps",
+    "backups",
     "credit",
     "bytes of requests",
     "bytes of answers",

@@ -1,5 +1,6 @@
 //! The checkpoint store: whole batches or none, in order, and back after a kill.
 
+use quaymeter::store::snapshot::Snapshot;
 use quaymeter::store::{Batch, Error, KEY_BYTES_MAX, Store, Table};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -235,4 +236,63 @@ fn a_store_that_is_read_is_opened_again_once_the_reading_is_over() {
     opened.recv().unwrap().unwrap();
     reopening.join().unwrap().unwrap();
     assert_eq!(entries(&store, Table::Cells).len(), 2);
+}
+
+#[test]
+fn a_snapshot_is_of_one_moment_and_ends_when_the_store_is_opened_again() {
+    let dir = tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path()).unwrap());
+    let put = |value: &[u8]| {
+        let mut batch = Batch::new();
+        for key in [b"a", b"b"] {
+            batch.put(Table::Cells, key, Some(value));
+        }
+        store.write(batch).unwrap();
+    };
+    put(b"1");
+    let snapshot = store.snapshot().unwrap();
+    put(b"2");
+    let first = snapshot.page(Table::Cells, None, 1).unwrap();
+    assert_eq!(first, [(b"a"[..].into(), b"1"[..].into())]);
+    let rest = snapshot.page(Table::Cells, Some(b"a"), 1).unwrap();
+    assert_eq!(rest, [(b"b"[..].into(), b"1"[..].into())]);
+    // Neither who has a snapshot nor who gives one back is waited for.
+    store.reopen().unwrap();
+    let page = |of: &Snapshot| of.page(Table::Cells, None, usize::MAX);
+    let ended = page(&snapshot).unwrap_err();
+    assert!(matches!(ended, Error::Reopened { .. }), "{ended}");
+    let next = store.snapshot().unwrap();
+    drop(snapshot);
+    put(b"3");
+    assert_eq!(&*page(&next).unwrap()[0].1, b"2");
+}
+
+#[test]
+fn a_snapshot_is_given_back_while_the_store_waits_to_be_opened_again() {
+    let dir = tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path()).unwrap());
+    let snapshot = store.snapshot().unwrap();
+    let reading = store.scan(Table::Cells);
+    let (tell, opened) = mpsc::channel();
+    let reopening = std::thread::spawn({
+        let store = Arc::clone(&store);
+        move || tell.send(store.reopen())
+    });
+    let (given, back) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(snapshot);
+        given.send(())
+    });
+    back.recv_timeout(Duration::from_secs(60)).unwrap();
+    drop(reading);
+    opened.recv().unwrap().unwrap();
+    reopening.join().unwrap().unwrap();
+    assert_eq!(
+        store
+            .snapshot()
+            .unwrap()
+            .page(Table::Cells, None, 1)
+            .unwrap(),
+        []
+    );
 }

@@ -80,7 +80,10 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        if let Some(opened) = &*self.store.engine.read() {
+        // Who opens the store again has it alone or waits for it, and then all
+        // snapshots end: nobody has to wait for that here.
+        let engine = self.store.engine.try_read();
+        if let Some(opened) = engine.as_ref().and_then(|engine| engine.as_ref()) {
             opened.snapshots.end(self.number);
         }
     }

@@ -2,24 +2,27 @@
 //! service itself.
 
 use crate::faults::Faults;
+use crate::full::metric;
 use crate::load::Load;
 use crate::place::{
     Place, acknowledged, arrivals, caught_up, published, retraction, status, text, trucks_in,
 };
-use crate::service::quaymeter;
+use crate::service::{Service, quaymeter};
 use crate::site::{BUSY, Site, assert_same, until};
 use jiff::Timestamp;
 use quaymeter::log::Record;
 use quaymeter::log::scan::Scan;
-use quaymeter::pb::BackupRequest;
 use quaymeter::pb::admin_service_client::AdminServiceClient;
+use quaymeter::pb::{BackupRequest, BackupResponse};
 use quaymeter::simulate::{Options, Simulation};
 use quaymeter::store::{Batch, Store, Table};
 use quaymeter::wire;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tonic::Code;
-use tonic::transport::Endpoint;
+use tokio::sync::watch;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
 
 const KEYS: &str = "pseudonyms.key";
 
@@ -84,7 +87,7 @@ async fn audited(data: &Path) {
 }
 
 /// A service that has counted so many trucks, stopped or running.
-async fn filled(site: &Site, trucks: u32) -> crate::service::Service {
+async fn filled(site: &Site, trucks: u32) -> Service {
     let service = site.serve(&BUSY);
     for first in (0..trucks).step_by(1_000) {
         published(&site.url(), arrivals(first..trucks.min(first + 1_000))).await;
@@ -271,32 +274,90 @@ async fn what_is_in_the_way_is_left_alone() {
     assert!(!site.place.path("other.unfinished").exists());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_backup_is_given_at_a_time_and_a_stop_ends_it() {
-    let site = Site::new("127.0.75.8");
-    // More than what fits into windows and queues.
-    let mut service = filled(&site, 30_000).await;
-    let narrow = Endpoint::from_shared(site.url()).unwrap();
+/// Trucks that make more than what fits into windows and queues.
+const LARGE: u32 = 30_000;
+
+/// A backup of which the first part was taken, by one who has little room.
+async fn begun(url: &str) -> (AdminServiceClient<Channel>, Streaming<BackupResponse>) {
+    let narrow = Endpoint::from_shared(url.to_owned()).unwrap();
     let narrow = narrow.initial_stream_window_size(65_535);
     let channel = narrow.initial_connection_window_size(65_535);
     let mut client = AdminServiceClient::new(channel.connect().await.unwrap());
     let mut parts = client.backup(BackupRequest {}).await.unwrap().into_inner();
     parts.message().await.unwrap().unwrap();
+    (client, parts)
+}
+
+/// How a backup fails.
+async fn ended(mut parts: Streaming<BackupResponse>) -> Status {
+    loop {
+        match parts.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it ended as if it were whole"),
+            Err(status) => return status,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_had_no_room_is_opened_again_beside_a_backup_and_readers() {
+    let site = Site::new("127.0.75.13");
+    // After a restart no cell is in memory.
+    filled(&site, LARGE).await.stop();
+    let faults = Faults::new();
+    let mut command = site.command(&BUSY);
+    faults.concern(&mut command, &site.place.data().join("store"));
+    command.stderr(File::create(site.place.path("log.txt")).unwrap());
+    let service = Service::of(command);
+    let url = site.url();
+    let (_client, parts) = begun(&url).await;
+    let (stop, stopped) = watch::channel(false);
+    let asking = {
+        let url = url.clone();
+        tokio::spawn(async move {
+            while !*stopped.borrow() {
+                assert!(trucks_in(&url).await >= i64::from(LARGE));
+            }
+        })
+    };
+    faults.set("full");
+    published(&url, arrivals(LARGE..LARGE + 100)).await;
+    let told = |line| site.place.logged().contains(line);
+    until("a checkpoint fails", async || {
+        told("checkpoints cannot be written")
+    })
+    .await;
+    faults.set("");
+    until("another one is written", async || {
+        told("checkpoints can be written again")
+    })
+    .await;
+    stop.send(true).unwrap();
+    asking.await.unwrap();
+    assert_eq!(trucks_in(&url).await, i64::from(LARGE + 100));
+    // It never goes on with what is there now.
+    let ended = ended(parts).await;
+    assert_eq!(ended.code(), Code::Unavailable, "{ended}");
+    assert!(ended.message().contains("opened again"), "{ended}");
+    let copy = site.place.path("copy");
+    succeeded(&done(backup(&url, &copy)).await);
+    audited(&copy).await;
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_backup_is_given_at_a_time_and_a_stop_ends_it() {
+    let site = Site::new("127.0.75.8");
+    let mut service = filled(&site, LARGE).await;
+    let (mut client, parts) = begun(&site.url()).await;
     let second = client.backup(BackupRequest {}).await.unwrap_err();
     assert_eq!(second.code(), Code::ResourceExhausted, "{second}");
+    let counted = metric(&service, "quaymeter_discarded_total{reason=\"backups\"}");
+    assert!(counted >= 1.0, "{counted}");
     // One who takes nothing more holds up nobody.
-    published(&site.url(), arrivals(30_000..30_020)).await;
+    published(&site.url(), arrivals(LARGE..LARGE + 20)).await;
     service.signal("TERM");
-    let ended = async {
-        loop {
-            match parts.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("it ended as if it were whole"),
-                Err(status) => return status,
-            }
-        }
-    };
-    let ended = ended.await;
+    let ended = ended(parts).await;
     assert_eq!(ended.code(), Code::Unavailable, "{ended}");
     assert!(ended.message().contains("stopping"), "{ended}");
     assert!(service.ended().success());
@@ -341,7 +402,7 @@ mod dies {
                 "FAILPOINTS",
                 format!("{}={parts}*off->return", BACKUP_PLACES[0]),
             );
-            let mut service = crate::service::Service::of(command);
+            let mut service = Service::of(command);
             let to = site.place.path("copy");
             let output = done(backup(&site.url(), &to)).await;
             assert_eq!(service.ended().signal(), Some(SIGABRT));
