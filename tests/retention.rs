@@ -128,7 +128,8 @@ const BOUNDS: [(&str, f64); 10] = [
     ("ledger chunks", 5.0),
     ("log bytes", 5.0),
     ("table bytes", 10.0),
-    ("resident bytes", 10.0),
+    // The allocator alone makes 4 to 13 of it, by how threads happen to meet.
+    ("resident bytes", 25.0),
 ];
 
 /// Publishes a day that ends now, with a checkpoint after each batch, as if they
