@@ -20,6 +20,9 @@ const EVENTS_MAX: usize = 10_000;
 /// at most twelve each.
 const PARTS_MAX: usize = 20 * EVENTS_MAX;
 
+/// The fewest bytes of a party or container: its tag and its length.
+const PART_BYTES_MIN: usize = 2;
+
 /// A smaller message cannot become large.
 const HARMLESS_BYTES: usize = 64 << 10;
 
@@ -74,7 +77,7 @@ impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         if buffer.remaining() > HARMLESS_BYTES {
-            let mut shape = Shape::default();
+            let mut shape = Shape::of(buffer.remaining());
             let of = TypeId::of::<U>();
             if of == TypeId::of::<pb::PublishEventsRequest>() {
                 shape.batch(buffer.chunk());
@@ -85,7 +88,13 @@ impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
             }
             shape.judge()?;
         }
-        self.0.decode(buffer)
+        // A message is in one piece, and from a slice prost decodes it in three
+        // quarters of the time.
+        let decoded = U::decode(buffer.chunk());
+        buffer.advance(buffer.remaining());
+        // As the code for malformed messages is everywhere in gRPC.
+        let malformed = |error: prost::DecodeError| Status::internal(error.to_string());
+        decoded.map(Some).map_err(malformed)
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -98,14 +107,24 @@ impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
 struct Shape {
     events: usize,
     parts: usize,
+    /// Whether the message has room for too many parts.
+    closer: bool,
 }
 
 impl Shape {
+    /// Of a message of so many bytes.
+    fn of(bytes: usize) -> Self {
+        Self {
+            closer: bytes > PARTS_MAX * PART_BYTES_MIN,
+            ..Self::default()
+        }
+    }
+
     fn batch(&mut self, batch: &[u8]) {
         each(field::EVENTS, batch, &mut |event| {
             self.events += 1;
-            // It is refused as it is: look no closer.
-            if self.events <= EVENTS_MAX {
+            // If not refused as it is, look closer where there is room for more.
+            if self.events <= EVENTS_MAX && self.closer {
                 each(field::PARTIES, event, &mut |_| self.parts += 1);
                 each(field::GATE_MOVE, event, &mut |gate| {
                     each(field::CONTAINERS, gate, &mut |_| self.parts += 1);
