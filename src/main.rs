@@ -5,6 +5,10 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// What one thread makes and another drops, glibc's is slow at: docs/performance.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::from_arguments() {
         Ok(cli) => run(cli).unwrap_or_else(|error| tell(&error)),

@@ -9,6 +9,10 @@ mod sample;
 
 use criterion::{criterion_group, criterion_main};
 
+/// As in the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(
     parts,
     ingest::bench,
