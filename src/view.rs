@@ -193,13 +193,18 @@ impl View {
         ask(&self.state.read())
     }
 
-    /// The cells that changed since the last call, to be stored, and what is to
-    /// be swept from the shelf before.
+    /// Settles which cells are to be stored, as they are now: see [`Cells::cut`].
+    pub fn cut(&self) -> Vec<Sweep> {
+        self.state.write().cells.cut()
+    }
+
+    /// Gathers at most so many of them, and whether these are the last: see
+    /// [`Cells::gather`].
     ///
     /// # Errors
     /// A value that cannot be encoded.
-    pub fn store(&self) -> Result<(Vec<Stored>, Vec<Sweep>), postcard::Error> {
-        self.state.write().cells.store()
+    pub fn gather(&self, most: usize) -> Result<(Vec<Stored>, bool), postcard::Error> {
+        self.state.write().cells.gather(most)
     }
 
     /// Leaves what is stored durably to the shelf: see [`Cells::cool`].

@@ -10,6 +10,7 @@ pub mod past;
 mod replay;
 pub mod retention;
 pub mod shelf;
+mod writing;
 
 pub use item::Item;
 
@@ -19,7 +20,7 @@ use crate::fingerprint::Fingerprints;
 use crate::log::embedded::Log;
 use crate::log::frame::event_bytes;
 use crate::log::{self, Address, Durable, Offset};
-use crate::meter::cell::{Change, Day, Keeping, Unread, Wanted, Warm, utc_day_of};
+use crate::meter::cell::{Change, Day, Keeping, Unread, Wanted, Warm};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
@@ -35,27 +36,31 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use writing::Owed;
 
 /// Most events that are applied between two publications: it bounds how long a
 /// query waits for the view's lock.
 const PUBLISH_EVENTS_MAX: usize = 4096;
 
 /// Changed cells with which a checkpoint does not wait for its time: it bounds
-/// how long gathering them keeps publications waiting.
-const CHANGED_MAX: usize = 20_000;
+/// what a checkpoint takes in memory.
+const CHANGED_MAX: usize = 50_000;
 
-/// Records, and slots, that stay in memory once they are stored: some four days
-/// of a port of 400,000 events a day.
-const HOT_MAX: usize = 250_000;
+/// Cells that are gathered for a checkpoint at a time: it bounds how long that
+/// keeps publications and queries waiting.
+const GATHER: usize = 512;
+
+/// Cells that are gathered for each event that is published meanwhile: more than
+/// it changes, so that every checkpoint comes to its end.
+const GATHER_PER_EVENT: usize = 4;
+
+/// How long to wait for a batch before more is gathered: queries come in between.
+const GATHER_EVERY: Duration = Duration::from_millis(1);
 
 /// How often, and after what pause, a store that is closed for want of room is
 /// opened again when a cell is needed from it.
 const OPENED_AGAIN_MAX: usize = 240;
 const OPEN_AGAIN: Duration = Duration::from_millis(500);
-
-/// Most events that are applied while a checkpoint cannot be written: it bounds
-/// what a restart has to replay, and what is remembered to be stored.
-const OWED_EVENTS_MAX: u64 = 5_000_000;
 
 /// What ingest hands over with a batch: its accepted events, already decoded.
 pub type Batch = Vec<Item>;
@@ -89,6 +94,9 @@ pub enum Error {
     /// Cells that are to be changed could not be read.
     #[error("change cells")]
     Unread(#[from] Unread),
+    /// The system gives no thread that writes checkpoints.
+    #[error("start the thread that writes checkpoints")]
+    Thread(#[source] std::io::Error),
     /// The thread that writes checkpoints died.
     #[error("write a checkpoint: its thread died")]
     Died,
@@ -115,14 +123,6 @@ pub struct Options {
     pub log: retention::Limits,
 }
 
-/// A checkpoint that could not be written.
-struct Owed {
-    batch: crate::store::Batch,
-    cause: crate::store::Error,
-    /// Whether that was not the first attempt.
-    again: bool,
-}
-
 /// The worker.
 pub struct Worker {
     meter: Meter,
@@ -130,6 +130,7 @@ pub struct Worker {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     position: Offset,
+    published: Offset,
     appended_at: Option<Millis>,
     stored: checkpoint::Stored,
     stored_position: Offset,
@@ -140,6 +141,8 @@ pub struct Worker {
     retention: Arc<Retention>,
     interval: Duration,
     last_checkpoint: Instant,
+    /// A checkpoint of which not all cells are gathered.
+    gathering: Option<crate::store::Batch>,
     writing: Option<JoinHandle<Result<(), Box<Owed>>>>,
     owed: Option<Box<Owed>>,
     changes: Vec<Change>,
@@ -178,6 +181,7 @@ impl Worker {
             store,
             metrics,
             position,
+            published: position,
             appended_at,
             stored,
             stored_position: position,
@@ -186,6 +190,7 @@ impl Worker {
             retention: Arc::new(retention),
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
+            gathering: None,
             writing: None,
             owed: None,
             changes: Vec::new(),
@@ -221,20 +226,26 @@ impl Worker {
     /// memory is ahead of a store that no longer follows.
     pub fn run(mut self, inbox: &Receiver<Vec<Durable<Batch>>>) -> Result<(), Error> {
         loop {
-            let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
+            let wait = match self.gathering {
+                Some(_) => GATHER_EVERY,
+                None => self.interval.saturating_sub(self.last_checkpoint.elapsed()),
+            };
             match inbox.recv_timeout(wait) {
                 Ok(batches) => self.take(batches)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.gather(GATHER)?;
             if self.last_checkpoint.elapsed() >= self.interval || self.has_changed_much() {
                 self.checkpoint()?;
             }
         }
+        self.gather(usize::MAX)?;
         self.written()?;
         // First what is owed, if anything is.
         for _ in 0..2 {
             self.checkpoint()?;
+            self.gather(usize::MAX)?;
             self.written()?;
             if let Some(owed) = self.owed.take() {
                 return Err(Error::Store(owed.cause));
@@ -326,7 +337,9 @@ impl Worker {
         self.changes.clear();
         self.seen.clear();
         self.tell();
-        Ok(())
+        let events = self.position.saturating_sub(self.published) as usize;
+        self.published = self.position;
+        self.gather(events.saturating_mul(GATHER_PER_EVENT))
     }
 
     /// Reads cells from the store. One that is closed for want of room is opened
@@ -348,8 +361,7 @@ impl Worker {
 
     /// Whether it is worth a checkpoint before its time, if one can be written.
     fn has_changed_much(&self) -> bool {
-        let writing = self.writing.as_ref();
-        let busy = writing.is_some_and(|thread| !thread.is_finished()) || self.owed.is_some();
+        let busy = self.is_busy() || self.owed.is_some();
         !busy && self.view.read(|state| state.cells.changed()) >= CHANGED_MAX
     }
 
@@ -375,123 +387,5 @@ impl Worker {
             .forgotten_identities
             .absolute(total(counts.forgotten));
         metrics.identities.set(counts.identities as f64);
-    }
-
-    /// Stores what has changed, unless the last checkpoint is still being
-    /// written: then its successor takes more.
-    fn checkpoint(&mut self) -> Result<(), Error> {
-        self.last_checkpoint = Instant::now();
-        if self
-            .writing
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-        {
-            return Ok(());
-        }
-        self.written()?;
-        if let Some(owed) = self.owed.take() {
-            return self.write_again(*owed);
-        }
-        if self.position == self.stored_position {
-            return Ok(());
-        }
-        let (meter, position) = (&mut self.meter, self.position);
-        let stored = (&mut self.stored, &*self.store);
-        let changed = self.view.store().map_err(checkpoint::Error::Encode)?;
-        let batch = self
-            .view
-            .read(|state| checkpoint::gather(meter, state, changed, stored, position))?;
-        self.stored_position = position;
-        let sizes = (&self.meter, self.stored.chunks.len());
-        retention::tell_sizes(&self.metrics, sizes);
-        self.write(batch, false);
-        Ok(())
-    }
-
-    /// Tries once more what could not be written, unless too much came since.
-    fn write_again(&mut self, owed: Owed) -> Result<(), Error> {
-        let events = self.position - self.stored_position;
-        if events > OWED_EVENTS_MAX {
-            let source = owed.cause;
-            return Err(Error::Owed { events, source });
-        }
-        self.write(owed.batch, true);
-        Ok(())
-    }
-
-    fn write(&mut self, batch: crate::store::Batch, again: bool) {
-        let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
-        let retention = Arc::clone(&self.retention);
-        let position = self.stored_position;
-        let clock = self.meter.clock().unwrap_or(Millis::MIN);
-        // A checkpoint that is late needs what it needed when it was gathered: the
-        // meter has forgotten more since.
-        let needed = match again {
-            true => self.needed.1,
-            false => self.needed(utc_day_of(clock)),
-        };
-        self.writing = Some(std::thread::spawn(move || {
-            let started = Instant::now();
-            failpoint::reached("checkpoint.before");
-            let kept = batch.clone();
-            let opened = if again { store.reopen() } else { Ok(()) };
-            let written = opened.and_then(|()| store.write(batch));
-            written.map_err(|cause| {
-                Box::new(Owed {
-                    batch: kept,
-                    cause,
-                    again,
-                })
-            })?;
-            failpoint::reached("checkpoint.after");
-            metrics
-                .checkpoint_seconds
-                .record(started.elapsed().as_secs_f64());
-            metrics.checkpoint_offset.set(position as f64);
-            if let Ok(bytes) = store.disk_bytes() {
-                metrics.store_bytes.set(bytes as f64);
-            }
-            retention.remove(clock, position, needed);
-            if again {
-                tracing::info!("checkpoints can be written again");
-            }
-            Ok(())
-        }));
-    }
-
-    /// The lowest address at which a record may have to be read again. It only
-    /// rises, so a day's is good for that day.
-    fn needed(&mut self, today: Day) -> Address {
-        if self.needed.0 != today {
-            let lowest = self.meter.lowest_address().unwrap_or(Address::MAX);
-            self.needed = (today, lowest);
-        }
-        self.needed.1
-    }
-
-    /// Waits for the checkpoint that is being written. One for which there was
-    /// no room is owed; every other fault is final.
-    fn written(&mut self) -> Result<(), Error> {
-        let Some(thread) = self.writing.take() else {
-            return Ok(());
-        };
-        let Err(owed) = thread.join().map_err(|_| Error::Died)? else {
-            self.view.cool(HOT_MAX);
-            return Ok(());
-        };
-        self.metrics.checkpoint_failures.increment(1);
-        let passes = owed.cause.is_for_want_of_room() || owed.cause.is_of_before();
-        if !passes {
-            return Err(Error::Store(owed.cause));
-        }
-        if !owed.again {
-            let cause: &dyn std::error::Error = &owed.cause;
-            tracing::error!(
-                cause,
-                "checkpoints cannot be written and are tried again: a restart would replay the log"
-            );
-        }
-        self.owed = Some(owed);
-        Ok(())
     }
 }

@@ -222,7 +222,11 @@ impl Kept {
             calls: (cells.calls.iter())
                 .map(|(key, figures)| (key.clone(), figures.clone()))
                 .collect(),
-            totals: cells.totals.clone(),
+            totals: cells
+                .totals()
+                .into_iter()
+                .map(|(owner, of)| (owner, of.clone()))
+                .collect(),
             census: cells.census().clone(),
         }
     }

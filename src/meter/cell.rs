@@ -8,6 +8,8 @@
 mod all;
 mod calls;
 mod census;
+mod few;
+mod outbox;
 mod packed;
 mod series;
 mod shelf;
@@ -163,6 +165,13 @@ pub struct Totals {
     pub added: Figures,
     /// Ever taken back.
     pub taken_back: Figures,
+}
+
+impl Totals {
+    /// Whether nothing was ever added.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.taken_back.is_empty()
+    }
 }
 
 /// What is stored as one value.

@@ -8,6 +8,7 @@ use crate::event::{
 };
 use crate::pb::{DurationKind, Movement};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// One figure. The numbers are stored: they are never given to another meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,23 +137,28 @@ fn duration(kind: DurationKind) -> u16 {
     i32::from(kind) as u16 * DURATION_SPAN
 }
 
+/// Figures that a list holds in place: boxes, TEU and mass, which is what most
+/// quarter-hours have.
+const INLINE: usize = 3;
+
 /// A sparse list of figures, by ascending figure, none of them zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures(Vec<(Figure, i64)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures(SmallVec<[(Figure, i64); INLINE]>);
 
 impl Figures {
     /// Adds to one figure; a figure that becomes zero is dropped. Wraps on
     /// overflow, so that taking back stays exact whatever came between.
     pub fn add(&mut self, figure: Figure, value: i64) {
-        match self.0.binary_search_by_key(&figure, |&(f, _)| f) {
-            Ok(at) => {
-                self.0[at].1 = self.0[at].1.wrapping_add(value);
-                if self.0[at].1 == 0 {
+        let at = self.at(figure).unwrap_or_else(|at| at);
+        match self.0.get_mut(at) {
+            Some((known, sum)) if *known == figure => {
+                *sum = sum.wrapping_add(value);
+                if *sum == 0 {
                     self.0.remove(at);
                 }
             }
-            Err(at) if value != 0 => self.0.insert(at, (figure, value)),
-            Err(_) => {}
+            _ if value != 0 => self.0.insert(at, (figure, value)),
+            _ => {}
         }
     }
 
@@ -170,8 +176,21 @@ impl Figures {
 
     /// One figure; 0 if it is not there.
     pub fn get(&self, figure: Figure) -> i64 {
-        let at = self.0.binary_search_by_key(&figure, |&(f, _)| f);
-        at.map_or(0, |at| self.0[at].1)
+        self.at(figure).map_or(0, |at| self.0[at].1)
+    }
+
+    /// Where a figure is, or where it would be. All but durations are few and
+    /// stand first: a search by halves would fetch more of the list from memory.
+    fn at(&self, figure: Figure) -> Result<usize, usize> {
+        if figure.0 >= DURATION {
+            return self.0.binary_search_by_key(&figure, |&(known, _)| known);
+        }
+        let at = self.0.iter().position(|&(known, _)| known >= figure);
+        let at = at.unwrap_or(self.0.len());
+        match self.0.get(at) {
+            Some(&(known, _)) if known == figure => Ok(at),
+            _ => Err(at),
+        }
     }
 
     /// Whether all figures are zero.

@@ -67,15 +67,12 @@ impl Side for Tells {
         self.metrics.answer_bytes.set(answers.held() as f64);
         self.view.read(|state| {
             self.count_cells(state);
-            let totals = state
-                .cells
-                .totals
-                .iter()
-                .map(|(owner, totals)| EnterpriseTotal {
-                    enterprise: state.cells.names.get(owner.enterprise),
-                    role: owner.role,
-                    totals,
-                });
+            let totals = state.cells.totals().into_iter();
+            let totals = totals.map(|(owner, totals)| EnterpriseTotal {
+                enterprise: state.cells.names.get(owner.enterprise),
+                role: owner.role,
+                totals,
+            });
             self.metrics.render(totals)
         })
     }

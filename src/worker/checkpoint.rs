@@ -7,9 +7,7 @@ use super::shelf::{OfStore, sweep};
 use crate::event::Millis;
 use crate::fingerprint::Fingerprints;
 use crate::log::Offset;
-use crate::meter::cell::{
-    CellKey, Cells, Census, Keeping, Packed, Parts as CellParts, Stored as Cell, Sweep,
-};
+use crate::meter::cell::{CellKey, Cells, Census, Keeping, Packed, Parts as CellParts, Sweep};
 use crate::meter::names::{NameId, Names};
 use crate::meter::recall::{Lost, Recall};
 use crate::meter::restore::{Parts, Restoring};
@@ -104,15 +102,15 @@ pub struct Stored {
     pub chunks: Chunks,
 }
 
-/// Gathers what the meter has changed since the last call, these cells, and
-/// where they stand, as one batch.
+/// Begins a batch with what the meter has changed since the last call, what is to
+/// be swept, and where all that stands; the cells are to follow.
 ///
 /// # Errors
 /// The store's; a value that cannot be encoded.
-pub fn gather(
+pub fn begin(
     meter: &mut Meter,
     state: &State,
-    (cells, sweeps): (Vec<Cell>, Vec<Sweep>),
+    sweeps: &[Sweep],
     (stored, store): (&mut Stored, &Store),
     position: Offset,
 ) -> Result<Batch, Error> {
@@ -127,10 +125,7 @@ pub fn gather(
     }
     stored.names = meter.names.len();
     stored.chunks.gather(meter, store, &mut batch)?;
-    sweep(store, &sweeps, &mut batch)?;
-    for (key, value) in cells {
-        put(&mut batch, &key, value.as_deref())?;
-    }
+    sweep(store, sweeps, &mut batch)?;
     let progress = Progress {
         position,
         clock: meter.clock(),
@@ -259,7 +254,11 @@ fn cells(store: &Arc<Store>, keeping: Keeping, progress: &Progress) -> Result<Ce
     Ok(Cells::shelved(keeping, shelf, parts))
 }
 
-fn put(batch: &mut Batch, key: &CellKey, value: Option<&[u8]>) -> Result<(), Error> {
+/// Adds a cell.
+///
+/// # Errors
+/// A key that cannot be encoded.
+pub fn put(batch: &mut Batch, key: &CellKey, value: Option<&[u8]>) -> Result<(), Error> {
     match *key {
         CellKey::Day(owner, day, facility) => {
             batch.put(Table::Cells, &keys::record(owner, day, facility), value);

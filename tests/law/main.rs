@@ -5,6 +5,7 @@
 
 mod audit;
 mod forgetting;
+mod gathered;
 mod generate;
 mod model;
 #[path = "../support/past.rs"]
@@ -160,7 +161,7 @@ fn dump(cells: &Cells) -> Dump {
 
 fn totals(cells: &Cells) -> BTreeMap<String, i64> {
     let mut totals: BTreeMap<String, i64> = BTreeMap::new();
-    for (owner, sums) in &cells.totals {
+    for (owner, sums) in cells.totals() {
         let mut add = |figures: &quaymeter::meter::figure::Figures, sign: i64| {
             for (figure, value) in figures.iter() {
                 let enterprise = cells.names.get(owner.enterprise);

@@ -143,7 +143,12 @@ impl Shelved {
             calls: (self.cells.calls.iter())
                 .map(|(key, figures)| (key.clone(), figures.clone()))
                 .collect(),
-            totals: self.cells.totals.clone(),
+            totals: self
+                .cells
+                .totals()
+                .into_iter()
+                .map(|(owner, of)| (owner, of.clone()))
+                .collect(),
             census: self.cells.census().clone(),
         };
         let (keeping, shelf) = (self.keeping.clone(), Arc::clone(&self.shelf));

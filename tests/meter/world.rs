@@ -227,7 +227,7 @@ impl World {
 
     /// What was ever added and taken back of a figure.
     pub fn ever(&self, meaning: Meaning) -> (i64, i64) {
-        let totals = self.cells.totals.values();
+        let totals = self.cells.totals().into_values();
         totals.fold((0, 0), |(added, back), total| {
             (
                 added + get(&total.added, meaning),

@@ -1,6 +1,7 @@
 //! All cells. They change only by [`Cells::apply`], before which whatever it
 //! changes must be in memory: [`Cells::wanted`] says what is not.
 
+use super::outbox::{Outbox, Value};
 use super::series::{Hot, OwnerDay};
 use super::slots::Slots;
 use super::{
@@ -11,7 +12,7 @@ use super::{
 use crate::event::{Classifier, Millis};
 use crate::meter::figure::Figures;
 use crate::meter::names::{NameId, Names};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,8 +30,6 @@ pub struct Cells {
     pub clock: Option<Day>,
     /// Vessel calls.
     pub calls: Calls,
-    /// Running totals of ACTUAL figures.
-    pub totals: BTreeMap<Owner, Totals>,
     pub(super) owners: FxHashMap<Owner, Series>,
     pub(super) slots: Slots,
     census: Census,
@@ -39,8 +38,7 @@ pub struct Cells {
     /// Records in memory.
     pub(super) hot: usize,
     days: FxHashMap<Quarter, Day>,
-    pub(super) changed: Vec<CellKey>,
-    pub(super) changed_few: FxHashSet<CellKey>,
+    pub(super) out: Outbox,
     pub(super) sweeps: Vec<Sweep>,
 }
 
@@ -80,21 +78,22 @@ impl Cells {
         for (owner, facilities) in parts.facilities {
             owners.entry(owner).or_default().facilities = facilities;
         }
+        for (owner, totals) in parts.totals {
+            owners.entry(owner).or_default().totals = totals;
+        }
         Self {
             keeping,
             shelf,
             names: parts.names,
             clock: parts.clock,
             calls: Calls::stored(parts.calls),
-            totals: parts.totals,
             owners,
             slots: Slots::shelved(parts.census.slot_starts().end),
             census: parts.census,
             shelved_until,
             hot: 0,
             days: FxHashMap::default(),
-            changed: Vec::new(),
-            changed_few: FxHashSet::default(),
+            out: Outbox::default(),
             sweeps: Vec::new(),
         }
     }
@@ -133,6 +132,12 @@ impl Cells {
         self.owners.get(&owner)
     }
 
+    /// The running totals of ACTUAL figures, by owner.
+    pub fn totals(&self) -> BTreeMap<Owner, &Totals> {
+        let totals = self.owners.iter().map(|(&owner, of)| (owner, &of.totals));
+        totals.filter(|(_, totals)| !totals.is_empty()).collect()
+    }
+
     /// Visits an owner's records of some days, in no order.
     ///
     /// # Errors
@@ -155,8 +160,8 @@ impl Cells {
                 }
             }
         }
-        for (&day, hot) in series.hot.range(days) {
-            for (&facility, Hot { record, .. }) in &hot.records {
+        for (day, hot) in series.hot.range(days) {
+            for (facility, Hot { record, .. }) in hot.records.iter() {
                 if !record.is_empty() {
                     each(day, facility, record)?;
                 }
@@ -181,10 +186,8 @@ impl Cells {
         let found = if series.is_shelved(day, facility) {
             self.shelf.record(owner, day, facility)?
         } else {
-            let hot = series
-                .hot
-                .get(&day)
-                .and_then(|of| of.records.get(&facility));
+            let of_day = series.hot.get(day);
+            let hot = of_day.and_then(|of| of.records.get(facility));
             hot.map(|hot| hot.record.clone())
         };
         Ok(found.map(|mut record| {
@@ -249,10 +252,9 @@ impl Cells {
         for ((owner, day, facility), mut record) in warm.records {
             record.drop_before(oldest);
             let of_day = self.owners.entry(owner).or_default().heat(day);
-            of_day.records.entry(facility).or_insert_with(|| {
+            of_day.record(facility, || {
                 self.hot += 1;
-                let unstored = false;
-                Hot { record, unstored }
+                Hot { record, mark: 0 }
             });
         }
         for (key, figures) in warm.slots {
@@ -292,11 +294,25 @@ impl Cells {
         let in_quarters = quarter >= self.oldest_quarter();
         let in_days = day >= self.oldest_day();
         for owner in owners_of(posting) {
-            if in_days {
-                self.post_owner(owner, day, in_quarters.then_some(quarter), posting);
-            }
+            let series = self.owners.entry(owner).or_default();
             if posting.classifier == Classifier::Actual {
-                self.post_totals(owner, posting);
+                post_totals(series, owner, posting, &mut self.out);
+            }
+            if in_days {
+                let facility = posting.facility;
+                let of_day = heated(series, owner, day, facility, &mut self.out);
+                let (hot, sum) = of_day.record(facility, || {
+                    self.hot += 1;
+                    Hot::default()
+                });
+                if let Some(sum) = sum {
+                    add(sum, posting, posting.sign);
+                }
+                let key = || CellKey::Day(owner, day, facility);
+                let value = || Value::Record(&hot.record);
+                hot.mark = self.out.change(hot.mark, key, value);
+                let quarter = in_quarters.then_some(quarter);
+                post_record(&mut hot.record, day, quarter, posting, &mut self.census);
             }
         }
         if let Some(end) = posting.slot_end.filter(|_| in_quarters) {
@@ -309,70 +325,30 @@ impl Cells {
                 classifier: posting.classifier,
                 day,
             };
-            let (figures, first) = self.calls.change(&key);
+            let figures = self.calls.change(&key, &mut self.out);
             add(figures, posting, posting.sign);
-            if first {
-                self.changed.push(CellKey::Call(key));
-            }
         }
-    }
-
-    fn post_owner(&mut self, owner: Owner, day: Day, quarter: Option<Quarter>, posting: &Posting) {
-        let facility = posting.facility;
-        let series = self.owners.entry(owner).or_default();
-        if let Err(at) = series.facilities.binary_search(&facility) {
-            series.facilities.insert(at, facility);
-            if !std::mem::replace(&mut series.unstored, true) {
-                self.changed.push(CellKey::Facilities(owner));
-            }
-        }
-        let of_day = series.heat(day);
-        if !std::mem::replace(&mut of_day.unstored, true) {
-            self.changed.push(CellKey::Total(owner, day));
-        }
-        let OwnerDay { total, records, .. } = of_day;
-        add(total, posting, posting.sign);
-        let hot = records.entry(facility).or_insert_with(|| {
-            self.hot += 1;
-            Hot::default()
-        });
-        if !std::mem::replace(&mut hot.unstored, true) {
-            self.changed.push(CellKey::Day(owner, day, facility));
-        }
-        post_record(&mut hot.record, day, quarter, posting, &mut self.census);
     }
 
     fn post_slot(&mut self, key: SlotKey, quarter: Quarter, posting: &Posting) {
-        let (figures, first) = self.slots.change(key);
+        let figures = self.slots.change(key, &mut self.out);
         let before = figures.is_empty();
         add(figures, posting, posting.sign);
         self.census
             .slot(quarter, i64::from(before) - i64::from(figures.is_empty()));
-        if first {
-            self.changed.push(CellKey::Slot(key));
-        }
-    }
-
-    fn post_totals(&mut self, owner: Owner, posting: &Posting) {
-        let totals = self.totals.entry(owner).or_default();
-        let side = if posting.sign > 0 {
-            &mut totals.added
-        } else {
-            &mut totals.taken_back
-        };
-        add(side, posting, 1);
-        self.changed_few.insert(CellKey::Totals(owner));
     }
 
     /// Drops what is out of retention on this UTC day of the log clock.
     fn advance(&mut self, day: Day) {
+        // What goes now was still there at the cut.
+        self.encode(usize::MAX);
         let before = self.day_of(self.oldest_quarter().max(0));
         self.clock = Some(day);
         let (oldest_quarter, oldest_day) = (self.oldest_quarter(), self.oldest_day());
         // All quarter-hours of days before this one are out.
         let bare_before = self.day_of(oldest_quarter.max(0));
         let (sweeps, hot) = (&mut self.sweeps, &mut self.hot);
-        let changed = &mut self.changed;
+        let out = &mut self.out;
         self.owners.retain(|&owner, series| {
             for day in series.days(Day::MIN) {
                 if day < oldest_day {
@@ -382,22 +358,24 @@ impl Cells {
                 }
             }
             series.cold = series.cold.split_off(&oldest_day);
-            let kept = series.hot.split_off(&oldest_day);
-            let gone = std::mem::replace(&mut series.hot, kept);
-            *hot -= gone.values().map(|day| day.records.len()).sum::<usize>();
-            for (_, day) in series.hot.range_mut(..=bare_before) {
-                let records = day.records.values_mut();
-                records.for_each(|hot| hot.record.drop_before(oldest_quarter));
+            let gone = series.hot.remove_before(oldest_day);
+            *hot -= gone.map(|day| day.records.len()).sum::<usize>();
+            let days = series.hot.iter_mut();
+            for (_, day) in days.take_while(|(day, _)| *day <= bare_before) {
+                let records = day.records.iter_mut();
+                records.for_each(|(_, hot)| hot.record.drop_before(oldest_quarter));
             }
             let left = !series.hot.is_empty() || !series.cold.is_empty();
-            if !left {
-                changed.push(CellKey::Facilities(owner));
+            if !left && !series.facilities.is_empty() {
+                let value = || Value::Facilities(&series.facilities);
+                series.mark = out.change(series.mark, || CellKey::Facilities(owner), value);
+                series.facilities.clear();
             }
-            left
+            left || !series.totals.is_empty()
         });
         self.census.retain(oldest_quarter, oldest_day);
         let gone = self.calls.drop_before(oldest_day);
-        self.changed.extend(gone.map(CellKey::Call));
+        gone.for_each(|key| self.out.gone(CellKey::Call(key)));
         let oldest = i64::from(oldest_quarter) * QUARTER_MS;
         self.slots.drop_before(oldest);
         sweeps.push(Sweep::Slots(oldest));
@@ -422,6 +400,34 @@ fn slots_of(posting: &Posting, end: Millis) -> impl Iterator<Item = SlotKey> + '
     })
 }
 
+/// Adds to an owner's running totals.
+fn post_totals(series: &mut Series, owner: Owner, posting: &Posting, out: &mut Outbox) {
+    let value = || Value::Totals(&series.totals);
+    series.totals_mark = out.change(series.totals_mark, || CellKey::Totals(owner), value);
+    let Totals { added, taken_back } = &mut series.totals;
+    let side = if posting.sign > 0 { added } else { taken_back };
+    add(side, posting, 1);
+}
+
+/// An owner's day, to which something is about to be added at a facility.
+fn heated<'a>(
+    series: &'a mut Series,
+    owner: Owner,
+    day: Day,
+    facility: NameId,
+    out: &mut Outbox,
+) -> &'a mut OwnerDay {
+    if let Err(at) = series.facilities.binary_search(&facility) {
+        let value = || Value::Facilities(&series.facilities);
+        series.mark = out.change(series.mark, || CellKey::Facilities(owner), value);
+        series.facilities.insert(at, facility);
+    }
+    let of_day = series.heat(day);
+    let value = || Value::Total(of_day.total());
+    of_day.mark = out.change(of_day.mark, || CellKey::Total(owner, day), value);
+    of_day
+}
+
 fn post_record(
     record: &mut DayRecord,
     day: Day,
@@ -434,8 +440,7 @@ fn post_record(
     add(&mut record.day, posting, posting.sign);
     census.day(day, before - empty(&record.day));
     let Some(quarter) = quarter else { return };
-    let found = record.quarters.binary_search_by_key(&quarter, |&(q, _)| q);
-    let at = found.unwrap_or_else(|at| {
+    let at = record.at(quarter).unwrap_or_else(|at| {
         record.quarters.insert(at, (quarter, Figures::default()));
         at
     });

@@ -1,7 +1,8 @@
 //! The cells of vessel calls. All of them are in memory.
 
+use super::outbox::{Outbox, Value};
 use super::slots::Hot;
-use super::{CallKey, Day};
+use super::{CallKey, CellKey, Day};
 use crate::meter::figure::Figures;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,10 @@ pub struct Calls {
 impl Calls {
     /// Those that were stored.
     pub fn stored(cells: BTreeMap<CallKey, Figures>) -> Self {
-        let unstored = false;
         let cells = cells.into_iter();
         Self {
             cells: cells
-                .map(|(key, figures)| (key, Hot { figures, unstored }))
+                .map(|(key, figures)| (key, Hot { figures, mark: 0 }))
                 .collect(),
         }
     }
@@ -42,29 +42,29 @@ impl Calls {
         all.filter(|(_, figures)| !figures.is_empty())
     }
 
-    /// A call's figures, to be changed; whether it is the first change since it
-    /// was stored.
-    pub fn change(&mut self, key: &CallKey) -> (&mut Figures, bool) {
+    /// A call's figures, to be changed.
+    pub fn change(&mut self, key: &CallKey, out: &mut Outbox) -> &mut Figures {
         let hot = self.cells.entry(key.clone()).or_default();
-        let first = !std::mem::replace(&mut hot.unstored, true);
-        (&mut hot.figures, first)
+        let value = || Value::Figures(&hot.figures);
+        hot.mark = out.change(hot.mark, || CellKey::Call(key.clone()), value);
+        &mut hot.figures
     }
 
-    /// A call's figures as they are to be stored; none if it is gone.
-    pub fn store(&mut self, key: &CallKey) -> Option<&Figures> {
-        if self.cells.get(key)?.figures.is_empty() {
-            self.cells.remove(key);
-            return None;
-        }
+    /// Encodes a call unless that was done; none if it is gone.
+    pub fn turn(&mut self, key: &CallKey, out: &mut Outbox) -> Option<()> {
         let hot = self.cells.get_mut(key)?;
-        hot.unstored = false;
-        Some(&hot.figures)
+        let figures = Value::Figures(&hot.figures);
+        hot.mark = out.turn(hot.mark, &CellKey::Call(key.clone()), &figures);
+        if hot.mark == 0 && hot.figures.is_empty() {
+            self.cells.remove(key);
+        }
+        Some(())
     }
 
     /// Drops the days before one; those whose end is to be stored, and is not yet
     /// known to be.
     pub fn drop_before(&mut self, oldest: Day) -> impl Iterator<Item = CallKey> {
         let gone = self.cells.extract_if(.., move |key, _| key.day < oldest);
-        gone.filter(|(_, hot)| !hot.unstored).map(|(key, _)| key)
+        gone.filter(|(_, hot)| hot.mark == 0).map(|(key, _)| key)
     }
 }

@@ -1,6 +1,13 @@
-//! Figures in few bytes, for what is kept by the million.
+//! Figures in few bytes, for what is kept by the million and for the store.
 
-use super::super::figure::{Figure, Figures};
+use crate::meter::figure::{Figure, Figures};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+use smallvec::SmallVec;
+use std::fmt;
+
+/// Most lists are shorter.
+type Bytes = SmallVec<[u8; 128]>;
 
 /// Figures, packed: for each, ascending, its distance from the one before it and
 /// its value, both of variable length.
@@ -10,13 +17,7 @@ pub struct Packed(Box<[u8]>);
 impl Packed {
     /// Packs figures.
     pub fn of(figures: &Figures) -> Self {
-        let (mut bytes, mut last) = (Vec::with_capacity(64), 0);
-        for (figure, value) in figures.iter() {
-            put(&mut bytes, u64::from(figure.number() - last));
-            put(&mut bytes, (value << 1 ^ value >> 63) as u64);
-            last = figure.number();
-        }
-        Self(bytes.into())
+        Self(pack(figures)[..].into())
     }
 
     /// From bytes that [`Packed::bytes`] gave; none if they are no such bytes.
@@ -47,7 +48,46 @@ impl Packed {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, mut value: u64) {
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&pack(self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Figures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Unpack)
+    }
+}
+
+struct Unpack;
+
+impl Visitor<'_> for Unpack {
+    type Value = Figures;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("packed figures")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Figures, E> {
+        let packed = Packed::parse(bytes).ok_or_else(|| E::custom("not packed figures"))?;
+        let mut figures = Figures::default();
+        figures.add_all(packed.iter());
+        Ok(figures)
+    }
+}
+
+fn pack(figures: &Figures) -> Bytes {
+    let (mut bytes, mut last) = (Bytes::new(), 0);
+    for (figure, value) in figures.iter() {
+        put(&mut bytes, u64::from(figure.number() - last));
+        put(&mut bytes, (value << 1 ^ value >> 63) as u64);
+        last = figure.number();
+    }
+    bytes
+}
+
+fn put(bytes: &mut Bytes, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;
@@ -86,6 +126,9 @@ mod tests {
             let packed = Packed::of(&figures);
             prop_assert!(packed.iter().eq(figures.iter()));
             prop_assert_eq!(Packed::parse(packed.bytes()), Some(packed.clone()));
+            let stored = postcard::to_stdvec(&figures).unwrap();
+            prop_assert_eq!(postcard::from_bytes(&stored), Ok(figures.clone()));
+            prop_assert!(stored.len() <= packed.bytes().len() + 2);
             if let Some(last) = packed.bytes().len().checked_sub(1) {
                 // What is cut off within a number is no packed list.
                 let part = &packed.bytes()[..cut.index(last + 1)];

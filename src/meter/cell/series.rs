@@ -1,7 +1,9 @@
 //! The cells of one owner, by day of the reporting zone and facility: hot days
 //! with records in memory, and days that are on the shelf but for their total.
 
-use super::{Day, DayRecord, Packed, Quarter};
+use super::few::Few;
+use super::outbox::Mark;
+use super::{Day, DayRecord, Packed, Quarter, Totals};
 use crate::meter::figure::{Figure, Figures};
 use crate::meter::names::NameId;
 use std::collections::BTreeMap;
@@ -11,25 +13,30 @@ use std::ops::Range;
 #[derive(Default)]
 pub struct Series {
     /// Days of which records are in memory.
-    pub(super) hot: BTreeMap<Day, OwnerDay>,
+    pub(super) hot: Few<Day, OwnerDay>,
     /// Totals of all other days.
     pub(super) cold: BTreeMap<Day, Packed>,
     /// Where the owner has or had cells, ascending.
     pub(super) facilities: Vec<NameId>,
-    /// Whether a facility came since they were stored.
-    pub(super) unstored: bool,
+    /// When they changed.
+    pub(super) mark: Mark,
+    /// Running totals.
+    pub(super) totals: Totals,
+    /// When those changed.
+    pub(super) totals_mark: Mark,
 }
 
 /// An owner's day in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnerDay {
-    /// The day's figures over all facilities.
-    pub(super) total: Figures,
-    /// Whether the total changed since it was stored.
-    pub(super) unstored: bool,
+    /// The day's figures over all facilities; none while there is but one record
+    /// at most, whose figures these are.
+    sum: Option<Figures>,
+    /// When the total changed.
+    pub(super) mark: Mark,
     /// By facility. One without figures is gone, which the shelf does not know
     /// yet.
-    pub(super) records: BTreeMap<NameId, Hot>,
+    pub(super) records: Few<NameId, Hot>,
     /// Whether the shelf may have more.
     pub(super) shelved: bool,
 }
@@ -38,8 +45,8 @@ pub struct OwnerDay {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hot {
     pub(super) record: DayRecord,
-    /// Whether it changed since it was stored.
-    pub(super) unstored: bool,
+    /// When it changed.
+    pub(super) mark: Mark,
 }
 
 /// A day's total over all facilities, hot or cold.
@@ -74,10 +81,34 @@ impl Total<'_> {
     }
 }
 
+impl OwnerDay {
+    /// The day's figures over all facilities; none if there never were any.
+    pub(super) fn total(&self) -> Option<&Figures> {
+        let only = || self.records.values().next().map(|hot| &hot.record.day);
+        let total = self.sum.as_ref().or_else(only);
+        total.filter(|total| !total.is_empty())
+    }
+
+    /// A record, made if it is not there, and the sum to which whatever is added
+    /// to it must be added too.
+    pub(super) fn record(
+        &mut self,
+        facility: NameId,
+        make: impl FnOnce() -> Hot,
+    ) -> (&mut Hot, Option<&mut Figures>) {
+        if self.sum.is_none() && self.records.get(facility).is_none() {
+            let only = self.records.values().next();
+            self.sum = only.map(|hot| hot.record.day.clone());
+        }
+        let hot = self.records.get_or_insert_with(facility, make);
+        (hot, self.sum.as_mut())
+    }
+}
+
 impl Series {
     /// Whether nothing is left of any day.
     pub fn is_empty(&self) -> bool {
-        self.cold.is_empty() && self.hot.values().all(|day| day.total.is_empty())
+        self.cold.is_empty() && self.hot.values().all(|day| day.total().is_none())
     }
 
     /// Where the owner has or had cells, ascending.
@@ -88,16 +119,15 @@ impl Series {
     /// The totals of some days that have any, in no order.
     pub fn totals(&self, days: Range<Day>) -> impl Iterator<Item = (Day, Total<'_>)> {
         let hot = self.hot.range(days.clone());
-        let hot = hot.filter(|(_, day)| !day.total.is_empty());
-        let hot = hot.map(|(&day, of)| (day, Total::Hot(&of.total)));
+        let hot = hot.filter_map(|(day, of)| Some((day, Total::Hot(of.total()?))));
         let cold = self.cold.range(days);
         hot.chain(cold.map(|(&day, total)| (day, Total::Cold(total))))
     }
 
     /// The days from one on that may have records, ascending.
     pub fn days(&self, from: Day) -> Vec<Day> {
-        let hot = self.hot.range(from..).map(|(&day, _)| day);
-        let mut days: Vec<Day> = hot.collect();
+        let hot = self.hot.iter().map(|(day, _)| day);
+        let mut days: Vec<Day> = hot.filter(|&day| day >= from).collect();
         days.extend(self.cold.range(from..).map(|(&day, _)| day));
         days.sort_unstable();
         days
@@ -105,8 +135,8 @@ impl Series {
 
     /// Whether a day's record at a facility must be asked of the shelf.
     pub(super) fn is_shelved(&self, day: Day, facility: NameId) -> bool {
-        match self.hot.get(&day) {
-            Some(hot) => hot.shelved && !hot.records.contains_key(&facility),
+        match self.hot.get(day) {
+            Some(hot) => hot.shelved && hot.records.get(facility).is_none(),
             None => self.cold.contains_key(&day),
         }
     }
@@ -119,10 +149,10 @@ impl Series {
 
     /// A day, in memory from now on.
     pub(super) fn heat(&mut self, day: Day) -> &mut OwnerDay {
-        self.hot.entry(day).or_insert_with(|| {
+        self.hot.get_or_insert_with(day, || {
             let mut heated = OwnerDay::default();
             if let Some(total) = self.cold.remove(&day) {
-                heated.total.add_all(total.iter());
+                heated.sum.get_or_insert_default().add_all(total.iter());
                 heated.shelved = true;
             }
             heated
@@ -134,15 +164,15 @@ impl Series {
     pub(super) fn cool(&mut self, day: Day) -> usize {
         let stored = |of: &OwnerDay| {
             let mut records = of.records.values();
-            !of.unstored && records.all(|hot| !hot.unstored)
+            of.mark == 0 && records.all(|hot| hot.mark == 0)
         };
-        let Some(cooled) = self.hot.get(&day).filter(|of| stored(of)) else {
+        let Some(cooled) = self.hot.get(day).filter(|of| stored(of)) else {
             return 0;
         };
-        if !cooled.total.is_empty() {
-            self.cold.insert(day, Packed::of(&cooled.total));
+        if let Some(total) = cooled.total() {
+            self.cold.insert(day, Packed::of(total));
         }
-        self.hot.remove(&day).map_or(0, |of| of.records.len())
+        self.hot.remove(day).map_or(0, |of| of.records.len())
     }
 }
 
@@ -150,6 +180,15 @@ impl DayRecord {
     /// Whether it has no figures at all.
     pub fn is_empty(&self) -> bool {
         self.day.is_empty() && self.quarters.is_empty()
+    }
+
+    /// Where a quarter-hour is, or where it would be. Mostly it is the last.
+    pub(super) fn at(&self, quarter: Quarter) -> Result<usize, usize> {
+        match self.quarters.last() {
+            Some(&(last, _)) if last == quarter => Ok(self.quarters.len() - 1),
+            Some(&(last, _)) if last < quarter => Err(self.quarters.len()),
+            _ => self.quarters.binary_search_by_key(&quarter, |&(q, _)| q),
+        }
     }
 
     /// Drops quarter-hours that are out of retention.

@@ -1,17 +1,18 @@
 //! Appointment slots: in memory those that changed lately or lie ahead.
 
-use super::{DAY_MS, SlotKey, Unread, Wanted, shelf::Shelf};
+use super::outbox::{Mark, Outbox, Value};
+use super::{CellKey, DAY_MS, SlotKey, Unread, Wanted, shelf::Shelf};
 use crate::event::Millis;
 use crate::meter::figure::Figures;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
 
-/// Figures, and whether they changed since they were stored.
+/// Figures, and when they changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hot {
     pub(super) figures: Figures,
-    pub(super) unstored: bool,
+    pub(super) mark: Mark,
 }
 
 /// All slots.
@@ -41,26 +42,26 @@ impl Slots {
 
     /// Takes what was read.
     pub fn warm(&mut self, key: SlotKey, figures: Figures) {
-        let unstored = false;
-        self.hot.entry(key).or_insert(Hot { figures, unstored });
+        self.hot.entry(key).or_insert(Hot { figures, mark: 0 });
     }
 
-    /// A slot's figures, to be changed; whether it is the first change since it
-    /// was stored.
-    pub fn change(&mut self, key: SlotKey) -> (&mut Figures, bool) {
+    /// A slot's figures, to be changed.
+    pub fn change(&mut self, key: SlotKey, out: &mut Outbox) -> &mut Figures {
         let hot = match self.hot.entry(key) {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(new) => new.insert(Hot::default()),
         };
-        let first = !std::mem::replace(&mut hot.unstored, true);
-        (&mut hot.figures, first)
+        let value = || Value::Figures(&hot.figures);
+        hot.mark = out.change(hot.mark, || CellKey::Slot(key), value);
+        &mut hot.figures
     }
 
-    /// A slot's figures as they are to be stored; none if it is gone.
-    pub fn store(&mut self, key: &SlotKey) -> Option<&Figures> {
+    /// Encodes a slot unless that was done; none if it is not in memory.
+    pub fn turn(&mut self, key: &SlotKey, out: &mut Outbox) -> Option<()> {
         let hot = self.hot.get_mut(key)?;
-        hot.unstored = false;
-        (!hot.figures.is_empty()).then_some(&hot.figures)
+        let figures = Value::Figures(&hot.figures);
+        hot.mark = out.turn(hot.mark, &CellKey::Slot(*key), &figures);
+        Some(())
     }
 
     /// Drops what starts before an instant.
@@ -77,7 +78,8 @@ impl Slots {
             };
             let end = (first.start.div_euclid(DAY_MS) + 1) * DAY_MS;
             let before = self.hot.len();
-            self.hot.retain(|key, hot| key.start >= end || hot.unstored);
+            self.hot
+                .retain(|key, hot| key.start >= end || hot.mark != 0);
             self.shelved_before = self.shelved_before.max(end);
             if self.hot.len() == before {
                 return;

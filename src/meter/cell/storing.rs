@@ -1,12 +1,13 @@
 //! What of the cells is to be stored, and what of them need not stay in memory.
 
-use super::{CellKey, Cells, Day, Packed, Stored, Sweep};
+use super::outbox::{Outbox, Value};
+use super::{CellKey, Cells, Day, Series, Stored, Sweep};
 use std::collections::BTreeMap;
 
 impl Cells {
-    /// How many values have changed since the last [`Cells::store`].
+    /// How many values have changed since the last [`Cells::cut`].
     pub fn changed(&self) -> usize {
-        self.changed.len() + self.changed_few.len()
+        self.out.changed()
     }
 
     /// Takes what has changed since the last call, to be stored, and what is to
@@ -15,48 +16,50 @@ impl Cells {
     /// # Errors
     /// A value that cannot be encoded.
     pub fn store(&mut self) -> Result<(Vec<Stored>, Vec<Sweep>), postcard::Error> {
-        let few = std::mem::take(&mut self.changed_few);
-        let mut stored = Vec::with_capacity(self.changed() + few.len());
-        for key in std::mem::take(&mut self.changed).into_iter().chain(few) {
-            let value = self.value(&key)?;
-            stored.push((key, value));
-        }
-        Ok((stored, std::mem::take(&mut self.sweeps)))
+        let sweeps = self.cut();
+        let (stored, _) = self.gather(usize::MAX)?;
+        Ok((stored, sweeps))
     }
 
-    /// A value as it is to be stored; none if it is gone.
-    fn value(&mut self, key: &CellKey) -> Result<Option<Vec<u8>>, postcard::Error> {
+    /// Settles that all that has changed until now is to be stored as it is now;
+    /// what is to be swept from the shelf before. What was settled before must be
+    /// gathered.
+    pub fn cut(&mut self) -> Vec<Sweep> {
+        self.out.cut();
+        std::mem::take(&mut self.sweeps)
+    }
+
+    /// Gathers at most so many values of those that were settled: gives them and
+    /// those that had to be gathered since the last call, because they changed,
+    /// and whether that is all.
+    ///
+    /// # Errors
+    /// A value that cannot be encoded.
+    pub fn gather(&mut self, most: usize) -> Result<(Vec<Stored>, bool), postcard::Error> {
+        self.encode(most);
+        self.out.take()
+    }
+
+    /// Encodes at most so many of the values that were settled.
+    pub(super) fn encode(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(key) = self.out.next() else { return };
+            if self.turn(&key).is_none() {
+                self.out.turn_of_none(key);
+            }
+        }
+    }
+
+    /// Encodes a value unless that was done; none if it is gone.
+    fn turn(&mut self, key: &CellKey) -> Option<()> {
+        let out = &mut self.out;
         match key {
-            CellKey::Day(owner, day, facility) => {
-                let series = self.owners.get_mut(owner);
-                let of_day = series.and_then(|series| series.hot.get_mut(day));
-                let hot = of_day.and_then(|of| of.records.get_mut(facility));
-                let hot = hot.map(|hot| {
-                    hot.unstored = false;
-                    &hot.record
-                });
-                let full = hot.filter(|record| !record.is_empty());
-                full.map(postcard::to_stdvec).transpose()
-            }
-            CellKey::Total(owner, day) => {
-                let series = self.owners.get_mut(owner);
-                let of_day = series.and_then(|series| series.hot.get_mut(day));
-                Ok(of_day.and_then(|of| {
-                    of.unstored = false;
-                    let full = !of.total.is_empty();
-                    full.then(|| Packed::of(&of.total).bytes().to_vec())
-                }))
-            }
-            CellKey::Facilities(owner) => {
-                let series = self.owners.get_mut(owner).map(|series| {
-                    series.unstored = false;
-                    &series.facilities
-                });
-                series.map(postcard::to_stdvec).transpose()
-            }
-            CellKey::Call(key) => self.calls.store(key).map(postcard::to_stdvec).transpose(),
-            CellKey::Slot(key) => self.slots.store(key).map(postcard::to_stdvec).transpose(),
-            CellKey::Totals(owner) => self.totals.get(owner).map(postcard::to_stdvec).transpose(),
+            CellKey::Call(call) => self.calls.turn(call, out),
+            CellKey::Slot(slot) => self.slots.turn(slot, out),
+            CellKey::Day(owner, ..)
+            | CellKey::Total(owner, _)
+            | CellKey::Facilities(owner)
+            | CellKey::Totals(owner) => turn_of(self.owners.get_mut(owner)?, key, out),
         }
     }
 
@@ -66,7 +69,7 @@ impl Cells {
     pub fn cool(&mut self, most: usize) {
         if self.hot > most {
             let mut by_day: BTreeMap<Day, usize> = BTreeMap::new();
-            for (&day, of) in self.owners.values().flat_map(|series| &series.hot) {
+            for (day, of) in self.owners.values().flat_map(|series| series.hot.iter()) {
                 *by_day.entry(day).or_default() += of.records.len();
             }
             for (day, records) in by_day {
@@ -87,4 +90,27 @@ impl Cells {
         }
         self.shelved_until = self.shelved_until.max(day);
     }
+}
+
+/// The same for a value of an owner.
+fn turn_of(series: &mut Series, key: &CellKey, out: &mut Outbox) -> Option<()> {
+    match key {
+        CellKey::Day(_, day, facility) => {
+            let hot = series.hot.get_mut(*day)?.records.get_mut(*facility)?;
+            hot.mark = out.turn(hot.mark, key, &Value::Record(&hot.record));
+        }
+        CellKey::Total(_, day) => {
+            let of_day = series.hot.get_mut(*day)?;
+            of_day.mark = out.turn(of_day.mark, key, &Value::Total(of_day.total()));
+        }
+        CellKey::Facilities(_) => {
+            series.mark = out.turn(series.mark, key, &Value::Facilities(&series.facilities));
+        }
+        CellKey::Totals(_) => {
+            let totals = Value::Totals(&series.totals);
+            series.totals_mark = out.turn(series.totals_mark, key, &totals);
+        }
+        CellKey::Call(_) | CellKey::Slot(_) => {}
+    }
+    Some(())
 }

@@ -1,0 +1,74 @@
+//! A checkpoint that is gathered bit by bit, while records go on to come, holds
+//! what one does that is gathered at once.
+
+use super::{RULES, config, generate, keeping, past};
+use generate::rec;
+use past::Past;
+use proptest::prelude::*;
+use quaymeter::meter::cell::{CellKey, Cells, Stored};
+use quaymeter::meter::{Meter, Record};
+use std::collections::BTreeMap;
+
+/// What is stored, and which keys are removed. The last of two puts counts.
+fn put(stored: Vec<Stored>) -> (BTreeMap<CellKey, Vec<u8>>, Vec<CellKey>) {
+    let last: BTreeMap<CellKey, Option<Vec<u8>>> = stored.into_iter().collect();
+    let gone = last.iter().filter(|(_, value)| value.is_none());
+    let gone = gone.map(|(key, _)| key.clone()).collect();
+    let kept = last.into_iter();
+    (
+        kept.filter_map(|(key, value)| Some((key, value?)))
+            .collect(),
+        gone,
+    )
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_gathered_bit_by_bit_is_what_was_there_at_the_cut(
+        mut records in prop::collection::vec(rec(), 1..60),
+        bits in prop::collection::vec(0..6usize, 1..20),
+    ) {
+        records.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+        let mut meter = Meter::new(RULES, past::fingerprints());
+        let (mut at_once, mut by_bits) = (Cells::new(keeping()), Cells::new(keeping()));
+        let (mut past, mut changes) = (Past::default(), Vec::new());
+        let mut under_way = None;
+        let mut cuts = 0;
+        for (n, rec) in records.iter().enumerate() {
+            changes.clear();
+            let record = Record {
+                source: rec.source,
+                appended_at: rec.appended_at,
+                event: &rec.event,
+                identity: past::identity(rec.source, &rec.event),
+                whence: past.keep(&rec.event, rec.content),
+            };
+            meter.apply(&record, &past, &mut changes).unwrap();
+            at_once.apply(&changes);
+            by_bits.apply(&changes);
+            if under_way.is_none() {
+                let (stored, swept) = at_once.store().unwrap();
+                prop_assert_eq!(by_bits.cut(), swept);
+                under_way = Some((stored, Vec::new()));
+                cuts += 1;
+            }
+            let last = n + 1 == records.len();
+            let most = if last { usize::MAX } else { bits[n % bits.len()] };
+            let (some, done) = by_bits.gather(most).unwrap();
+            if let Some((_, gathered)) = &mut under_way {
+                gathered.extend(some);
+            }
+            if done && let Some((stored, gathered)) = under_way.take() {
+                let ((kept, gone), (gathered, removed)) = (put(stored), put(gathered));
+                prop_assert_eq!(&gathered, &kept);
+                prop_assert!(removed.iter().all(|key| gone.contains(key)));
+                // What came back before its turn need not be removed first.
+                let missing = gone.iter().filter(|key| !removed.contains(key)).count();
+                prop_assert!(missing <= by_bits.changed());
+            }
+        }
+        prop_assert!(cuts > 0);
+    }
+}
