@@ -55,14 +55,7 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
             cells = cells.restarted();
         }
         changes.clear();
-        let record = Record {
-            source: rec.source,
-            appended_at: rec.appended_at,
-            event: &rec.event,
-            identity: past::identity(rec.source, &rec.event),
-            whence: past.keep(&rec.event, rec.content),
-        };
-        meter.apply(&record, &past, &mut changes).unwrap();
+        apply(&mut meter, rec, &mut past, &mut changes);
         cells.apply(&changes);
         if n % 3 == 0 {
             cells.store(restart_at % 3);
@@ -70,6 +63,18 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
         }
     }
     (meter, cells.cells)
+}
+
+/// What a record changes; from now on it is a part of the past.
+fn apply(meter: &mut Meter, rec: &Rec, past: &mut Past, changes: &mut Vec<Change>) {
+    let record = Record {
+        source: rec.source,
+        appended_at: rec.appended_at,
+        event: &rec.event,
+        identity: past::identity(rec.source, &rec.event),
+        whence: past.keep(&rec.event, rec.content),
+    };
+    meter.apply(&record, past, changes).unwrap();
 }
 
 /// Takes a journal's oldest chunks away, and what is left of them into new ones.

@@ -371,7 +371,9 @@ impl Cells {
                 series.mark = out.change(series.mark, || CellKey::Facilities(owner), value);
                 series.facilities.clear();
             }
-            left || !series.totals.is_empty()
+            // It stays until it is stored that it is gone: it may come back before.
+            let unstored = series.mark != 0 || series.totals_mark != 0;
+            left || unstored || !series.totals.is_empty()
         });
         self.census.retain(oldest_quarter, oldest_day);
         let gone = self.calls.drop_before(oldest_day);
