@@ -13,6 +13,7 @@ mod progress;
 pub mod publish;
 pub mod query;
 mod serve;
+mod service;
 mod settings;
 mod signals;
 mod simulate;

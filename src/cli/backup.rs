@@ -2,6 +2,7 @@
 //! from which `quaymeter serve` can start; or checks such a copy.
 
 use super::progress::Bar;
+use super::service::Service;
 use super::signals::shutdown_signal;
 use crate::backup::manifest::Manifest;
 use crate::backup::take::{Taking, Target};
@@ -44,14 +45,8 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct Args {
-    /// The service
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "QUAYMETER_SERVER",
-        default_value = "http://127.0.0.1:7070"
-    )]
-    server: String,
+    #[command(flatten)]
+    service: Service,
     /// The directory to be made, or an empty one. Until the copy is whole and
     /// checked it is called DIR.unfinished
     #[arg(long, value_name = "DIR", group = "what")]
@@ -74,7 +69,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     failpoint::configure();
     let bar = Bar::new(args.quiet);
     match (args.to, args.verify) {
-        (Some(to), _) => take(&args.server, &to, &bar).await?,
+        (Some(to), _) => take(&args.service.server, &to, &bar).await?,
         (None, Some(dir)) => verify(dir, bar).await?,
         // The arguments' group sees to it.
         (None, None) => bail!("neither --to nor --verify is given"),

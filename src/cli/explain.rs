@@ -8,6 +8,7 @@ mod words;
 use super::asked::{self, Asked};
 use super::progress::Bar;
 use super::query::{explained, zone};
+use super::service::Service;
 use crate::answers::Client;
 use crate::pb;
 use jiff::tz::TimeZone;
@@ -39,14 +40,8 @@ enum What {
 /// Whom to ask, and how to print.
 #[derive(Debug, clap::Args)]
 struct How {
-    /// Where the service listens
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "QUAYMETER_SERVER",
-        default_value = "http://127.0.0.1:7070"
-    )]
-    server: String,
+    #[command(flatten)]
+    service: Service,
     /// Instead of a service: a stopped one's data directory
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -107,7 +102,7 @@ impl How {
         let bar = Bar::new(self.quiet || self.format == Format::Json);
         let mut asked = match &self.data_dir {
             Some(dir) => Asked::restored(dir, &asked::settings(dir)?, &bar).await?,
-            None => Asked::connected(&self.server).await?,
+            None => Asked::connected(&self.service.server).await?,
         };
         let request = pb::GetStatusRequest::default();
         let status = asked.client.get_status(request).await.map_err(explained)?;

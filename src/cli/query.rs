@@ -47,8 +47,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
 /// Asks and prints.
 pub async fn print(args: &Args, to: To<'_>) -> Result<()> {
-    let connected = Client::connect(args.server.clone()).await;
-    let client = connected.with_context(|| format!("connecting to {}", args.server))?;
+    let connected = Client::connect(args.service.server.clone()).await;
+    let client = connected.with_context(|| format!("connecting to {}", args.service.server))?;
     let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
     let request = pb::GetStatusRequest {
         at_least: args.at_least.clone(),
@@ -355,7 +355,7 @@ impl Asked<'_> {
             query: Some(self.question()?),
             ..Default::default()
         };
-        let mut watch = Watch::new(&self.args.server, request)?;
+        let mut watch = Watch::new(&self.args.service.server, request)?;
         loop {
             let message = match watch.next().await {
                 Ok(Heard::Told(message)) => *message,

@@ -12,11 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// # Errors
 /// Signals cannot be caught.
 pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let catch = |kind| signal(kind).context("catch the stop signals");
-    let mut caught = (
-        catch(SignalKind::terminate())?,
-        catch(SignalKind::interrupt())?,
-    );
+    let mut caught = caught()?;
     Ok(async move {
         next(&mut caught).await;
         tracing::info!("stopping; a second signal exits at once");
@@ -33,11 +29,7 @@ pub fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'st
 /// # Errors
 /// Signals cannot be caught.
 pub fn stop_signals() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let catch = |kind| signal(kind).context("catch the stop signals");
-    let mut caught = (
-        catch(SignalKind::terminate())?,
-        catch(SignalKind::interrupt())?,
-    );
+    let mut caught = caught()?;
     Ok(async move {
         next(&mut caught).await;
     })
@@ -61,6 +53,14 @@ pub fn at_each<F: Future<Output = ()> + Send>(
             work().await;
         }
     });
+}
+
+fn caught() -> anyhow::Result<(Signal, Signal)> {
+    let catch = |kind| signal(kind).context("catch the stop signals");
+    Ok((
+        catch(SignalKind::terminate())?,
+        catch(SignalKind::interrupt())?,
+    ))
 }
 
 async fn next((terminate, interrupt): &mut (Signal, Signal)) -> i32 {

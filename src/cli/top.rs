@@ -9,6 +9,7 @@ pub mod frame;
 mod screen;
 pub mod state;
 
+use super::service::Service;
 use super::signals::{hangups, stop_signals};
 use super::words;
 use crate::failpoint;
@@ -52,14 +53,8 @@ const PLAIN_PAUSE: Duration = Duration::from_secs(1);
 /// pipe, or with --once, it prints one snapshot and ends.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the service listens.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "QUAYMETER_SERVER",
-        default_value = "http://127.0.0.1:7070"
-    )]
-    server: String,
+    #[command(flatten)]
+    service: Service,
     /// Seconds between two rounds of questions.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     interval: Duration,
@@ -97,8 +92,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         role: args.role,
         measure: args.measure,
     };
-    let state = State::new(&args.server, args.interval, choice);
-    let asker = Asker::new(&args.server, args.limit)?;
+    let state = State::new(&args.service.server, args.interval, choice);
+    let asker = Asker::new(&args.service.server, args.limit)?;
     if args.once {
         once(asker, state).await?;
     } else if !io::stdout().is_terminal() {

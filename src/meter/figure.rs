@@ -149,16 +149,15 @@ impl Figures {
     /// Adds to one figure; a figure that becomes zero is dropped. Wraps on
     /// overflow, so that taking back stays exact whatever came between.
     pub fn add(&mut self, figure: Figure, value: i64) {
-        let at = self.at(figure).unwrap_or_else(|at| at);
-        match self.0.get_mut(at) {
-            Some((known, sum)) if *known == figure => {
-                *sum = sum.wrapping_add(value);
-                if *sum == 0 {
+        match self.at(figure) {
+            Ok(at) => {
+                self.0[at].1 = self.0[at].1.wrapping_add(value);
+                if self.0[at].1 == 0 {
                     self.0.remove(at);
                 }
             }
-            _ if value != 0 => self.0.insert(at, (figure, value)),
-            _ => {}
+            Err(at) if value != 0 => self.0.insert(at, (figure, value)),
+            Err(_) => {}
         }
     }
 
@@ -179,18 +178,9 @@ impl Figures {
         self.at(figure).map_or(0, |at| self.0[at].1)
     }
 
-    /// Where a figure is, or where it would be. All but durations are few and
-    /// stand first: a search by halves would fetch more of the list from memory.
+    /// Where a figure is, or where it would be.
     fn at(&self, figure: Figure) -> Result<usize, usize> {
-        if figure.0 >= DURATION {
-            return self.0.binary_search_by_key(&figure, |&(known, _)| known);
-        }
-        let at = self.0.iter().position(|&(known, _)| known >= figure);
-        let at = at.unwrap_or(self.0.len());
-        match self.0.get(at) {
-            Some(&(known, _)) if known == figure => Ok(at),
-            _ => Err(at),
-        }
+        self.0.binary_search_by_key(&figure, |&(known, _)| known)
     }
 
     /// Whether all figures are zero.

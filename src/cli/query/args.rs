@@ -1,5 +1,6 @@
 //! The options of `quaymeter query`.
 
+use super::super::service::Service;
 use super::super::words;
 use super::output::Format;
 use crate::pb::{Classifier, Dimension, Grain, Measure, Role};
@@ -11,14 +12,8 @@ use crate::pb::{Classifier, Dimension, Grain, Measure, Role};
 /// rounded down to the grain and `--to`, which is not included, up.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the service listens.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "QUAYMETER_SERVER",
-        default_value = "http://127.0.0.1:7070"
-    )]
-    pub(super) server: String,
+    #[command(flatten)]
+    pub(super) service: Service,
     /// Only this enterprise, for example smdg:COS; repeatable.
     #[arg(long, value_name = "ID")]
     pub(super) enterprise: Vec<String>,
