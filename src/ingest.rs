@@ -3,6 +3,7 @@
 
 mod check;
 mod reader;
+mod seats;
 mod stream;
 mod weight;
 
@@ -24,6 +25,7 @@ use crate::view::position::Position;
 use crate::worker;
 use check::{Checked, Manner};
 use reader::Reader;
+use seats::Seats;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,7 +107,7 @@ struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
-    streams: stream::Registry,
+    seats: Seats,
     draining: watch::Receiver<bool>,
 }
 
@@ -123,7 +125,7 @@ impl Ingest {
         metrics: Arc<Metrics>,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        let streams = stream::Registry::new(limits.streams);
+        let seats = Seats::new(limits.streams, metrics.streams.clone());
         let reasons = check::Reasons::of(&metrics);
         let shared = Shared {
             limits,
@@ -134,7 +136,7 @@ impl Ingest {
             clock,
             metrics,
             reasons,
-            streams,
+            seats,
             draining,
         };
         Self(Arc::new(shared))

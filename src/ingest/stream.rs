@@ -6,6 +6,7 @@
 //! only by acknowledgements that the client has taken.
 
 use super::reader::Reader;
+use super::seats::Seat;
 use super::weight::Weight;
 use super::{Shared, check};
 use crate::budget::Held;
@@ -21,8 +22,7 @@ use crate::view::position::Position;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
-use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,25 +45,6 @@ type Answer = Result<StreamEventsResponse, Status>;
 /// An answer, and what it holds of the answers' budget until it is taken.
 type Weighed = (Answer, Option<Held>);
 type Durable = (Done, Result<Offset, Status>);
-
-/// Who streams now: a newer stream of the same client ends the older one.
-pub struct Registry {
-    streams_max: usize,
-    streams: Mutex<Streams>,
-}
-
-#[derive(Default)]
-struct Streams {
-    open: usize,
-    next: u64,
-    by_client: HashMap<(String, String), (u64, oneshot::Sender<()>)>,
-}
-
-/// A stream's place in the registry, given up when dropped.
-struct Seat {
-    shared: Arc<Shared>,
-    client: Option<((String, String), u64)>,
-}
 
 /// What is to be told of a batch once it is durable.
 struct Done {
@@ -103,73 +84,17 @@ enum End {
     Gone,
 }
 
-impl Registry {
-    pub fn new(streams_max: usize) -> Self {
-        Self {
-            streams_max,
-            streams: Mutex::default(),
-        }
-    }
-
-    /// How many streams are open.
-    fn enter(&self) -> Result<usize, Status> {
-        let mut streams = self.streams.lock();
-        if streams.open >= self.streams_max {
-            return Err(status::overloaded("streams", Duration::from_secs(1)));
-        }
-        streams.open += 1;
-        Ok(streams.open)
-    }
-
-    fn claim(&self, client: &(String, String)) -> (u64, oneshot::Receiver<()>) {
-        let (older, superseded) = oneshot::channel();
-        let mut streams = self.streams.lock();
-        streams.next += 1;
-        let number = streams.next;
-        if let Some((_, older)) = streams.by_client.insert(client.clone(), (number, older)) {
-            // It may have ended just now; then there is nobody to tell.
-            let _ = older.send(());
-        }
-        (number, superseded)
-    }
-
-    fn leave(&self, client: Option<&((String, String), u64)>) -> usize {
-        let mut streams = self.streams.lock();
-        streams.open -= 1;
-        if let Some((client, number)) = client
-            && streams
-                .by_client
-                .get(client)
-                .is_some_and(|(newest, _)| newest == number)
-        {
-            streams.by_client.remove(client);
-        }
-        streams.open
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let open = self.shared.streams.leave(self.client.as_ref());
-        self.shared.metrics.streams.set(open as f64);
-    }
-}
-
 /// Serves a stream in a task of its own, until its client leaves, breaks the
 /// protocol or is told to resume elsewhere.
 pub fn serve(
     shared: &Arc<Shared>,
     incoming: Reader,
 ) -> Result<impl Stream<Item = Answer> + use<>, Status> {
-    let open = shared.streams.enter()?;
-    shared.metrics.streams.set(open as f64);
-    let seat = Seat {
-        shared: Arc::clone(shared),
-        client: None,
-    };
+    let seat = shared.seats.enter()?;
+    let shared = Arc::clone(shared);
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
     tokio::spawn(async move {
-        if let Err(status) = run(seat, incoming, answers.clone()).await {
+        if let Err(status) = run(shared, seat, incoming, answers.clone()).await {
             // The client may be gone; then nobody wants to know.
             let _ = answers.send((Err(status), None)).await;
         }
@@ -187,15 +112,13 @@ fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
 }
 
 async fn run(
+    shared: Arc<Shared>,
     mut seat: Seat,
     mut incoming: Reader,
     answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
-    let shared = Arc::clone(&seat.shared);
     let open = opening(&mut incoming).await?;
-    let client = (open.source.clone(), open.client_id.clone());
-    let (number, superseded) = shared.streams.claim(&client);
-    seat.client = Some((client, number));
+    let superseded = seat.claim((open.source.clone(), open.client_id.clone()));
     let mut connection = Connection::new(shared, open, answers);
     connection.say(Told::Opened(StreamOpened {
         granted_events: connection.granted_events,
