@@ -9,6 +9,9 @@ use quaymeter::meter::cell::Change;
 /// A sample is a whole day.
 const SAMPLES: usize = 20;
 
+/// Changes that are published at once under load, or a little fewer.
+const PUBLISHED: usize = 4_096;
+
 pub fn bench(criterion: &mut Criterion) {
     let day = Day::new();
     let mut group = criterion.benchmark_group("counting");
@@ -21,7 +24,7 @@ pub fn bench(criterion: &mut Criterion) {
     let changes = changes(&mut empty().0, &day);
     group.bench_function("cells apply", |bench| {
         let apply = |mut cells: quaymeter::meter::cell::Cells| {
-            cells.apply(&changes);
+            changes.chunks(PUBLISHED).for_each(|part| cells.apply(part));
             cells
         };
         bench.iter_batched(|| empty().1, apply, BatchSize::PerIteration);

@@ -11,6 +11,7 @@ mod census;
 mod few;
 mod outbox;
 mod packed;
+mod post;
 mod series;
 mod shelf;
 mod slots;
@@ -22,6 +23,7 @@ pub use census::Census;
 pub use packed::Packed;
 pub use series::{Series, Total};
 pub use shelf::{Bare, Records, Shelf, Unread, Wanted, Warm};
+pub use storing::Cooling;
 
 use super::codes;
 use super::figure::{Figure, Figures};
@@ -58,6 +60,14 @@ pub struct Owner {
     /// The classifier.
     #[serde(with = "codes::classifier")]
     pub classifier: Classifier,
+}
+
+impl Owner {
+    /// Another one for every owner.
+    fn number(self) -> u64 {
+        let (role, classifier) = (self.role as u16, self.classifier as u16);
+        u64::from(self.enterprise) << 32 | u64::from(role) << 16 | u64::from(classifier)
+    }
 }
 
 /// All figures of an owner at one facility on one day of the reporting zone:
@@ -134,6 +144,29 @@ pub struct Posting {
     pub parties: SmallVec<[(Role, NameId); 4]>,
     /// What is added or taken back.
     pub figures: SmallVec<[(Figure, i64); 6]>,
+}
+
+impl Posting {
+    /// The owners that it counts for.
+    fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
+        self.parties.iter().map(|&(role, enterprise)| Owner {
+            enterprise,
+            role,
+            classifier: self.classifier,
+        })
+    }
+
+    /// Their slots, if it is an appointment step.
+    fn slots(&self) -> impl Iterator<Item = SlotKey> + '_ {
+        self.slot_end.into_iter().flat_map(move |end| {
+            self.owners().map(move |owner| SlotKey {
+                start: self.at,
+                end,
+                facility: self.facility,
+                owner,
+            })
+        })
+    }
 }
 
 /// One thing that the meter did, in order.

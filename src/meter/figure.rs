@@ -137,13 +137,18 @@ fn duration(kind: DurationKind) -> u16 {
     i32::from(kind) as u16 * DURATION_SPAN
 }
 
-/// Figures that a list holds in place: boxes, TEU and mass, which is what most
-/// quarter-hours have.
+/// Values that a list holds in place: boxes, TEU and mass, which is what most
+/// quarter-hours have. Figures take less room.
 const INLINE: usize = 3;
+const INLINE_FIGURES: usize = 8;
 
-/// A sparse list of figures, by ascending figure, none of them zero.
+/// A sparse list of figures, by ascending figure, none of them zero. Figures and
+/// values are apart: to find one in a long list takes few cache lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures(SmallVec<[(Figure, i64); INLINE]>);
+pub struct Figures {
+    figures: SmallVec<[Figure; INLINE_FIGURES]>,
+    values: SmallVec<[i64; INLINE]>,
+}
 
 impl Figures {
     /// Adds to one figure; a figure that becomes zero is dropped. Wraps on
@@ -151,14 +156,24 @@ impl Figures {
     pub fn add(&mut self, figure: Figure, value: i64) {
         match self.at(figure) {
             Ok(at) => {
-                self.0[at].1 = self.0[at].1.wrapping_add(value);
-                if self.0[at].1 == 0 {
-                    self.0.remove(at);
+                self.values[at] = self.values[at].wrapping_add(value);
+                if self.values[at] == 0 {
+                    self.figures.remove(at);
+                    self.values.remove(at);
                 }
             }
-            Err(at) if value != 0 => self.0.insert(at, (figure, value)),
+            Err(at) if value != 0 => {
+                self.figures.insert(at, figure);
+                self.values.insert(at, value);
+            }
             Err(_) => {}
         }
+    }
+
+    /// Makes all figures zero; the room is kept.
+    pub fn clear(&mut self) {
+        self.figures.clear();
+        self.values.clear();
     }
 
     /// Adds all of another list.
@@ -175,21 +190,26 @@ impl Figures {
 
     /// One figure; 0 if it is not there.
     pub fn get(&self, figure: Figure) -> i64 {
-        self.at(figure).map_or(0, |at| self.0[at].1)
+        self.at(figure).map_or(0, |at| self.values[at])
     }
 
     /// Where a figure is, or where it would be.
     fn at(&self, figure: Figure) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&figure, |&(known, _)| known)
+        match self.figures.last() {
+            Some(&last) if last < figure => Err(self.figures.len()),
+            None => Err(0),
+            _ => self.figures.binary_search(&figure),
+        }
     }
 
     /// Whether all figures are zero.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.figures.is_empty()
     }
 
     /// The figures that are not zero, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
-        self.0.iter().copied()
+        let figures = self.figures.iter().copied();
+        figures.zip(self.values.iter().copied())
     }
 }

@@ -2,14 +2,14 @@
 //! changes must be in memory: [`Cells::wanted`] says what is not.
 
 use super::outbox::{Outbox, Value};
-use super::series::{Hot, OwnerDay};
+use super::series::Hot;
 use super::slots::Slots;
 use super::{
     Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed, Posting,
     QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread, Wanted,
     Warm, local_day, quarter_of,
 };
-use crate::event::{Classifier, Millis};
+use crate::event::Millis;
 use crate::meter::figure::Figures;
 use crate::meter::names::{NameId, Names};
 use rustc_hash::FxHashMap;
@@ -32,7 +32,7 @@ pub struct Cells {
     pub calls: Calls,
     pub(super) owners: FxHashMap<Owner, Series>,
     pub(super) slots: Slots,
-    census: Census,
+    pub(super) census: Census,
     /// The latest day that may be on the shelf.
     pub(super) shelved_until: Day,
     /// Records in memory.
@@ -224,9 +224,8 @@ impl Cells {
             if posting.at < shelved_ms {
                 self.want_records(posting, &mut wanted);
             }
-            if let Some(end) = posting.slot_end {
-                let keys = slots_of(posting, end);
-                keys.for_each(|key| self.slots.want(&key, &mut wanted));
+            for key in posting.slots() {
+                self.slots.want(&key, &mut wanted);
             }
         }
         wanted.records.sort_unstable();
@@ -238,7 +237,7 @@ impl Cells {
 
     fn want_records(&self, posting: &Posting, wanted: &mut Wanted) {
         let day = local_day(quarter_of(posting.at), &self.keeping.zone);
-        for owner in owners_of(posting) {
+        for owner in posting.owners() {
             let series = self.owners.get(&owner);
             if series.is_some_and(|series| series.is_shelved(day, posting.facility)) {
                 wanted.records.push((owner, day, posting.facility));
@@ -264,20 +263,26 @@ impl Cells {
 
     /// Makes the changes, in order. What they need is in memory.
     pub fn apply(&mut self, changes: &[Change]) {
+        let mut postings = Vec::with_capacity(changes.len());
         for change in changes {
             match change {
                 Change::Name(name) => {
                     self.names.intern(name);
                 }
-                Change::Clock(day) => self.advance(*day),
-                Change::Posting(posting) => self.post(posting),
+                Change::Clock(day) => {
+                    self.post(&postings);
+                    postings.clear();
+                    self.advance(*day);
+                }
+                Change::Posting(posting) => postings.push(posting),
             }
         }
+        self.post(&postings);
     }
 
     /// The day of the reporting zone in which a quarter-hour lies. The zone's
     /// offset is a multiple of 15 minutes, so it lies in one.
-    fn day_of(&mut self, quarter: Quarter) -> Day {
+    pub(super) fn day_of(&mut self, quarter: Quarter) -> Day {
         if self.days.len() > DAYS_CACHED_MAX {
             self.days.clear();
         }
@@ -286,56 +291,6 @@ impl Cells {
             .days
             .entry(quarter)
             .or_insert_with(|| local_day(quarter, zone))
-    }
-
-    fn post(&mut self, posting: &Posting) {
-        let quarter = quarter_of(posting.at);
-        let day = self.day_of(quarter);
-        let in_quarters = quarter >= self.oldest_quarter();
-        let in_days = day >= self.oldest_day();
-        for owner in owners_of(posting) {
-            let series = self.owners.entry(owner).or_default();
-            if posting.classifier == Classifier::Actual {
-                post_totals(series, owner, posting, &mut self.out);
-            }
-            if in_days {
-                let facility = posting.facility;
-                let of_day = heated(series, owner, day, facility, &mut self.out);
-                let (hot, sum) = of_day.record(facility, || {
-                    self.hot += 1;
-                    Hot::default()
-                });
-                if let Some(sum) = sum {
-                    add(sum, posting, posting.sign);
-                }
-                let key = || CellKey::Day(owner, day, facility);
-                let value = || Value::Record(&hot.record);
-                hot.mark = self.out.change(hot.mark, key, value);
-                let quarter = in_quarters.then_some(quarter);
-                post_record(&mut hot.record, day, quarter, posting, &mut self.census);
-            }
-        }
-        if let Some(end) = posting.slot_end.filter(|_| in_quarters) {
-            slots_of(posting, end).for_each(|key| self.post_slot(key, quarter, posting));
-        }
-        if let Some(call) = posting.call.as_ref().filter(|_| in_days) {
-            let key = CallKey {
-                facility: posting.facility,
-                call: Arc::clone(call),
-                classifier: posting.classifier,
-                day,
-            };
-            let figures = self.calls.change(&key, &mut self.out);
-            add(figures, posting, posting.sign);
-        }
-    }
-
-    fn post_slot(&mut self, key: SlotKey, quarter: Quarter, posting: &Posting) {
-        let figures = self.slots.change(key, &mut self.out);
-        let before = figures.is_empty();
-        add(figures, posting, posting.sign);
-        self.census
-            .slot(quarter, i64::from(before) - i64::from(figures.is_empty()));
     }
 
     /// Drops what is out of retention on this UTC day of the log clock.
@@ -381,82 +336,5 @@ impl Cells {
         let oldest = i64::from(oldest_quarter) * QUARTER_MS;
         self.slots.drop_before(oldest);
         sweeps.push(Sweep::Slots(oldest));
-    }
-}
-
-/// The owners that a posting counts for.
-fn owners_of(posting: &Posting) -> impl Iterator<Item = Owner> + '_ {
-    posting.parties.iter().map(|&(role, enterprise)| Owner {
-        enterprise,
-        role,
-        classifier: posting.classifier,
-    })
-}
-
-fn slots_of(posting: &Posting, end: Millis) -> impl Iterator<Item = SlotKey> + '_ {
-    owners_of(posting).map(move |owner| SlotKey {
-        start: posting.at,
-        end,
-        facility: posting.facility,
-        owner,
-    })
-}
-
-/// Adds to an owner's running totals.
-fn post_totals(series: &mut Series, owner: Owner, posting: &Posting, out: &mut Outbox) {
-    let value = || Value::Totals(&series.totals);
-    series.totals_mark = out.change(series.totals_mark, || CellKey::Totals(owner), value);
-    let Totals { added, taken_back } = &mut series.totals;
-    let side = if posting.sign > 0 { added } else { taken_back };
-    add(side, posting, 1);
-}
-
-/// An owner's day, to which something is about to be added at a facility.
-fn heated<'a>(
-    series: &'a mut Series,
-    owner: Owner,
-    day: Day,
-    facility: NameId,
-    out: &mut Outbox,
-) -> &'a mut OwnerDay {
-    if let Err(at) = series.facilities.binary_search(&facility) {
-        let value = || Value::Facilities(&series.facilities);
-        series.mark = out.change(series.mark, || CellKey::Facilities(owner), value);
-        series.facilities.insert(at, facility);
-    }
-    let of_day = series.heat(day);
-    let value = || Value::Total(of_day.total());
-    of_day.mark = out.change(of_day.mark, || CellKey::Total(owner, day), value);
-    of_day
-}
-
-fn post_record(
-    record: &mut DayRecord,
-    day: Day,
-    quarter: Option<Quarter>,
-    posting: &Posting,
-    census: &mut Census,
-) {
-    let empty = |figures: &Figures| i64::from(figures.is_empty());
-    let before = empty(&record.day);
-    add(&mut record.day, posting, posting.sign);
-    census.day(day, before - empty(&record.day));
-    let Some(quarter) = quarter else { return };
-    let at = record.at(quarter).unwrap_or_else(|at| {
-        record.quarters.insert(at, (quarter, Figures::default()));
-        at
-    });
-    let figures = &mut record.quarters[at].1;
-    let before = empty(figures);
-    add(figures, posting, posting.sign);
-    census.quarter(quarter, before - empty(figures));
-    if figures.is_empty() {
-        record.quarters.remove(at);
-    }
-}
-
-fn add(figures: &mut Figures, posting: &Posting, sign: i64) {
-    for &(figure, value) in &posting.figures {
-        figures.add(figure, sign * value);
     }
 }

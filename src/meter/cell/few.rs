@@ -1,87 +1,103 @@
 //! A map of few entries in one piece of memory: what an event adds to should not
 //! be far apart.
 
+use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Entries by ascending key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Few<K, V>(Vec<(K, V)>);
+/// Keys that are held in place.
+const INLINE: usize = 4;
 
-impl<K, V> Default for Few<K, V> {
+/// Entries by ascending key. Keys and values are apart: to find one among many
+/// takes few cache lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Few<K: Copy, V> {
+    keys: SmallVec<[K; INLINE]>,
+    values: Vec<V>,
+}
+
+impl<K: Copy, V> Default for Few<K, V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            keys: SmallVec::new(),
+            values: Vec::new(),
+        }
     }
 }
 
 impl<K: Ord + Copy, V> Few<K, V> {
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// A key's value.
     pub fn get(&self, key: K) -> Option<&V> {
-        self.find(key).ok().map(|at| &self.0[at].1)
+        self.find(key).ok().map(|at| &self.values[at])
     }
 
     /// A key's value, to be changed.
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.find(key).ok().map(|at| &mut self.0[at].1)
+        self.find(key).ok().map(|at| &mut self.values[at])
     }
 
     /// A key's value, made if it is not there.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.find(key).unwrap_or_else(|at| {
-            self.0.insert(at, (key, make()));
+            self.keys.insert(at, key);
+            self.values.insert(at, make());
             at
         });
-        &mut self.0[at].1
+        &mut self.values[at]
     }
 
     /// Takes a key's value away.
     pub fn remove(&mut self, key: K) -> Option<V> {
-        self.find(key).ok().map(|at| self.0.remove(at).1)
+        let at = self.find(key).ok()?;
+        self.keys.remove(at);
+        Some(self.values.remove(at))
     }
 
     /// Takes all entries before a key away.
     pub fn remove_before(&mut self, key: K) -> impl Iterator<Item = V> {
         let end = self.find(key).unwrap_or_else(|at| at);
-        self.0.drain(..end).map(|(_, value)| value)
+        self.keys.drain(..end);
+        self.values.drain(..end)
     }
 
     /// The entries, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        self.0.iter().map(|(key, value)| (*key, value))
+        self.keys.iter().copied().zip(&self.values)
     }
 
     /// The entries within a range of keys, ascending.
     pub fn range(&self, keys: Range<K>) -> impl Iterator<Item = (K, &V)> {
         let start = self.find(keys.start).unwrap_or_else(|at| at);
-        let from = self.0[start..].iter().map(|(key, value)| (*key, value));
-        from.take_while(move |(key, _)| *key < keys.end)
+        let from = self.keys[start..].iter().copied();
+        from.zip(&self.values[start..])
+            .take_while(move |(key, _)| *key < keys.end)
     }
 
     /// The values, by ascending key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.iter().map(|(_, value)| value)
+        self.values.iter()
     }
 
     /// The entries, ascending, their values to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> {
-        self.0.iter_mut().map(|(key, value)| (*key, value))
+        self.keys.iter().copied().zip(&mut self.values)
     }
 
     /// Where a key is, or where it would be. Mostly it is the last.
     fn find(&self, key: K) -> Result<usize, usize> {
-        match self.0.last() {
-            Some((last, _)) if *last == key => Ok(self.0.len() - 1),
-            Some((last, _)) if *last < key => Err(self.0.len()),
-            _ => self.0.binary_search_by_key(&key, |(key, _)| *key),
+        match self.keys.last() {
+            Some(last) if *last == key => Ok(self.keys.len() - 1),
+            Some(last) if *last < key => Err(self.keys.len()),
+            _ => self.keys.binary_search(&key),
         }
     }
 }

@@ -66,7 +66,8 @@ impl Slots {
 
     /// Drops what starts before an instant.
     pub fn drop_before(&mut self, start: Millis) {
-        self.hot.retain(|key, _| key.start >= start);
+        let gone = self.hot.extract_if(..SlotKey::first(start), |_, _| true);
+        gone.for_each(drop);
     }
 
     /// Leaves stored slots to the shelf, the earliest first and whole UTC days,
@@ -78,8 +79,10 @@ impl Slots {
             };
             let end = (first.start.div_euclid(DAY_MS) + 1) * DAY_MS;
             let before = self.hot.len();
-            self.hot
-                .retain(|key, hot| key.start >= end || hot.mark != 0);
+            let cooled = self
+                .hot
+                .extract_if(..SlotKey::first(end), |_, hot| hot.mark == 0);
+            cooled.for_each(drop);
             self.shelved_before = self.shelved_before.max(end);
             if self.hot.len() == before {
                 return;

@@ -1,8 +1,18 @@
 //! What of the cells is to be stored, and what of them need not stay in memory.
 
 use super::outbox::{Outbox, Value};
-use super::{CellKey, Cells, Day, Series, Stored, Sweep};
+use super::{CellKey, Cells, Day, Owner, Series, Stored, Sweep};
 use std::collections::BTreeMap;
+
+/// Owners whose records are left to the shelf at a time: it bounds how long that
+/// keeps queries waiting.
+const COOLED: usize = 128;
+
+/// Owners whose records of a day are left to the shelf.
+pub struct Cooling {
+    day: Day,
+    owners: Vec<Owner>,
+}
 
 impl Cells {
     /// How many values have changed since the last [`Cells::cut`].
@@ -67,28 +77,55 @@ impl Cells {
     /// whole days and the oldest first, until at most so many records and so
     /// many slots are in memory.
     pub fn cool(&mut self, most: usize) {
-        if self.hot > most {
-            let mut by_day: BTreeMap<Day, usize> = BTreeMap::new();
-            for (day, of) in self.owners.values().flat_map(|series| series.hot.iter()) {
-                *by_day.entry(day).or_default() += of.records.len();
-            }
-            for (day, records) in by_day {
-                if self.hot <= most {
-                    break;
-                }
-                if records > 0 {
-                    self.cool_day(day);
-                }
-            }
+        for part in self.coolable(most) {
+            self.cool_part(&part);
         }
-        self.slots.cool(most);
+        self.cool_slots(most);
     }
 
-    fn cool_day(&mut self, day: Day) {
-        for series in self.owners.values_mut() {
-            self.hot -= series.cool(day);
+    /// The days of which to leave records to the shelf so that at most so many are
+    /// left, in parts that take little time each, the oldest first.
+    pub fn coolable(&self, most: usize) -> Vec<Cooling> {
+        let mut left = self.hot;
+        if left <= most {
+            return Vec::new();
         }
-        self.shelved_until = self.shelved_until.max(day);
+        let mut by_day: BTreeMap<Day, Vec<(Owner, usize)>> = BTreeMap::new();
+        for (&owner, series) in &self.owners {
+            for (day, of) in series.hot.iter().filter(|(_, of)| !of.records.is_empty()) {
+                by_day
+                    .entry(day)
+                    .or_default()
+                    .push((owner, of.records.len()));
+            }
+        }
+        let mut parts = Vec::new();
+        for (day, owners) in by_day {
+            if left <= most {
+                break;
+            }
+            left -= owners.iter().map(|(_, records)| records).sum::<usize>();
+            parts.extend(owners.chunks(COOLED).map(|owners| Cooling {
+                day,
+                owners: owners.iter().map(|&(owner, _)| owner).collect(),
+            }));
+        }
+        parts
+    }
+
+    /// Leaves records of a day to the shelf, those that are stored.
+    pub fn cool_part(&mut self, part: &Cooling) {
+        self.shelved_until = self.shelved_until.max(part.day);
+        for owner in &part.owners {
+            if let Some(series) = self.owners.get_mut(owner) {
+                self.hot -= series.cool(part.day);
+            }
+        }
+    }
+
+    /// The same for slots.
+    pub fn cool_slots(&mut self, most: usize) {
+        self.slots.cool(most);
     }
 }
 
