@@ -17,12 +17,12 @@ use crate::backup::give::{self, Admin};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::ingest::{self, Clock, Ingest, Keys, Limits};
+use crate::log;
 use crate::log::appender::Appender;
 use crate::log::committer::{Committer, Handle};
 use crate::log::dir::{self, DataDir};
 use crate::log::disk::Disk;
 use crate::log::embedded::{self, Log};
-use crate::log::{self, Closed};
 use crate::metrics::Metrics;
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
@@ -39,7 +39,6 @@ use options::{committer_options, past, query_settings, shaping, store_options, w
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -50,9 +49,9 @@ use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-/// Groups of durable batches that may wait for the worker: beyond it appends
-/// wait, and with them the clients.
-const GROUPS_WAITING_MAX: usize = 16;
+/// Events that are durable and wait for the worker: a sixth of a second's, if they
+/// come as fast as they can.
+const UNCOUNTED_MAX: usize = 50_000;
 
 /// Both windows small and large as measured against the many-small-frames trap
 /// of HTTP/2: see ARCHITECTURE.md.
@@ -182,7 +181,7 @@ impl Service {
             pseudonyms,
             fingerprints: worker.fingerprints(),
         };
-        let (to_worker, inbox) = mpsc::sync_channel(GROUPS_WAITING_MAX);
+        let (to_worker, inbox) = worker::inbox::inbox(UNCOUNTED_MAX);
         let (gone, worker_gone) = oneshot::channel();
         let worker = std::thread::Builder::new()
             .name("worker".into())
@@ -196,7 +195,10 @@ impl Service {
             appender,
             move || now(),
             committer_options(&config, &metrics),
-            move |group| to_worker.send(group).map_err(|_| Closed),
+            move |group: worker::Group| {
+                let events = group.iter().map(|batch| batch.payload.len()).sum();
+                to_worker.send(group, events)
+            },
         )?;
         let budgets = Budgets {
             requests: Budget::new(config.limits.request_bytes),

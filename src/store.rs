@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 
 /// The journal's bytes, beyond which the oldest buffers are written out: what a
 /// restart has to replay.
-const JOURNAL_BYTES: u64 = 128 << 20;
+const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 65_535;

@@ -8,12 +8,13 @@ pub mod token;
 
 use crate::event::Millis;
 use crate::meter::Counts;
-use crate::meter::cell::{Cells, Change, Stored, Sweep, Wanted, Warm};
+use crate::meter::cell::{Cells, Change, Cooling, Stored, Sweep, Wanted, Warm};
 use compact_str::CompactString;
 use history::History;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -158,6 +159,8 @@ pub struct NotReached {
 pub struct View {
     state: RwLock<State>,
     version: watch::Sender<u64>,
+    /// Values of cells that are to be stored: known without waiting.
+    changed: AtomicUsize,
 }
 
 impl View {
@@ -167,6 +170,7 @@ impl View {
         Self {
             state: RwLock::new(state),
             version,
+            changed: AtomicUsize::new(0),
         }
     }
 
@@ -183,7 +187,10 @@ impl View {
     /// Includes a batch, all at once, and wakes who waits for it. What it needs
     /// is in memory.
     pub fn publish(&self, batch: Published<'_>) {
-        self.state.write().include(batch);
+        let mut state = self.state.write();
+        state.include(batch);
+        self.changed.store(state.cells.changed(), Ordering::Relaxed);
+        drop(state);
         self.version.send_replace(batch.position);
     }
 
@@ -195,7 +202,14 @@ impl View {
 
     /// Settles which cells are to be stored, as they are now: see [`Cells::cut`].
     pub fn cut(&self) -> Vec<Sweep> {
+        self.changed.store(0, Ordering::Relaxed);
         self.state.write().cells.cut()
+    }
+
+    /// How many values of cells have changed since the last [`View::cut`], as of
+    /// the last publication.
+    pub fn changed(&self) -> usize {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Gathers at most so many of them, and whether these are the last: see
@@ -204,12 +218,26 @@ impl View {
     /// # Errors
     /// A value that cannot be encoded.
     pub fn gather(&self, most: usize) -> Result<(Vec<Stored>, bool), postcard::Error> {
-        self.state.write().cells.gather(most)
+        let mut state = self.state.write();
+        let gathered = state.cells.gather(most);
+        // Who waits comes first: else the next part might be gathered before.
+        RwLockWriteGuard::unlock_fair(state);
+        gathered
     }
 
-    /// Leaves what is stored durably to the shelf: see [`Cells::cool`].
-    pub fn cool(&self, most: usize) {
-        self.state.write().cells.cool(most);
+    /// Which records to leave to the shelf: see [`Cells::coolable`].
+    pub fn coolable(&self, most: usize) -> Vec<Cooling> {
+        self.read(|state| state.cells.coolable(most))
+    }
+
+    /// Leaves a part of them to the shelf. What is encoded must be stored durably.
+    pub fn cool(&self, part: &Cooling) {
+        self.state.write().cells.cool_part(part);
+    }
+
+    /// Leaves slots to the shelf: see [`Cells::cool_slots`].
+    pub fn cool_slots(&self, most: usize) {
+        self.state.write().cells.cool_slots(most);
     }
 
     /// Tells of each publication; the value is its position.

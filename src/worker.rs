@@ -1,12 +1,14 @@
-//! The one writer of cells: takes durable batches, applies them, publishes what
-//! changed, and now and then stores it all as one checkpoint. A crash replays
-//! the log since the last one.
+//! The one writer of cells: takes durable batches, meters them, hands what that
+//! changes to the thread that publishes it, and now and then stores it all as one
+//! checkpoint. A crash replays the log since the last one.
 
 pub mod checkpoint;
 pub mod chunks;
+pub mod inbox;
 pub mod item;
 mod keys;
 pub mod past;
+mod publisher;
 mod replay;
 pub mod retention;
 pub mod shelf;
@@ -20,50 +22,39 @@ use crate::fingerprint::Fingerprints;
 use crate::log::embedded::Log;
 use crate::log::frame::event_bytes;
 use crate::log::{self, Address, Durable, Offset};
-use crate::meter::cell::{Change, Day, Keeping, Unread, Wanted, Warm};
+use crate::meter::cell::{Change, Day, Keeping, Unread};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::view::{Published, SourceSeen, State, View};
+use crate::view::{SourceSeen, State, View};
 use crate::wire;
 use compact_str::CompactString;
+use inbox::Inbox;
 use past::Past;
+use publisher::{Desk, Part, Publisher};
 use retention::Retention;
-use shelf::OfStore;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use writing::Owed;
+use writing::{Owed, Unwritten};
 
 /// Most events that are applied between two publications: it bounds how long a
 /// query waits for the view's lock.
-const PUBLISH_EVENTS_MAX: usize = 4096;
+const PUBLISH_EVENTS_MAX: usize = 16_384;
 
 /// Changed cells with which a checkpoint does not wait for its time: it bounds
 /// what a checkpoint takes in memory.
-const CHANGED_MAX: usize = 50_000;
-
-/// Cells that are gathered for a checkpoint at a time: it bounds how long that
-/// keeps publications and queries waiting.
-const GATHER: usize = 512;
-
-/// Cells that are gathered for each event that is published meanwhile: more than
-/// it changes, so that every checkpoint comes to its end.
-const GATHER_PER_EVENT: usize = 4;
-
-/// How long to wait for a batch before more is gathered: queries come in between.
-const GATHER_EVERY: Duration = Duration::from_millis(1);
-
-/// How often, and after what pause, a store that is closed for want of room is
-/// opened again when a cell is needed from it.
-const OPENED_AGAIN_MAX: usize = 240;
-const OPEN_AGAIN: Duration = Duration::from_millis(500);
+const CHANGED_MAX: usize = 100_000;
 
 /// What ingest hands over with a batch: its accepted events, already decoded.
 pub type Batch = Vec<Item>;
+
+/// Batches that became durable together.
+pub type Group = Vec<Durable<Batch>>;
 
 /// Why the worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -94,12 +85,12 @@ pub enum Error {
     /// Cells that are to be changed could not be read.
     #[error("change cells")]
     Unread(#[from] Unread),
-    /// The system gives no thread that writes checkpoints.
-    #[error("start the thread that writes checkpoints")]
+    /// The system gives no thread.
+    #[error("start a thread of the worker")]
     Thread(#[source] std::io::Error),
-    /// The thread that writes checkpoints died.
-    #[error("write a checkpoint: its thread died")]
-    Died,
+    /// A thread died.
+    #[error("{0}: the thread died")]
+    Died(&'static str),
     /// Too much has been applied since the last checkpoint that could be
     /// written.
     #[error("{events} events are in no checkpoint, because none can be written")]
@@ -127,10 +118,10 @@ pub struct Options {
 pub struct Worker {
     meter: Meter,
     view: Arc<View>,
+    publisher: Publisher,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     position: Offset,
-    published: Offset,
     appended_at: Option<Millis>,
     stored: checkpoint::Stored,
     stored_position: Offset,
@@ -141,9 +132,7 @@ pub struct Worker {
     retention: Arc<Retention>,
     interval: Duration,
     last_checkpoint: Instant,
-    /// A checkpoint of which not all cells are gathered.
-    gathering: Option<crate::store::Batch>,
-    writing: Option<JoinHandle<Result<(), Box<Owed>>>>,
+    writing: Option<JoinHandle<Result<(), Unwritten>>>,
     owed: Option<Box<Owed>>,
     changes: Vec<Change>,
     seen: Vec<(CompactString, SourceSeen)>,
@@ -174,14 +163,20 @@ impl Worker {
         let position = restored.position;
         let counts = restored.meter.counts();
         let state = State::new(restored.cells, position, appended_at, counts);
-        let view = View::new(state.having_seen(&restored.sources));
+        let view = Arc::new(View::new(state.having_seen(&restored.sources)));
+        let publisher = Publisher::start(Desk {
+            view: Arc::clone(&view),
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+            cooling: VecDeque::new(),
+        });
         let mut worker = Self {
             meter: restored.meter,
-            view: Arc::new(view),
+            view,
+            publisher: publisher.map_err(Error::Thread)?,
             store,
             metrics,
             position,
-            published: position,
             appended_at,
             stored,
             stored_position: position,
@@ -190,7 +185,6 @@ impl Worker {
             retention: Arc::new(retention),
             interval: options.checkpoint_interval,
             last_checkpoint: Instant::now(),
-            gathering: None,
             writing: None,
             owed: None,
             changes: Vec::new(),
@@ -224,28 +218,23 @@ impl Worker {
     /// A checkpoint that cannot be written for another reason, for too long, or
     /// at the end: nothing is lost, but the service must stop, because its
     /// memory is ahead of a store that no longer follows.
-    pub fn run(mut self, inbox: &Receiver<Vec<Durable<Batch>>>) -> Result<(), Error> {
+    pub fn run(mut self, inbox: &Inbox<Group>) -> Result<(), Error> {
         loop {
-            let wait = match self.gathering {
-                Some(_) => GATHER_EVERY,
-                None => self.interval.saturating_sub(self.last_checkpoint.elapsed()),
-            };
-            match inbox.recv_timeout(wait) {
+            let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
+            match inbox.take(wait) {
                 Ok(batches) => self.take(batches)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.gather(GATHER)?;
+            self.see_to_written()?;
             if self.last_checkpoint.elapsed() >= self.interval || self.has_changed_much() {
                 self.checkpoint()?;
             }
         }
-        self.gather(usize::MAX)?;
         self.written()?;
         // First what is owed, if anything is.
         for _ in 0..2 {
             self.checkpoint()?;
-            self.gather(usize::MAX)?;
             self.written()?;
             if let Some(owed) = self.owed.take() {
                 return Err(Error::Store(owed.cause));
@@ -254,7 +243,7 @@ impl Worker {
         Ok(())
     }
 
-    fn take(&mut self, batches: Vec<Durable<Batch>>) -> Result<(), Error> {
+    fn take(&mut self, batches: Group) -> Result<(), Error> {
         let mut events = 0;
         for batch in batches {
             failpoint::reached("apply.before");
@@ -321,71 +310,19 @@ impl Worker {
         let Some(appended_at) = self.appended_at else {
             return Ok(());
         };
-        let wanted = self.view.wanted(&self.changes);
-        if !wanted.is_empty() {
-            self.view.warm(self.read(&wanted)?);
-        }
-        failpoint::reached("publish.before");
-        self.view.publish(Published {
-            changes: &self.changes,
+        let next = self.publisher.list();
+        self.publisher.publish(Part {
+            changes: std::mem::replace(&mut self.changes, next),
             position: self.position,
             appended_at,
             counts: self.meter.counts(),
-            sources: &self.seen,
-        });
-        failpoint::reached("publish.after");
-        self.changes.clear();
-        self.seen.clear();
-        self.tell();
-        let events = self.position.saturating_sub(self.published) as usize;
-        self.published = self.position;
-        self.gather(events.saturating_mul(GATHER_PER_EVENT))
-    }
-
-    /// Reads cells from the store. One that is closed for want of room is opened
-    /// again; meanwhile nothing is applied.
-    fn read(&self, wanted: &Wanted) -> Result<Warm, Unread> {
-        let shelf = OfStore(Arc::clone(&self.store));
-        for _ in 0..OPENED_AGAIN_MAX {
-            match wanted.read(&shelf) {
-                Err(_) if !self.store.is_open() => {
-                    std::thread::sleep(OPEN_AGAIN);
-                    // Whether it worked shows when it is read again.
-                    let _ = self.store.reopen();
-                }
-                read => return read,
-            }
-        }
-        wanted.read(&shelf)
+            sources: std::mem::take(&mut self.seen),
+        })
     }
 
     /// Whether it is worth a checkpoint before its time, if one can be written.
     fn has_changed_much(&self) -> bool {
         let busy = self.is_busy() || self.owed.is_some();
-        !busy && self.view.read(|state| state.cells.changed()) >= CHANGED_MAX
-    }
-
-    /// Tells what is applied, as absolute totals: a restart loses no count.
-    fn tell(&self) {
-        let (counts, metrics) = (self.meter.counts(), &self.metrics);
-        let total = |of: i64| of.unsigned_abs();
-        metrics.applied_offset.set(self.position as f64);
-        metrics.applied_events.absolute(total(counts.events));
-        metrics
-            .applied_duplicates
-            .absolute(total(counts.duplicates));
-        metrics.applied_revisions.absolute(total(counts.revisions));
-        metrics
-            .applied_retractions
-            .absolute(total(counts.retractions));
-        metrics
-            .applied_superseded
-            .absolute(total(counts.superseded));
-        metrics.applied_conflicts.absolute(total(counts.conflicts));
-        metrics.repaired_durations.absolute(total(counts.repaired));
-        metrics
-            .forgotten_identities
-            .absolute(total(counts.forgotten));
-        metrics.identities.set(counts.identities as f64);
+        !busy && self.view.changed() >= CHANGED_MAX
     }
 }

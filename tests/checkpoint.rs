@@ -19,6 +19,7 @@ use quaymeter::metrics::Metrics;
 use quaymeter::store::{Store, Table};
 use quaymeter::wire;
 use quaymeter::worker::checkpoint::{self, Progress};
+use quaymeter::worker::inbox::inbox;
 use quaymeter::worker::past::Past;
 use quaymeter::worker::retention::Limits;
 use quaymeter::worker::{Batch, Item, Options, Worker};
@@ -26,7 +27,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[path = "support/cells.rs"]
@@ -184,10 +185,10 @@ impl Life {
         };
         let metrics = Arc::new(Metrics::new(&settings).unwrap());
         let worker = Worker::open(store, &self.log, options, metrics).unwrap();
-        let (give, inbox) = mpsc::channel();
+        let (give, inbox) = inbox(usize::MAX);
         for batch in batches {
-            give.send(vec![self.append(&worker.fingerprints(), batch)])
-                .unwrap();
+            let group = vec![self.append(&worker.fingerprints(), batch)];
+            give.send(group, batch.1.len()).unwrap();
         }
         drop(give);
         let view = Arc::clone(worker.view());

@@ -36,7 +36,8 @@ impl Worker {
                 self.publish()?;
             }
         }
-        self.publish()
+        self.publish()?;
+        self.publisher.finish()
     }
 
     fn replay_event(

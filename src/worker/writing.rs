@@ -6,16 +6,30 @@ use crate::failpoint;
 use crate::log::Address;
 use crate::meter::cell::{Day, utc_day_of};
 use crate::store::Batch;
+use crate::view::View;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// Records, and slots, that stay in memory once they are stored: some four days
-/// of a port of 400,000 events a day.
-const HOT_MAX: usize = 250_000;
+/// Records, and slots, that stay in memory once they are stored: more than a day of a
+/// port of 400,000 events a day.
+const HOT_MAX: usize = 60_000;
 
 /// Most events that are applied while a checkpoint cannot be written: it bounds
 /// what a restart has to replay, and what is remembered to be stored.
 const OWED_EVENTS_MAX: u64 = 5_000_000;
+
+/// Cells that are gathered at a time: it bounds how long that keeps publications
+/// and queries waiting.
+const GATHER: usize = 512;
+
+/// Why there is no checkpoint.
+pub(super) enum Unwritten {
+    /// It could not be gathered.
+    Ungathered(checkpoint::Error),
+    /// It was gathered.
+    Owed(Box<Owed>),
+}
 
 /// A checkpoint that could not be written.
 pub(super) struct Owed {
@@ -40,6 +54,8 @@ impl Worker {
         if self.position == self.stored_position {
             return Ok(());
         }
+        // The cells must be where the meter is.
+        self.publisher.finish()?;
         let (meter, position) = (&mut self.meter, self.position);
         let stored = (&mut self.stored, &*self.store);
         let sweeps = self.view.cut();
@@ -52,34 +68,13 @@ impl Worker {
         // What the log must keep for it: the meter goes on and forgets more.
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
         self.needed(utc_day_of(clock));
-        self.gathering = Some(batch);
-        Ok(())
+        self.write(batch, false)
     }
 
     /// Whether a checkpoint is being gathered or written.
     pub(super) fn is_busy(&self) -> bool {
         let writing = self.writing.as_ref();
-        self.gathering.is_some() || writing.is_some_and(|thread| !thread.is_finished())
-    }
-
-    /// Gathers at most so many cells of the checkpoint that was begun, if one
-    /// was, and writes it once it has all of them.
-    pub(super) fn gather(&mut self, most: usize) -> Result<(), Error> {
-        let Some(batch) = &mut self.gathering else {
-            return Ok(());
-        };
-        let gathered = self.view.gather(most);
-        let (cells, done) = gathered.map_err(checkpoint::Error::Encode)?;
-        for (key, value) in cells {
-            checkpoint::put(batch, &key, value.as_deref())?;
-        }
-        match done {
-            true => self
-                .gathering
-                .take()
-                .map_or(Ok(()), |batch| self.write(batch, false)),
-            false => Ok(()),
-        }
+        writing.is_some_and(|thread| !thread.is_finished())
     }
 
     /// Tries once more what could not be written, unless too much came since.
@@ -92,25 +87,30 @@ impl Worker {
         self.write(owed.batch, true)
     }
 
+    /// Gathers the cells of a checkpoint, unless that was done, and writes it.
     fn write(&mut self, batch: Batch, again: bool) -> Result<(), Error> {
-        let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
-        let retention = Arc::clone(&self.retention);
+        let (view, store) = (Arc::clone(&self.view), Arc::clone(&self.store));
+        let (metrics, retention) = (Arc::clone(&self.metrics), Arc::clone(&self.retention));
         let position = self.stored_position;
         let clock = self.meter.clock().unwrap_or(Millis::MIN);
         let needed = self.needed.1;
         let named = std::thread::Builder::new().name("checkpoint".into());
         let thread = named.spawn(move || {
             let started = Instant::now();
+            let batch = match again {
+                true => batch,
+                false => gathered(&view, batch).map_err(Unwritten::Ungathered)?,
+            };
             failpoint::reached("checkpoint.before");
             let kept = batch.clone();
             let opened = if again { store.reopen() } else { Ok(()) };
             let written = opened.and_then(|()| store.write(batch));
             written.map_err(|cause| {
-                Box::new(Owed {
+                Unwritten::Owed(Box::new(Owed {
                     batch: kept,
                     cause,
                     again,
-                })
+                }))
             })?;
             failpoint::reached("checkpoint.after");
             metrics
@@ -139,15 +139,26 @@ impl Worker {
         }
     }
 
+    /// Sees to the checkpoint that was being written, if it is: so what it stored
+    /// is left to the shelf before the next one is due.
+    pub(super) fn see_to_written(&mut self) -> Result<(), Error> {
+        match self.writing.as_ref().is_some_and(JoinHandle::is_finished) {
+            true => self.written(),
+            false => Ok(()),
+        }
+    }
+
     /// Waits for the checkpoint that is being written. One for which there was
     /// no room is owed; every other fault is final.
     pub(super) fn written(&mut self) -> Result<(), Error> {
         let Some(thread) = self.writing.take() else {
             return Ok(());
         };
-        let Err(owed) = thread.join().map_err(|_| Error::Died)? else {
-            self.view.cool(HOT_MAX);
-            return Ok(());
+        let died = |_| Error::Died("write a checkpoint");
+        let owed = match thread.join().map_err(died)? {
+            Ok(()) => return self.publisher.cool(HOT_MAX),
+            Err(Unwritten::Ungathered(error)) => return Err(error.into()),
+            Err(Unwritten::Owed(owed)) => owed,
         };
         self.metrics.checkpoint_failures.increment(1);
         let passes = owed.cause.is_for_want_of_room() || owed.cause.is_of_before();
@@ -163,5 +174,18 @@ impl Worker {
         }
         self.owed = Some(owed);
         Ok(())
+    }
+}
+
+/// Adds all cells that were settled.
+fn gathered(view: &View, mut batch: Batch) -> Result<Batch, checkpoint::Error> {
+    loop {
+        let (cells, done) = view.gather(GATHER).map_err(checkpoint::Error::Encode)?;
+        for (key, value) in cells {
+            checkpoint::put(&mut batch, &key, value.as_deref())?;
+        }
+        if done {
+            return Ok(batch);
+        }
     }
 }

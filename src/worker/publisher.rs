@@ -1,0 +1,244 @@
+//! Publishes what the meter did, on a thread of its own: while one part is added to
+//! the cells, the next one is metered.
+
+use super::Error;
+use super::shelf::OfStore;
+use crate::event::Millis;
+use crate::failpoint;
+use crate::log::Offset;
+use crate::meter::Counts;
+use crate::meter::cell::{Change, Cooling, Unread, Wanted, Warm};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::view::{Published, SourceSeen, View};
+use compact_str::CompactString;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// Parts that wait to be published: the meter is ahead of the view by no more.
+const AHEAD: usize = 2;
+
+/// How often, and after what pause, a store that is closed for want of room is
+/// opened again when a cell is needed from it.
+const OPENED_AGAIN_MAX: usize = 240;
+const OPEN_AGAIN: Duration = Duration::from_millis(500);
+
+/// What is published at once: see [`Published`].
+pub(super) struct Part {
+    pub(super) changes: Vec<Change>,
+    pub(super) position: Offset,
+    pub(super) appended_at: Millis,
+    pub(super) counts: Counts,
+    pub(super) sources: Vec<(CompactString, SourceSeen)>,
+}
+
+/// What is done in order.
+enum Step {
+    Publish(Part),
+    /// Leaves cells to the shelf, bit by bit: between two parts, because what a part
+    /// needs is brought to memory before it.
+    Cool(usize),
+    /// Tells that all before it is done.
+    Tell(SyncSender<()>),
+}
+
+/// The thread, from outside.
+pub(super) struct Publisher {
+    steps: Option<SyncSender<Step>>,
+    spare: Receiver<Vec<Change>>,
+    thread: Option<JoinHandle<Result<(), Unread>>>,
+}
+
+/// What the thread works on.
+pub(super) struct Desk {
+    pub(super) view: Arc<View>,
+    pub(super) store: Arc<Store>,
+    pub(super) metrics: Arc<Metrics>,
+    /// What is still to be left to the shelf.
+    pub(super) cooling: VecDeque<Cooling>,
+}
+
+impl Publisher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub(super) fn start(desk: Desk) -> io::Result<Self> {
+        let (steps, todo) = sync_channel(AHEAD);
+        let (give_back, spare) = channel();
+        let named = Builder::new().name("publisher".into());
+        let thread = named.spawn(move || desk.work(&todo, &give_back))?;
+        Ok(Self {
+            steps: Some(steps),
+            spare,
+            thread: Some(thread),
+        })
+    }
+
+    /// Publishes a part once those before it are; waits if too many are waiting.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub(super) fn publish(&mut self, part: Part) -> Result<(), Error> {
+        self.send(Step::Publish(part))
+    }
+
+    /// Leaves cells to the shelf until at most so many records and so many slots
+    /// are in memory. No checkpoint may begin before this is done.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub(super) fn cool(&mut self, most: usize) -> Result<(), Error> {
+        self.send(Step::Cool(most))
+    }
+
+    /// Waits until all that was asked for is done.
+    ///
+    /// # Errors
+    /// What ended the thread.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        let (tell, told) = sync_channel(1);
+        self.send(Step::Tell(tell))?;
+        told.recv().map_err(|_| self.ended())
+    }
+
+    /// An empty list, which may have been one before: its room is kept.
+    pub(super) fn list(&self) -> Vec<Change> {
+        self.spare.try_recv().unwrap_or_default()
+    }
+
+    fn send(&mut self, step: Step) -> Result<(), Error> {
+        match &self.steps {
+            Some(steps) if steps.send(step).is_ok() => Ok(()),
+            _ => Err(self.ended()),
+        }
+    }
+
+    fn ended(&mut self) -> Error {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Err(unread))) => Error::Unread(unread),
+            _ => Error::Died("publish what was counted"),
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        drop(self.steps.take());
+        // How it ended was told to who gave it work.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Desk {
+    fn work(
+        mut self,
+        todo: &Receiver<Step>,
+        give_back: &Sender<Vec<Change>>,
+    ) -> Result<(), Unread> {
+        while let Some(step) = self.next(todo) {
+            match step {
+                Step::Publish(part) => {
+                    self.publish(&part)?;
+                    let mut changes = part.changes;
+                    changes.clear();
+                    // Nobody needs it if there is no worker any more.
+                    let _ = give_back.send(changes);
+                    self.cool_part();
+                }
+                Step::Cool(most) => {
+                    self.view.cool_slots(most);
+                    self.cooling = self.view.coolable(most).into();
+                }
+                Step::Tell(tell) => {
+                    while self.cool_part() {}
+                    // The same.
+                    let _ = tell.send(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be done next; while there is nothing, cells are left to the
+    /// shelf.
+    fn next(&mut self, todo: &Receiver<Step>) -> Option<Step> {
+        loop {
+            match todo.try_recv() {
+                Ok(step) => return Some(step),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) if self.cool_part() => {}
+                Err(TryRecvError::Empty) => return todo.recv().ok(),
+            }
+        }
+    }
+
+    /// False if there is nothing to be left to the shelf.
+    fn cool_part(&mut self) -> bool {
+        let part = self.cooling.pop_front();
+        part.map(|part| self.view.cool(&part)).is_some()
+    }
+
+    fn publish(&self, part: &Part) -> Result<(), Unread> {
+        let wanted = self.view.wanted(&part.changes);
+        if !wanted.is_empty() {
+            self.view.warm(self.read(&wanted)?);
+        }
+        failpoint::reached("publish.before");
+        self.view.publish(Published {
+            changes: &part.changes,
+            position: part.position,
+            appended_at: part.appended_at,
+            counts: part.counts,
+            sources: &part.sources,
+        });
+        failpoint::reached("publish.after");
+        self.tell(part);
+        Ok(())
+    }
+
+    /// Reads cells from the store. One that is closed for want of room is opened
+    /// again; meanwhile nothing is published.
+    fn read(&self, wanted: &Wanted) -> Result<Warm, Unread> {
+        let shelf = OfStore(Arc::clone(&self.store));
+        for _ in 0..OPENED_AGAIN_MAX {
+            match wanted.read(&shelf) {
+                Err(_) if !self.store.is_open() => {
+                    std::thread::sleep(OPEN_AGAIN);
+                    // Whether it worked shows when it is read again.
+                    let _ = self.store.reopen();
+                }
+                read => return read,
+            }
+        }
+        wanted.read(&shelf)
+    }
+
+    /// Tells what is applied, as absolute totals: a restart loses no count.
+    fn tell(&self, part: &Part) {
+        let (counts, metrics) = (part.counts, &self.metrics);
+        let total = |of: i64| of.unsigned_abs();
+        metrics.applied_offset.set(part.position as f64);
+        metrics.applied_events.absolute(total(counts.events));
+        metrics
+            .applied_duplicates
+            .absolute(total(counts.duplicates));
+        metrics.applied_revisions.absolute(total(counts.revisions));
+        metrics
+            .applied_retractions
+            .absolute(total(counts.retractions));
+        metrics
+            .applied_superseded
+            .absolute(total(counts.superseded));
+        metrics.applied_conflicts.absolute(total(counts.conflicts));
+        metrics.repaired_durations.absolute(total(counts.repaired));
+        metrics
+            .forgotten_identities
+            .absolute(total(counts.forgotten));
+        metrics.identities.set(counts.identities as f64);
+    }
+}
