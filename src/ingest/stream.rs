@@ -42,8 +42,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
 type Answer = Result<StreamEventsResponse, Status>;
-/// An answer, and what it holds of the answers' budget until it is taken.
-type Weighed = (Answer, Option<Held>);
+/// An answer, and what it holds of the answers' budget until it is taken. Boxed,
+/// because a queue has room for dozens from the beginning.
+type Weighed = Box<(Answer, Option<Held>)>;
 type Durable = (Done, Result<Offset, Status>);
 
 /// What is to be told of a batch once it is durable.
@@ -69,6 +70,8 @@ struct Connection {
     acknowledged_events: u64,
     last_sequence: u64,
     acknowledged_sequence: u64,
+    /// When the last batch came.
+    heard: Instant,
     /// Includes all that is acknowledged.
     position: Offset,
 }
@@ -96,7 +99,7 @@ pub fn serve(
     tokio::spawn(async move {
         if let Err(status) = run(shared, seat, incoming, answers.clone()).await {
             // The client may be gone; then nobody wants to know.
-            let _ = answers.send((Err(status), None)).await;
+            let _ = answers.send(Box::new((Err(status), None))).await;
         }
     });
     Ok(taken(stream))
@@ -106,7 +109,7 @@ pub fn serve(
 fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
     futures_util::stream::unfold((answers, None), |(mut answers, before)| async move {
         drop(before);
-        let (answer, held): Weighed = answers.recv().await?;
+        let (answer, held) = *answers.recv().await?;
         Some((answer, (answers, held)))
     })
 }
@@ -170,6 +173,7 @@ impl Connection {
             acknowledged_events: 0,
             last_sequence: 0,
             acknowledged_sequence: 0,
+            heard: Instant::now(),
             position: 0,
         }
     }
@@ -183,9 +187,10 @@ impl Connection {
         let draining = draining(self.shared.draining.clone());
         tokio::pin!(draining);
         let idle = self.shared.limits.idle;
+        let silence = tokio::time::sleep(idle);
+        tokio::pin!(silence);
         let answers = self.answers.clone();
         loop {
-            let quiet = self.appending.is_empty() && !idle.is_zero();
             tokio::select! {
                 biased;
                 () = &mut draining => return End::Resume(ResumeReason::Shutdown),
@@ -207,9 +212,23 @@ impl Connection {
                     // If the client is gone, nobody hears it.
                     Err(status) => return End::Failed(status),
                 },
-                () = tokio::time::sleep(idle), if quiet => return End::Resume(ResumeReason::Idle),
+                // Not set anew for every batch, which has its price.
+                () = &mut silence, if !idle.is_zero() => match self.silent_at() {
+                    Some(later) => silence.as_mut().reset(later),
+                    None => return End::Resume(ResumeReason::Idle),
+                },
             }
         }
+    }
+
+    /// When it will have been silent for too long; none if it has.
+    fn silent_at(&self) -> Option<tokio::time::Instant> {
+        let since = match self.appending.is_empty() {
+            true => self.heard.into(),
+            false => tokio::time::Instant::now(),
+        };
+        let at = since + self.shared.limits.idle;
+        (at > tokio::time::Instant::now()).then_some(at)
     }
 
     /// Judges a batch and starts to append it.
@@ -233,6 +252,7 @@ impl Connection {
         }
         self.last_sequence = sequence;
         let (started, count) = (Instant::now(), events.len() as u64);
+        self.heard = started;
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
         let mut checked = self.shared.check(&self.open.source, events, manner);
@@ -309,7 +329,8 @@ impl Connection {
         if let Some((ack, held)) = self.waiting.pop_front() {
             self.granted_events = ack.granted_events;
             let message = Some(Told::Ack(ack));
-            room.send((Ok(StreamEventsResponse { message }), Some(held)));
+            let answer = Ok(StreamEventsResponse { message });
+            room.send(Box::new((answer, Some(held))));
         }
     }
 
@@ -317,7 +338,7 @@ impl Connection {
     fn say(&self, told: Told) {
         let message = Some(told);
         let opened = Ok(StreamEventsResponse { message });
-        let _ = self.answers.try_send((opened, None));
+        let _ = self.answers.try_send(Box::new((opened, None)));
     }
 
     /// Acknowledges what was taken before the end, then says why it ends.
@@ -343,7 +364,7 @@ impl Connection {
                 let message = Some(Told::ResumeElsewhere(resume));
                 // The client may be gone; it resumes all the same.
                 let last = Ok(StreamEventsResponse { message });
-                let _ = self.answers.send((last, None)).await;
+                let _ = self.answers.send(Box::new((last, None))).await;
                 Ok(())
             }
             End::Closed | End::Gone => Ok(()),

@@ -40,6 +40,16 @@ mod field {
     pub const CONTAINERS: u32 = 2;
 }
 
+/// What a stream's buffers have room for before it needs more, and what of several
+/// answers is sent at once.
+const BUFFER_BYTES: usize = 512;
+const SENT_BYTES: usize = 32 << 10;
+
+/// Small ones: most streams are idle most of the time, and there are many.
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, SENT_BYTES)
+}
+
 /// As `ProstCodec`, for messages of a bounded shape.
 pub struct Bounded<T, U>(PhantomData<(T, U)>);
 
@@ -60,11 +70,11 @@ where
     type Decoder = BoundedDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::default().encoder()
+        ProstCodec::<T, U>::raw_encoder(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder(ProstCodec::<T, U>::default().decoder())
+        BoundedDecoder(ProstCodec::<T, U>::raw_decoder(buffers()))
     }
 }
 

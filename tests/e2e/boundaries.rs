@@ -227,6 +227,34 @@ async fn a_newer_stream_of_the_same_client_ends_the_older_one() {
     service.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_stream_is_ended_and_one_that_speaks_is_not() {
+    let place = Place::new();
+    let service = place.serve(&["--limits-stream-idle-s", "1"]);
+    let (mut speaking, _) = Stream::open(&service.grpc, "speaking").await;
+    let (mut silent, _) = Stream::open(&service.grpc, "silent").await;
+    silent.batch(1, arrivals(0..5)).await;
+    silent.acks(1).await;
+    let (ending, mut sequence) = (silent.rest(), 0);
+    tokio::pin!(ending);
+    let end = loop {
+        sequence += 1;
+        speaking.batch(sequence, arrivals(3..8)).await;
+        tokio::select! {
+            (_, end) = &mut ending => break end,
+            acks = speaking.acks(sequence) => assert_eq!(acks.len(), 1),
+        }
+    };
+    let Ok(Some(Hear::ResumeElsewhere(resume))) = end else {
+        panic!("not ended for its silence: {end:?}");
+    };
+    assert_eq!(resume.reason(), pb::ResumeReason::Idle);
+    // It was heard at least as long ago as the other one was silent.
+    speaking.batch(sequence + 1, arrivals(3..8)).await;
+    speaking.acks(sequence + 1).await;
+    service.stop();
+}
+
 fn at_least(position: &str) -> pb::GetStatusRequest {
     pb::GetStatusRequest {
         at_least: position.into(),
