@@ -27,7 +27,7 @@ test: tools check ## Installs what tests need, checks, and runs every test
 chaos: ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
 
-bench: ## Measures the whole service, in some 40 minutes; docs/performance.md
+bench: ## Measures the whole service, in half an hour; docs/performance.md
 	$(CARGO) bench --locked --bench service
 
 parts: ## Measures the parts of an event's way, one by one
