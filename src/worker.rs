@@ -33,9 +33,8 @@ use crate::wire;
 use compact_str::CompactString;
 use inbox::Inbox;
 use past::Past;
-use publisher::{Desk, Part, Publisher};
+use publisher::{Part, Publisher};
 use retention::Retention;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
@@ -164,12 +163,8 @@ impl Worker {
         let counts = restored.meter.counts();
         let state = State::new(restored.cells, position, appended_at, counts);
         let view = Arc::new(View::new(state.having_seen(&restored.sources)));
-        let publisher = Publisher::start(Desk {
-            view: Arc::clone(&view),
-            store: Arc::clone(&store),
-            metrics: Arc::clone(&metrics),
-            cooling: VecDeque::new(),
-        });
+        let publisher =
+            Publisher::start(Arc::clone(&view), Arc::clone(&store), Arc::clone(&metrics));
         let mut worker = Self {
             meter: restored.meter,
             view,

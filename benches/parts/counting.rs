@@ -9,8 +9,8 @@ use quaymeter::meter::cell::Change;
 /// A sample is a whole day.
 const SAMPLES: usize = 20;
 
-/// Changes that are published at once under load, or a little fewer.
-const PUBLISHED: usize = 4_096;
+/// Changes that are published at once under load.
+const PUBLISHED: usize = 16_384;
 
 pub fn bench(criterion: &mut Criterion) {
     let day = Day::new();

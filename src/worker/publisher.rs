@@ -54,12 +54,12 @@ pub(super) struct Publisher {
 }
 
 /// What the thread works on.
-pub(super) struct Desk {
-    pub(super) view: Arc<View>,
-    pub(super) store: Arc<Store>,
-    pub(super) metrics: Arc<Metrics>,
+struct Desk {
+    view: Arc<View>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
     /// What is still to be left to the shelf.
-    pub(super) cooling: VecDeque<Cooling>,
+    cooling: VecDeque<Cooling>,
 }
 
 impl Publisher {
@@ -67,7 +67,17 @@ impl Publisher {
     ///
     /// # Errors
     /// The system gives none.
-    pub(super) fn start(desk: Desk) -> io::Result<Self> {
+    pub(super) fn start(
+        view: Arc<View>,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let desk = Desk {
+            view,
+            store,
+            metrics,
+            cooling: VecDeque::new(),
+        };
         let (steps, todo) = sync_channel(AHEAD);
         let (give_back, spare) = channel();
         let named = Builder::new().name("publisher".into());
@@ -156,7 +166,7 @@ impl Desk {
                 }
                 Step::Tell(tell) => {
                     while self.cool_part() {}
-                    // The same.
+                    // Who asked may have given up meanwhile.
                     let _ = tell.send(());
                 }
             }

@@ -42,7 +42,7 @@ proptest! {
             at_once.apply(&changes);
             by_bits.apply(&changes);
             if under_way.is_none() {
-                let (stored, swept) = at_once.store().unwrap();
+                let (stored, swept) = super::shelf::stored(&mut at_once);
                 prop_assert_eq!(by_bits.cut(), swept);
                 under_way = Some((stored, Vec::new()));
                 cuts += 1;

@@ -49,17 +49,22 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
         if n == restart_at {
             tidy(&mut meter, &mut journal, restart_at % 4);
             meter = restarted(&meter, &journal, &past);
-            // Twice: then all of it is on the shelf.
-            cells.store(usize::MAX);
-            cells.store(usize::MAX);
+            // Then all of it is on the shelf.
+            cells.written(usize::MAX);
+            cells.store();
+            cells.written(usize::MAX);
             cells = cells.restarted();
         }
         changes.clear();
         apply(&mut meter, rec, &mut past, &mut changes);
         cells.apply(&changes);
-        if n % 3 == 0 {
-            cells.store(restart_at % 3);
-            journal.extend(meter.take_journal());
+        match n % 3 {
+            0 => cells.written(restart_at % 3),
+            1 => {}
+            _ => {
+                cells.store();
+                journal.extend(meter.take_journal());
+            }
         }
     }
     (meter, cells.cells)

@@ -3,12 +3,12 @@
 
 use compact_str::CompactString;
 use quaymeter::meter::cell::{
-    CellKey, Cells, Change, Day, DayRecord, Keeping, Owner, Packed, Parts, Records, Shelf, SlotKey,
-    Stored, Sweep, Unread,
+    CellKey, Cells, Change, Cooling, Day, DayRecord, Keeping, Owner, Packed, Parts, Records, Shelf,
+    SlotKey, Stored, Sweep, Unread,
 };
 use quaymeter::meter::figure::Figures;
 use quaymeter::meter::names::{NameId, Names};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -98,6 +98,7 @@ pub struct Shelved {
     shelf: Arc<InMemory>,
     /// What was to be stored last, and is not on the shelf yet.
     under_way: (Vec<Stored>, Vec<Sweep>),
+    cooling: VecDeque<Cooling>,
 }
 
 impl Shelved {
@@ -109,6 +110,7 @@ impl Shelved {
             keeping,
             shelf,
             under_way: Default::default(),
+            cooling: VecDeque::new(),
         }
     }
 
@@ -116,15 +118,28 @@ impl Shelved {
         let wanted = self.cells.wanted(changes);
         self.cells.warm(wanted.read(&*self.shelf).unwrap());
         self.cells.apply(changes);
+        self.cool_part();
     }
 
-    /// As a worker does it: what was to be stored the last time is on the shelf
-    /// now, so all but a few records are left to it, but for what has changed
-    /// since, which is to be stored next.
-    pub fn store(&mut self, most: usize) {
+    /// As a worker does it: what was to be stored is on the shelf now, so all but a
+    /// few records are left to it, bit by bit between changes, but for what has
+    /// changed since.
+    pub fn written(&mut self, most: usize) {
         self.shelf.take(std::mem::take(&mut self.under_way));
-        self.cells.cool(most);
-        self.under_way = self.cells.store().unwrap();
+        self.cells.cool_slots(most);
+        self.cooling = self.cells.coolable(most).into();
+    }
+
+    /// What has changed is to be stored next, once nothing is left to the shelf
+    /// any more.
+    pub fn store(&mut self) {
+        while self.cool_part() {}
+        self.under_way = stored(&mut self.cells);
+    }
+
+    fn cool_part(&mut self) -> bool {
+        let part = self.cooling.pop_front();
+        part.map(|part| self.cells.cool_part(&part)).is_some()
     }
 
     /// What a restart makes of what was stored.
@@ -158,8 +173,17 @@ impl Shelved {
             keeping,
             shelf,
             under_way: Default::default(),
+            cooling: VecDeque::new(),
         }
     }
+}
+
+/// All that is to be stored, gathered at once.
+pub fn stored(cells: &mut Cells) -> (Vec<Stored>, Vec<Sweep>) {
+    let sweeps = cells.cut();
+    let (stored, all) = cells.gather(usize::MAX).unwrap();
+    assert!(all);
+    (stored, sweeps)
 }
 
 fn copied(names: &Names) -> Names {

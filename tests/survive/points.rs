@@ -3,9 +3,10 @@
 
 use crate::clock::Clocked;
 use crate::load::{Load, a_day};
+use crate::place::DAY_MS;
 use crate::place::status;
 use crate::service::Service;
-use crate::site::{BUSY, DAY_MS, Site, assert_same, until};
+use crate::site::{BUSY, Site, assert_same, until};
 use jiff::Timestamp;
 use quaymeter::failpoint::PLACES;
 use quaymeter::simulate::{Options, Simulation};

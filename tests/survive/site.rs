@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 
-pub use crate::place::{DAY_MS, DEADLINE, until};
+pub use crate::place::{DEADLINE, until};
 
 /// The smallest segments and frequent checkpoints, so that all that happens now
 /// and then happens often.

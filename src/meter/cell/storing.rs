@@ -20,17 +20,6 @@ impl Cells {
         self.out.changed()
     }
 
-    /// Takes what has changed since the last call, to be stored, and what is to
-    /// be swept from the shelf before.
-    ///
-    /// # Errors
-    /// A value that cannot be encoded.
-    pub fn store(&mut self) -> Result<(Vec<Stored>, Vec<Sweep>), postcard::Error> {
-        let sweeps = self.cut();
-        let (stored, _) = self.gather(usize::MAX)?;
-        Ok((stored, sweeps))
-    }
-
     /// Settles that all that has changed until now is to be stored as it is now;
     /// what is to be swept from the shelf before. What was settled before must be
     /// gathered.
@@ -73,18 +62,10 @@ impl Cells {
         }
     }
 
-    /// Leaves to the shelf what [`Cells::store`] gave and is durable there now,
-    /// whole days and the oldest first, until at most so many records and so
-    /// many slots are in memory.
-    pub fn cool(&mut self, most: usize) {
-        for part in self.coolable(most) {
-            self.cool_part(&part);
-        }
-        self.cool_slots(most);
-    }
-
-    /// The days of which to leave records to the shelf so that at most so many are
-    /// left, in parts that take little time each, the oldest first.
+    /// What to leave to the shelf so that at most so many records are left in
+    /// memory: whole days, the oldest first, in parts that take little time each. No
+    /// cut may come before [`Cells::cool_part`] was given the last of them: what is
+    /// gathered is not on the shelf before it is durable.
     pub fn coolable(&self, most: usize) -> Vec<Cooling> {
         let mut left = self.hot;
         if left <= most {
@@ -113,7 +94,8 @@ impl Cells {
         parts
     }
 
-    /// Leaves records of a day to the shelf, those that are stored.
+    /// Leaves records of a day to the shelf, those that did not change since the
+    /// cut, of which all must be durable.
     pub fn cool_part(&mut self, part: &Cooling) {
         self.shelved_until = self.shelved_until.max(part.day);
         for owner in &part.owners {
@@ -123,7 +105,8 @@ impl Cells {
         }
     }
 
-    /// The same for slots.
+    /// Leaves slots to the shelf, whole UTC days and the earliest first, until at most
+    /// so many are in memory. The same holds for them.
     pub fn cool_slots(&mut self, most: usize) {
         self.slots.cool(most);
     }
