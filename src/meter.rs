@@ -16,6 +16,7 @@ pub mod recent;
 pub mod restore;
 pub mod record;
 mod slab;
+mod tables;
 
 use crate::event::{Event, Millis};
 use crate::fingerprint::{Fingerprint, Fingerprints};

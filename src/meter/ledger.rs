@@ -9,9 +9,9 @@ use super::codes;
 use super::names::NameId;
 use super::pairing::Side;
 use super::slab::Slab;
+use super::tables::Tables;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprint;
-use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -151,8 +151,7 @@ pub type Mark = (Fingerprint, Side);
 pub struct Ledger {
     horizon_days: Day,
     entries: Slab<Entry>,
-    // Many small tables, so that none takes long to grow.
-    index: Vec<HashTable<EntryId>>,
+    index: Tables<EntryId>,
     len: usize,
     // No entry is forgotten before the end of this day.
     earliest: Day,
@@ -161,15 +160,13 @@ pub struct Ledger {
     settled: FxHashMap<EntryId, SmallVec<[Mark; 1]>>,
 }
 
-const TABLES: usize = 256;
-
 impl Ledger {
     /// An empty ledger with this correction horizon.
     pub fn new(horizon_ms: i64) -> Self {
         Self {
             horizon_days: (horizon_ms / DAY_MS) as Day,
             entries: Slab::new(Entry::NONE),
-            index: vec![HashTable::new(); TABLES],
+            index: Tables::new(),
             len: 0,
             earliest: Day::MAX,
             settled: FxHashMap::default(),
@@ -194,7 +191,8 @@ impl Ledger {
     /// The identity's place, if it is known.
     pub fn find(&self, identity: Fingerprint) -> Option<EntryId> {
         let entries = &self.entries;
-        self.index[table(identity)]
+        self.index
+            .of(identity)
             .find(identity.hash(), |&id| entries[id].identity == identity)
             .copied()
     }
@@ -219,7 +217,8 @@ impl Ledger {
     pub fn insert(&mut self, known: &Known) -> EntryId {
         let id = self.entries.insert(Entry::pack(known));
         let entries = &self.entries;
-        self.index[table(known.identity)].insert_unique(known.identity.hash(), id, |&other| {
+        let index = self.index.of_mut(known.identity);
+        index.insert_unique(known.identity.hash(), id, |&other| {
             entries[other].identity.hash()
         });
         self.len += 1;
@@ -255,7 +254,7 @@ impl Ledger {
     /// Forgets an identity.
     pub fn remove(&mut self, id: EntryId) {
         let identity = self.entries[id].identity;
-        let table = &mut self.index[table(identity)];
+        let table = self.index.of_mut(identity);
         if let Ok(found) = table.find_entry(identity.hash(), |&other| other == id) {
             found.remove();
             self.entries.remove(id);
@@ -282,10 +281,6 @@ impl Ledger {
             .iter()
             .filter(|(_, entry)| entry.source != VACANT)
     }
-}
-
-fn table(identity: Fingerprint) -> usize {
-    identity.0[0] as usize % TABLES
 }
 
 /// The latest UTC day that a statement speaks of.

@@ -8,10 +8,10 @@ use super::cell::Day;
 use super::contribution::PointKey;
 use super::ledger::{EntryId, Mark};
 use super::slab::Slab;
+use super::tables::Tables;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprint;
 use crate::pb::DurationKind;
-use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -120,11 +120,8 @@ pub trait Ties {
 pub struct Pairing {
     horizon_ms: i64,
     points: Slab<Point>,
-    // Many small tables, so that none takes long to grow.
-    lists: Vec<HashTable<List>>,
+    lists: Tables<List>,
 }
-
-const TABLES: usize = 256;
 
 impl Pairing {
     /// How many places all lists have.
@@ -142,7 +139,7 @@ impl Pairing {
         Self {
             horizon_ms,
             points: Slab::new(vacant),
-            lists: vec![HashTable::new(); TABLES],
+            lists: Tables::new(),
         }
     }
 
@@ -267,7 +264,7 @@ impl Pairing {
     /// # Errors
     /// If ties could not be told.
     pub fn sort<T: Ties>(&mut self, ties: &mut T) -> Result<(), T::Error> {
-        for table in &mut self.lists {
+        for table in self.lists.iter_mut() {
             for list in table.iter_mut() {
                 list.head = sort(&mut self.points, list.head, ties)?;
             }
@@ -277,7 +274,7 @@ impl Pairing {
 
     /// How many lists there are.
     pub fn len(&self) -> usize {
-        self.lists.iter().map(HashTable::len).sum()
+        self.lists.len()
     }
 
     /// Whether there are none.
@@ -294,7 +291,10 @@ impl Pairing {
     }
 
     fn head(&self, list: Fingerprint) -> u32 {
-        let found = self.lists[table(list)].find(list.hash(), |other| other.key == list);
+        let found = self
+            .lists
+            .of(list)
+            .find(list.hash(), |other| other.key == list);
         found.map_or(NONE, |list| list.head)
     }
 
@@ -305,7 +305,7 @@ impl Pairing {
             self.points[after].next = next;
             return;
         }
-        let table = &mut self.lists[table(key)];
+        let table = self.lists.of_mut(key);
         match table.find_entry(key.hash(), |other| other.key == key) {
             Ok(found) if next == NONE => drop(found.remove()),
             Ok(mut found) => found.get_mut().head = next,
@@ -342,10 +342,6 @@ impl Pairing {
             end: end.entry,
         })
     }
-}
-
-fn table(list: Fingerprint) -> usize {
-    list.0[0] as usize % TABLES
 }
 
 /// By instant, starts before ends, then identity in byte order.
