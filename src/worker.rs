@@ -45,6 +45,9 @@ use writing::{Owed, Unwritten};
 /// query waits for the view's lock.
 const PUBLISH_EVENTS_MAX: usize = 16_384;
 
+/// As many while hardly any wait.
+const PUBLISH_EVENTS_FEW: usize = 512;
+
 /// Changed cells with which a checkpoint does not wait for its time: it bounds
 /// what a checkpoint takes in memory.
 const CHANGED_MAX: usize = 100_000;
@@ -216,8 +219,8 @@ impl Worker {
     pub fn run(mut self, inbox: &Inbox<Group>) -> Result<(), Error> {
         loop {
             let wait = self.interval.saturating_sub(self.last_checkpoint.elapsed());
-            match inbox.take(wait) {
-                Ok(batches) => self.take(batches)?,
+            match inbox.take(PUBLISH_EVENTS_FEW..=PUBLISH_EVENTS_MAX, wait) {
+                Ok(groups) => self.take(groups)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -238,9 +241,9 @@ impl Worker {
         Ok(())
     }
 
-    fn take(&mut self, batches: Group) -> Result<(), Error> {
+    fn take(&mut self, groups: Vec<Group>) -> Result<(), Error> {
         let mut events = 0;
-        for batch in batches {
+        for batch in groups.into_iter().flatten() {
             failpoint::reached("apply.before");
             let bytes = |item: &Item| event_bytes(item.bytes as usize);
             let mut address = batch.end_address - batch.payload.iter().map(bytes).sum::<u64>();
