@@ -5,6 +5,7 @@
 //! on a thread of its own, so that a long one holds up no other call. How many
 //! run at once, wait, watch and dump is bounded.
 
+pub mod ahead;
 pub mod ask;
 pub mod calls;
 pub mod dump;
@@ -25,6 +26,7 @@ mod streams;
 
 use crate::budget::{Budget, Held};
 use crate::event::Millis;
+use crate::meter::cell::{Ahead, Cells, ToRead};
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
@@ -155,9 +157,19 @@ impl Service {
         at_least: &str,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
-        let _place = place(&self.0.calls, "calls in progress", RETRY_AFTER)?;
-        wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
+        let _place = self.arrive(metadata, at_least).await?;
         self.evaluate(ask).await
+    }
+
+    /// A place among the calls in progress, once the position is reached.
+    async fn arrive(
+        &self,
+        metadata: &tonic::metadata::MetadataMap,
+        at_least: &str,
+    ) -> Result<OwnedSemaphorePermit, Status> {
+        let place = place(&self.0.calls, "calls in progress", RETRY_AFTER)?;
+        wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
+        Ok(place)
     }
 
     /// An answer that holds its part of memory until it is taken.
@@ -174,11 +186,37 @@ impl Service {
         held.map_err(|_| full())
     }
 
-    /// Evaluates on a thread for blocking work; `ask` gets the state and now.
+    /// Evaluates a question; `ask` gets the state and now.
     async fn evaluate<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
+        let told = move |view: &View, now| {
+            view.read(|state| Ok((ask(state, now)?, freshness(state, now))))
+        };
+        self.run(told).await
+    }
+
+    /// Evaluates a question once what it needs of the shelf was read.
+    async fn evaluate_ahead<T: Send + 'static>(
+        &self,
+        to_read: impl Fn(&Cells) -> ToRead + Send + 'static,
+        ask: impl Fn(&State, &Ahead) -> Result<T, Status> + Send + 'static,
+    ) -> Result<(T, pb::Freshness), Status> {
+        let told = move |view: &View, now| {
+            ahead::evaluate(view, to_read, |state, ahead| {
+                Ok((ask(state, ahead)?, freshness(state, now)))
+            })
+        };
+        self.run(told).await
+    }
+
+    /// Runs on a thread for blocking work, as one of few; `work` gets the view and
+    /// now.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&View, Millis) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
         let shared = self.0.clone();
         // We never close the semaphore, so this only fails if that changes.
         let running = shared.running.clone().acquire_owned().await;
@@ -187,9 +225,7 @@ impl Service {
             // The place is kept until the end even if the caller is gone.
             let _running = running;
             let (now, started) = ((shared.clock)(), Instant::now());
-            let answer = shared
-                .view
-                .read(|state| Ok((ask(state, now)?, freshness(state, now))));
+            let answer = work(&shared.view, now);
             if let Some(Counted { metrics, .. }) = &shared.counted {
                 let seconds = started.elapsed().as_secs_f64();
                 metrics.query_seconds.record(seconds);
@@ -234,7 +270,7 @@ impl ThroughputService for Service {
         request: Request<pb::GetThroughputRequest>,
     ) -> Result<Response<pb::GetThroughputResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        let question = throughput::Question::parse(&request, &self.0.reporting)?;
+        let question = Arc::new(throughput::Question::parse(&request, &self.0.reporting)?);
         let fingerprint = throughput::fingerprint("GetThroughput", &request);
         let after: Option<throughput::Key> = fingerprint.after(&request.page_token)?;
         let bytes = throughput::MESSAGE_BYTES_MAX;
@@ -242,8 +278,13 @@ impl ThroughputService for Service {
             rows: ask::page_size(request.page_size)?,
             bytes,
         };
-        let ask = move |state: &State, _| question.rows(&state.cells, after.as_ref(), limit);
-        let ((rows, more), freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let (whole, first) = (Arc::clone(&question), after.clone());
+        let to_read = move |cells: &Cells| whole.to_read(cells, first.as_ref());
+        let ask = move |state: &State, ahead: &Ahead| {
+            question.rows(&state.cells, ahead, after.as_ref(), limit)
+        };
+        let _place = self.arrive(&metadata, &request.at_least).await?;
+        let ((rows, more), freshness) = self.evaluate_ahead(to_read, ask).await?;
         let next_page_token = match rows.last() {
             Some((last, _)) if more => fingerprint.token(last),
             _ => String::new(),

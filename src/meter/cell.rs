@@ -5,9 +5,11 @@
 //! kept on a shelf, which is the store; in memory are those that changed lately,
 //! and of each owner and day the total over its facilities.
 
+mod ahead;
 mod all;
 mod calls;
 mod census;
+mod cold;
 mod few;
 mod outbox;
 mod packed;
@@ -17,6 +19,7 @@ mod shelf;
 mod slots;
 mod storing;
 
+pub use ahead::{Ahead, ToRead};
 pub use all::{Cells, Parts};
 pub use calls::{Call, Calls};
 pub use census::Census;

@@ -3,7 +3,7 @@
 use super::grain;
 use super::selection::Selection;
 use crate::event::Millis;
-use crate::meter::cell::{Cells, Day, Owner, QUARTER_MS, Total};
+use crate::meter::cell::{Ahead, Cells, Day, Owner, QUARTER_MS, ToRead, Total};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::pb::Grain;
@@ -18,6 +18,10 @@ use tonic::Status;
 /// what it has to publish waits with it; acknowledgements do not. A cell that is
 /// on the shelf takes longer: it is read from the store and decoded.
 pub const VISITS_MAX: usize = 10_000_000;
+
+/// The most owners' days that are read before a question is evaluated: what needs
+/// more of them reads them under the view's lock.
+const READ_AHEAD_MAX: usize = 128;
 
 /// Which cells are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +134,7 @@ impl Plan {
     /// Errors: more than [`VISITS_MAX`] visits; cells that cannot be read.
     pub fn visit(
         &self,
-        cells: &Cells,
+        (cells, ahead): (&Cells, &Ahead),
         selection: &Selection,
         rows: Range<usize>,
         visits: &mut usize,
@@ -140,7 +144,7 @@ impl Plan {
         let days = self.days(&rows);
         for (owner, _) in wanted.owners(cells) {
             count(visits, 1)?;
-            cells.records(owner, days.clone(), |day, facility, record| {
+            cells.records_ahead(ahead, owner, days.clone(), |day, facility, record| {
                 count(visits, 1)?;
                 if !wanted.facility(facility) {
                     return Ok(());
@@ -162,6 +166,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether [`Plan::visit_totals`] has any.
+    pub fn has_totals(&self, selection: &Selection) -> bool {
+        self.unit == Unit::Day && selection.facilities.is_empty()
+    }
+
     /// Visits the totals over all facilities of the selected owners' days: row,
     /// owner, total. None if day cells or the selection do not allow it.
     /// Errors: more than [`VISITS_MAX`] visits.
@@ -173,7 +182,7 @@ impl Plan {
         visits: &mut usize,
         mut each: impl FnMut(usize, Owner, Total<'_>),
     ) -> Result<Option<()>, Status> {
-        if self.unit != Unit::Day || !selection.facilities.is_empty() {
+        if !self.has_totals(selection) {
             return Ok(None);
         }
         let days = self.days(&rows);
@@ -185,6 +194,14 @@ impl Plan {
             }
         }
         Ok(Some(()))
+    }
+
+    /// What [`Plan::visit`] will need from the shelf.
+    pub fn to_read(&self, cells: &Cells, selection: &Selection, rows: Range<usize>) -> ToRead {
+        let wanted = selection.resolve(&cells.names);
+        let owners = wanted.owners(cells).into_iter().map(|(owner, _)| owner);
+        let owners = owners.take_while(|_| !rows.is_empty());
+        cells.to_read(owners, self.days(&rows), READ_AHEAD_MAX)
     }
 
     /// The days of the reporting zone that hold the cells of some rows.

@@ -6,6 +6,7 @@ use super::{
     IN_MEMORY, RETRY_AFTER, Service, Streamed, dump, full, place, throughput, wait, watch,
 };
 use crate::budget::Held;
+use crate::meter::cell::{Ahead, Cells};
 use crate::metrics::Gauge;
 use crate::view::State;
 use crate::{pb, status};
@@ -127,13 +128,15 @@ impl Watching {
     async fn step(&mut self) -> Result<watch::Step, Status> {
         let (question, fingerprint) = (self.question.clone(), self.fingerprint);
         let resumed = self.resumed.take();
-        let ask = move |state: &State, _| {
-            let rows = watch::rows(&question, &state.cells)?;
+        let whole = Arc::clone(&question);
+        let to_read = move |cells: &Cells| whole.to_read(cells, None);
+        let ask = move |state: &State, ahead: &Ahead| {
+            let rows = watch::rows(&question, &state.cells, ahead)?;
             let known = resumed.and_then(|token| token.since(&question, state, &rows));
             let token = watch::Token::after(fingerprint, state).encode();
             Ok((rows, known, token))
         };
-        let ((rows, known, after), freshness) = self.service.evaluate(ask).await?;
+        let ((rows, known, after), freshness) = self.service.evaluate_ahead(to_read, ask).await?;
         let first = self.evaluated.is_none();
         self.evaluated = Some(Instant::now());
         let snapshot = first && known.is_none();

@@ -5,7 +5,7 @@ use super::page::Fingerprint;
 use super::plan::Plan;
 use super::selection::Selection;
 use crate::event::{Classifier, Millis, Role};
-use crate::meter::cell::{Cells, Owner, QUARTER_MS};
+use crate::meter::cell::{Ahead, Cells, Owner, QUARTER_MS, ToRead};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::view::figures;
@@ -100,6 +100,21 @@ impl Question {
         })
     }
 
+    /// What the rows after a key need from the shelf: see [`super::ahead`].
+    pub fn to_read(&self, cells: &Cells, after: Option<&Key>) -> ToRead {
+        let from = after.map_or(0, |key| self.plan.row_from(key.start));
+        let rows = match self.is_of_totals() {
+            true => 0..0,
+            false => from..self.plan.rows(),
+        };
+        self.plan.to_read(cells, &self.selection, rows)
+    }
+
+    /// Whether the totals of owners' days are enough.
+    fn is_of_totals(&self) -> bool {
+        !self.by_facility && self.plan.has_totals(&self.selection)
+    }
+
     /// The rows after a key, by key, and whether there are more.
     ///
     /// Rows of time are evaluated in windows of doubling width until the page is
@@ -107,6 +122,7 @@ impl Question {
     pub fn rows(
         &self,
         cells: &Cells,
+        ahead: &Ahead,
         after: Option<&Key>,
         limit: Limit,
     ) -> Result<(Vec<Row>, bool), Status> {
@@ -116,7 +132,7 @@ impl Question {
         let mut width = 1;
         while from < self.plan.rows() {
             let to = (from + width).min(self.plan.rows());
-            for row in self.window(cells, from..to, &mut visits)? {
+            for row in self.window((cells, ahead), from..to, &mut visits)? {
                 if after.is_some_and(|after| row.0 <= *after) {
                     continue;
                 }
@@ -162,7 +178,7 @@ impl Question {
 
     fn window(
         &self,
-        cells: &Cells,
+        (cells, ahead): (&Cells, &Ahead),
         rows: std::ops::Range<usize>,
         visits: &mut usize,
     ) -> Result<Vec<Row>, Status> {
@@ -188,7 +204,7 @@ impl Question {
         };
         if totals.is_none() {
             plan.visit(
-                cells,
+                (cells, ahead),
                 selection,
                 rows,
                 visits,

@@ -4,7 +4,7 @@ use super::ask;
 use super::plan::Plan;
 use super::selection::{self, Selection};
 use crate::event::Classifier;
-use crate::meter::cell::Cells;
+use crate::meter::cell::{Ahead, Cells};
 use crate::meter::figure::{Figure, Meaning};
 use crate::meter::names::NameId;
 use crate::pb::{
@@ -80,10 +80,17 @@ impl Question {
             *values.entry(owner.enterprise).or_default() += total.sum(&self.figures);
         })?;
         if totals.is_none() {
-            plan.visit(cells, selection, 0..1, visits, |_, _, owner, cell| {
-                let value: i64 = self.figures.iter().map(|&figure| cell.get(figure)).sum();
-                *values.entry(owner.enterprise).or_default() += value;
-            })?;
+            let nothing = &Ahead::default();
+            plan.visit(
+                (cells, nothing),
+                selection,
+                0..1,
+                visits,
+                |_, _, owner, cell| {
+                    let value: i64 = self.figures.iter().map(|&figure| cell.get(figure)).sum();
+                    *values.entry(owner.enterprise).or_default() += value;
+                },
+            )?;
         }
         let above_zero = values.into_iter().filter(|&(_, value)| value > 0);
         let mut leaders: Vec<_> = above_zero

@@ -5,7 +5,7 @@
 
 use super::page::Fingerprint;
 use super::throughput::{self, Key, Limit, MESSAGE_BYTES_MAX, Question, Row};
-use crate::meter::cell::Cells;
+use crate::meter::cell::{Ahead, Cells};
 use crate::meter::figure::Figures;
 use crate::view::State;
 use crate::view::token::{self, Kind};
@@ -71,12 +71,12 @@ pub fn interval(found: Option<pbjson_types::Duration>) -> Result<Duration, Statu
 }
 
 /// All rows of a question. Errors: more than [`ROWS_MAX`].
-pub fn rows(question: &Question, cells: &Cells) -> Result<Rows, Status> {
+pub fn rows(question: &Question, cells: &Cells, ahead: &Ahead) -> Result<Rows, Status> {
     let limit = Limit {
         rows: ROWS_MAX,
         bytes: usize::MAX,
     };
-    let (rows, more) = question.rows(cells, None, limit)?;
+    let (rows, more) = question.rows(cells, ahead, None, limit)?;
     if more {
         let advice = "split by less, or watch less time or fewer enterprises";
         return Err(status::too_large("rows to watch", ROWS_MAX, advice));

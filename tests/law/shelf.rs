@@ -3,8 +3,8 @@
 
 use compact_str::CompactString;
 use quaymeter::meter::cell::{
-    CellKey, Cells, Change, Cooling, Day, DayRecord, Keeping, Owner, Packed, Parts, Records, Shelf,
-    SlotKey, Stored, Sweep, Unread,
+    Ahead, CellKey, Cells, Change, Cooling, Day, DayRecord, Keeping, Owner, Packed, Parts, Records,
+    Shelf, SlotKey, Stored, Sweep, Unread,
 };
 use quaymeter::meter::figure::Figures;
 use quaymeter::meter::names::{NameId, Names};
@@ -99,7 +99,14 @@ pub struct Shelved {
     /// What was to be stored last, and is not on the shelf yet.
     under_way: (Vec<Stored>, Vec<Sweep>),
     cooling: VecDeque<Cooling>,
+    /// What was read ahead some changes ago.
+    ahead: Ahead,
+    applied: usize,
 }
+
+/// Changes are applied as often before it is seen whether what was read ahead is
+/// used only while it is true.
+const ASKED_EVERY: usize = 3;
 
 impl Shelved {
     pub fn new(keeping: Keeping) -> Self {
@@ -111,6 +118,8 @@ impl Shelved {
             shelf,
             under_way: Default::default(),
             cooling: VecDeque::new(),
+            ahead: Ahead::default(),
+            applied: 0,
         }
     }
 
@@ -119,6 +128,35 @@ impl Shelved {
         self.cells.warm(wanted.read(&*self.shelf).unwrap());
         self.cells.apply(changes);
         self.cool_part();
+        self.applied += 1;
+        if self.applied.is_multiple_of(ASKED_EVERY) {
+            self.ask();
+        }
+    }
+
+    /// Records are the same whether or not some were read ahead; what is read now is
+    /// for the next time.
+    fn ask(&mut self) {
+        let owners: Vec<Owner> = self.cells.owners().map(|(owner, _)| owner).collect();
+        for &owner in &owners {
+            let (mut now, mut ahead) = (BTreeMap::new(), BTreeMap::new());
+            let days = Day::MIN..Day::MAX;
+            let found = self.cells.records(owner, days.clone(), |day, at, record| {
+                now.insert((day, at), record.clone());
+                Ok::<(), Unread>(())
+            });
+            found.unwrap();
+            let found = (self.cells).records_ahead(&self.ahead, owner, days, |day, at, record| {
+                ahead.insert((day, at), record.clone());
+                Ok::<(), Unread>(())
+            });
+            found.unwrap();
+            assert_eq!(ahead, now, "{owner:?}");
+        }
+        let wanted = self
+            .cells
+            .to_read(owners.into_iter(), Day::MIN..Day::MAX, usize::MAX);
+        self.ahead = wanted.read(&*self.shelf).unwrap();
     }
 
     /// As a worker does it: what was to be stored is on the shelf now, so all but a
@@ -174,6 +212,8 @@ impl Shelved {
             shelf,
             under_way: Default::default(),
             cooling: VecDeque::new(),
+            ahead: Ahead::default(),
+            applied: 0,
         }
     }
 }

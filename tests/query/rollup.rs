@@ -6,6 +6,7 @@ use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use quaymeter::event::{Classifier, DispatchStage, Fullness, Millis, Role};
+use quaymeter::meter::cell::Ahead;
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
 use quaymeter::meter::histogram;
 use quaymeter::pb::{self, DurationKind, Grain, Movement};
@@ -214,7 +215,7 @@ fn question(port: &Port, request: &pb::GetThroughputRequest) -> Question {
 
 fn ask(port: &Port, question: &Question, after: Option<&Key>, limit: Limit) -> (Vec<Row>, bool) {
     port.view
-        .read(|state| question.rows(&state.cells, after, limit))
+        .read(|state| question.rows(&state.cells, &Ahead::default(), after, limit))
         .unwrap()
 }
 

@@ -5,9 +5,9 @@ use super::outbox::{Outbox, Value};
 use super::series::Hot;
 use super::slots::Slots;
 use super::{
-    Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed, Posting,
-    QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread, Wanted,
-    Warm, local_day, quarter_of,
+    Ahead, Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed,
+    Posting, QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread,
+    Wanted, Warm, local_day, quarter_of,
 };
 use crate::event::Millis;
 use crate::meter::figure::Figures;
@@ -23,7 +23,7 @@ const DAYS_CACHED_MAX: usize = 100_000;
 /// All cells.
 pub struct Cells {
     keeping: Keeping,
-    shelf: Arc<dyn Shelf>,
+    pub(super) shelf: Arc<dyn Shelf>,
     /// The names that all keys use.
     pub names: Names,
     /// The log clock's UTC day; none before the first record.
@@ -72,7 +72,7 @@ impl Cells {
         let mut owners: FxHashMap<Owner, Series> = FxHashMap::default();
         let mut shelved_until = Day::MIN;
         for (owner, day, total) in parts.days {
-            owners.entry(owner).or_default().cold.insert(day, total);
+            owners.entry(owner).or_default().cold.insert(day, &total);
             shelved_until = shelved_until.max(day);
         }
         for (owner, facilities) in parts.facilities {
@@ -101,6 +101,11 @@ impl Cells {
     /// How long cells are kept and in which zone days are.
     pub fn keeping(&self) -> &Keeping {
         &self.keeping
+    }
+
+    /// Where cells are that are not in memory.
+    pub fn shelf(&self) -> &Arc<dyn Shelf> {
+        &self.shelf
     }
 
     /// How many cells there are.
@@ -146,28 +151,9 @@ impl Cells {
         &self,
         owner: Owner,
         days: Range<Day>,
-        mut each: impl FnMut(Day, NameId, &DayRecord) -> Result<(), E>,
+        each: impl FnMut(Day, NameId, &DayRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        let days = days.start.max(self.oldest_day())..days.end;
-        let Some(series) = self.owners.get(&owner).filter(|_| !days.is_empty()) else {
-            return Ok(());
-        };
-        if series.any_shelved(days.clone()) {
-            for ((day, facility), mut record) in self.shelf.records(owner, days.clone())? {
-                if series.is_shelved(day, facility) {
-                    record.drop_before(self.oldest_quarter());
-                    each(day, facility, &record)?;
-                }
-            }
-        }
-        for (day, hot) in series.hot.range(days) {
-            for (facility, Hot { record, .. }) in hot.records.iter() {
-                if !record.is_empty() {
-                    each(day, facility, record)?;
-                }
-            }
-        }
-        Ok(())
+        self.records_ahead(&Ahead::default(), owner, days, each)
     }
 
     /// An owner's record of a day at a facility.
@@ -312,7 +298,7 @@ impl Cells {
                     sweeps.push(Sweep::Quarters(owner, day));
                 }
             }
-            series.cold = series.cold.split_off(&oldest_day);
+            series.cold.remove_before(oldest_day);
             let gone = series.hot.remove_before(oldest_day);
             *hot -= gone.map(|day| day.records.len()).sum::<usize>();
             let days = series.hot.iter_mut();

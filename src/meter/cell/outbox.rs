@@ -52,6 +52,11 @@ impl Default for Outbox {
 }
 
 impl Outbox {
+    /// The number of cuts, from 1 on.
+    pub fn cuts(&self) -> Mark {
+        self.cuts
+    }
+
     /// How many values changed since the cut.
     pub fn changed(&self) -> usize {
         self.changed.len()

@@ -36,16 +36,26 @@ impl Packed {
         &self.0
     }
 
+    /// From bytes that [`Packed::bytes`] gave.
+    pub(super) fn copied(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The figures, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
-        let (mut rest, mut last) = (&self.0[..], 0u16);
-        std::iter::from_fn(move || {
-            last = last.wrapping_add(take(&mut rest)? as u16);
-            let value = take(&mut rest)?;
-            let value = (value >> 1) as i64 ^ -((value & 1) as i64);
-            Some((Figure::numbered(last), value))
-        })
+        figures(&self.0)
     }
+}
+
+/// The figures in bytes that [`Packed::bytes`] gave, ascending.
+pub(super) fn figures(bytes: &[u8]) -> impl Iterator<Item = (Figure, i64)> + '_ {
+    let (mut rest, mut last) = (bytes, 0u16);
+    std::iter::from_fn(move || {
+        last = last.wrapping_add(take(&mut rest)? as u16);
+        let value = take(&mut rest)?;
+        let value = (value >> 1) as i64 ^ -((value & 1) as i64);
+        Some((Figure::numbered(last), value))
+    })
 }
 
 impl Serialize for Figures {

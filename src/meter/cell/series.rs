@@ -1,12 +1,12 @@
 //! The cells of one owner, by day of the reporting zone and facility: hot days
 //! with records in memory, and days that are on the shelf but for their total.
 
+use super::cold::{Cold, Frozen};
 use super::few::Few;
 use super::outbox::Mark;
 use super::{Day, DayRecord, Packed, Quarter, Totals};
 use crate::meter::figure::{Figure, Figures};
 use crate::meter::names::NameId;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// All days of an owner.
@@ -15,7 +15,7 @@ pub struct Series {
     /// Days of which records are in memory.
     pub(super) hot: Few<Day, OwnerDay>,
     /// Totals of all other days.
-    pub(super) cold: BTreeMap<Day, Packed>,
+    pub(super) cold: Cold,
     /// Where the owner has or had cells, ascending.
     pub(super) facilities: Vec<NameId>,
     /// When they changed.
@@ -55,7 +55,7 @@ pub enum Total<'a> {
     /// As it is added up.
     Hot(&'a Figures),
     /// As it is kept.
-    Cold(&'a Packed),
+    Cold(Frozen<'a>),
 }
 
 impl Total<'_> {
@@ -121,14 +121,14 @@ impl Series {
         let hot = self.hot.range(days.clone());
         let hot = hot.filter_map(|(day, of)| Some((day, Total::Hot(of.total()?))));
         let cold = self.cold.range(days);
-        hot.chain(cold.map(|(&day, total)| (day, Total::Cold(total))))
+        hot.chain(cold.map(|(day, total)| (day, Total::Cold(total))))
     }
 
     /// The days from one on that may have records, ascending.
     pub fn days(&self, from: Day) -> Vec<Day> {
         let hot = self.hot.iter().map(|(day, _)| day);
         let mut days: Vec<Day> = hot.filter(|&day| day >= from).collect();
-        days.extend(self.cold.range(from..).map(|(&day, _)| day));
+        days.extend(self.cold_days(from..Day::MAX));
         days.sort_unstable();
         days
     }
@@ -137,21 +137,32 @@ impl Series {
     pub(super) fn is_shelved(&self, day: Day, facility: NameId) -> bool {
         match self.hot.get(day) {
             Some(hot) => hot.shelved && hot.records.get(facility).is_none(),
-            None => self.cold.contains_key(&day),
+            None => self.cold.contains(day),
         }
     }
 
     /// Whether the shelf has records of some of these days.
     pub(super) fn any_shelved(&self, days: Range<Day>) -> bool {
-        self.cold.range(days.clone()).next().is_some()
-            || self.hot.range(days).any(|(_, day)| day.shelved)
+        self.shelved_days(days).next().is_some()
+    }
+
+    /// Those of some days that are wholly on the shelf, ascending.
+    pub(super) fn cold_days(&self, days: Range<Day>) -> impl Iterator<Item = Day> {
+        self.cold.range(days).map(|(day, _)| day)
+    }
+
+    /// Those of some days of which the shelf has records, in no order.
+    pub(super) fn shelved_days(&self, days: Range<Day>) -> impl Iterator<Item = Day> {
+        let hot = self.hot.range(days.clone());
+        let hot = hot.filter_map(|(day, of)| of.shelved.then_some(day));
+        hot.chain(self.cold_days(days))
     }
 
     /// A day, in memory from now on.
     pub(super) fn heat(&mut self, day: Day) -> &mut OwnerDay {
         self.hot.get_or_insert_with(day, || {
             let mut heated = OwnerDay::default();
-            if let Some(total) = self.cold.remove(&day) {
+            if let Some(total) = self.cold.remove(day) {
                 heated.sum.get_or_insert_default().add_all(total.iter());
                 heated.shelved = true;
             }
@@ -170,7 +181,7 @@ impl Series {
             return 0;
         };
         if let Some(total) = cooled.total() {
-            self.cold.insert(day, Packed::of(total));
+            self.cold.insert(day, &Packed::of(total));
         }
         self.hot.remove(day).map_or(0, |of| of.records.len())
     }

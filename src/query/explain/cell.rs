@@ -3,6 +3,7 @@
 use super::{RETRY_AFTER, facility, message, past, told};
 use crate::audit::explain::{Cell, Listed};
 use crate::event::Classifier;
+use crate::meter::cell::Ahead;
 use crate::meter::figure::Figures;
 use crate::query::throughput::{self, MESSAGE_BYTES_MAX};
 use crate::query::{self, Service, Streamed, ask, place, selection, wait};
@@ -81,7 +82,7 @@ fn sum(question: &throughput::Question, state: &State) -> Result<Figures, Status
         rows: 1,
         bytes: MESSAGE_BYTES_MAX,
     };
-    let (rows, _) = question.rows(&state.cells, None, limit)?;
+    let (rows, _) = question.rows(&state.cells, &Ahead::default(), None, limit)?;
     let row = rows.into_iter().next();
     Ok(row.map(|(_, figures)| figures).unwrap_or_default())
 }

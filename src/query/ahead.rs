@@ -1,0 +1,34 @@
+//! Questions whose records are read from the shelf before they are evaluated:
+//! else the writer, and with it all who ask, would wait for the disk with them.
+
+use crate::meter::cell::{Ahead, Cells, ToRead};
+use crate::view::{State, View};
+use std::sync::Arc;
+use tonic::Status;
+
+/// How often what was read ahead may be true no more before it is read under the
+/// view's lock: that takes a checkpoint that begins meanwhile.
+const READ_AGAIN_MAX: usize = 3;
+
+/// Evaluates `ask` with what `to_read` names.
+pub fn evaluate<T>(
+    view: &View,
+    to_read: impl Fn(&Cells) -> ToRead,
+    ask: impl Fn(&State, &Ahead) -> Result<T, Status>,
+) -> Result<T, Status> {
+    let mut ahead = Ahead::default();
+    for _ in 0..READ_AGAIN_MAX {
+        let answered = view.read(|state| {
+            let wanted = to_read(&state.cells);
+            match wanted.is_empty() || ahead.is_of(&state.cells) {
+                true => Ok(ask(state, &ahead)),
+                false => Err((wanted, Arc::clone(state.cells.shelf()))),
+            }
+        });
+        match answered {
+            Ok(answer) => return answer,
+            Err((wanted, shelf)) => ahead = wanted.read(&*shelf)?,
+        }
+    }
+    view.read(|state| ask(state, &ahead))
+}
