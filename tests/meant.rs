@@ -128,10 +128,10 @@ fn found(cells: &Cells, zone: &TimeZone) -> Result<Truth, Box<dyn Error>> {
         let day_ms = start_of(Grain::Day, zone, noon)?;
         let day_key = key(cells, owner, facility, Grain::Day, day_ms);
         found.cells.insert(day_key, figures(&record.day));
-        for (quarter, of) in &record.quarters {
-            let start_ms = i64::from(*quarter) * QUARTER_MS;
+        for (quarter, of) in record.quarters.iter() {
+            let start_ms = i64::from(quarter) * QUARTER_MS;
             let key = key(cells, owner, facility, Grain::Quarter, start_ms);
-            found.cells.insert(key, figures(of));
+            found.cells.insert(key, figures(&of));
         }
     }
     calls(cells, &mut found);

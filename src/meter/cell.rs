@@ -14,6 +14,7 @@ mod few;
 mod outbox;
 mod packed;
 mod post;
+mod quarters;
 mod series;
 mod shelf;
 mod slots;
@@ -24,6 +25,7 @@ pub use all::{Cells, Parts};
 pub use calls::{Call, Calls};
 pub use census::Census;
 pub use packed::Packed;
+pub use quarters::Quarters;
 pub use series::{Series, Total};
 pub use shelf::{Bare, Records, Shelf, Unread, Wanted, Warm};
 pub use storing::Cooling;
@@ -79,8 +81,8 @@ impl Owner {
 pub struct DayRecord {
     /// The day cell.
     pub day: Figures,
-    /// The quarter-hour cells of that day, ascending, none empty.
-    pub quarters: Vec<(Quarter, Figures)>,
+    /// The quarter-hour cells of that day.
+    pub quarters: Quarters,
 }
 
 /// A vessel call's figures on one day of the reporting zone.

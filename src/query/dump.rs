@@ -91,15 +91,9 @@ impl Dump {
             let Some(record) = cells.record(owner, day, facility)? else {
                 continue;
             };
-            let one = [(day, &record.day)];
-            let units = record
-                .quarters
-                .iter()
-                .map(|(quarter, figures)| (*quarter, figures));
-            let units: Vec<(i32, &Figures)> = if quarters {
-                units.collect()
-            } else {
-                one.to_vec()
+            let units: Vec<(i32, Figures)> = match quarters {
+                true => record.quarters.iter().collect(),
+                false => vec![(day, record.day)],
             };
             for (unit, figures) in units.into_iter().filter(|(unit, _)| *unit >= from) {
                 let start = if quarters {
@@ -115,12 +109,12 @@ impl Dump {
                     role: owner.role.into(),
                     classifier: owner.classifier.into(),
                 };
-                let row = (key, figures.clone());
+                let row = (key, figures);
                 *bytes += throughput::weight(&row);
                 if part.len() == CELLS_MAX || (*bytes > MESSAGE_BYTES_MAX && !part.is_empty()) {
                     return Ok(Some(unit));
                 }
-                if !figures.is_empty() {
+                if !row.1.is_empty() {
                     part.push(row);
                 }
             }

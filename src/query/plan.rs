@@ -154,13 +154,11 @@ impl Plan {
                     return Ok(());
                 }
                 let (from, to) = (self.edges[rows.start], self.edges[rows.end]);
-                let inside = record.quarters.iter();
-                let inside = inside.filter(|(quarter, _)| (from..to).contains(quarter));
-                for (quarter, figures) in inside {
+                record.quarters.visit(from..to, |quarter, figures| {
                     count(visits, 1)?;
-                    each(self.row_of(*quarter, &rows), facility, owner, figures);
-                }
-                Ok::<(), Status>(())
+                    each(self.row_of(quarter, &rows), facility, owner, figures);
+                    Ok::<(), Status>(())
+                })
             })?;
         }
         Ok(())

@@ -135,8 +135,8 @@ fn dump(cells: &Cells) -> Dump {
             )
         };
         dump.insert(key("day", day), figures(&record.day));
-        for (quarter, cell) in &record.quarters {
-            dump.insert(key("quarter", *quarter), figures(cell));
+        for (quarter, cell) in record.quarters.iter() {
+            dump.insert(key("quarter", quarter), figures(&cell));
         }
     }
     for (call, cell) in cells.calls.iter() {

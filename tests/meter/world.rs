@@ -205,7 +205,7 @@ impl World {
     /// One figure of all quarter cells, with its quarter.
     pub fn quarters(&self, meaning: Meaning) -> Vec<(Quarter, i64)> {
         let records = wherever::records(&self.cells).into_iter();
-        let cells = records.flat_map(|(_, record)| record.quarters);
+        let cells = records.flat_map(|(_, record)| record.quarters.iter().collect::<Vec<_>>());
         sorted(cells.map(|(quarter, figures)| (quarter, get(&figures, meaning))))
     }
 

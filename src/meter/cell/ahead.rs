@@ -105,7 +105,7 @@ impl Cells {
             return Ok(());
         }
         let oldest = self.oldest_quarter();
-        if record.quarters.first().is_none_or(|&(q, _)| q >= oldest) {
+        if record.quarters.first().is_none_or(|first| first >= oldest) {
             return each(day, facility, record);
         }
         let mut kept = record.clone();

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use std::fmt;
 
 /// Most lists are shorter.
-type Bytes = SmallVec<[u8; 128]>;
+pub(super) type Room = SmallVec<[u8; 128]>;
 
 /// Figures, packed: for each, ascending, its distance from the one before it and
 /// its value, both of variable length.
@@ -17,7 +17,7 @@ pub struct Packed(Box<[u8]>);
 impl Packed {
     /// Packs figures.
     pub fn of(figures: &Figures) -> Self {
-        Self(pack(figures)[..].into())
+        Self(pack(figures.iter())[..].into())
     }
 
     /// From bytes that [`Packed::bytes`] gave; none if they are no such bytes.
@@ -58,9 +58,18 @@ pub(super) fn figures(bytes: &[u8]) -> impl Iterator<Item = (Figure, i64)> + '_ 
     })
 }
 
+/// Bytes that are stored as such.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
 impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&pack(self))
+        serializer.serialize_bytes(&pack(self.iter()))
     }
 }
 
@@ -87,9 +96,10 @@ impl Visitor<'_> for Unpack {
     }
 }
 
-fn pack(figures: &Figures) -> Bytes {
-    let (mut bytes, mut last) = (Bytes::new(), 0);
-    for (figure, value) in figures.iter() {
+/// Packs figures, which ascend.
+pub(super) fn pack(figures: impl Iterator<Item = (Figure, i64)>) -> Room {
+    let (mut bytes, mut last) = (Room::new(), 0);
+    for (figure, value) in figures {
         put(&mut bytes, u64::from(figure.number() - last));
         put(&mut bytes, (value << 1 ^ value >> 63) as u64);
         last = figure.number();
@@ -97,7 +107,7 @@ fn pack(figures: &Figures) -> Bytes {
     bytes
 }
 
-fn put(bytes: &mut Bytes, mut value: u64) {
+fn put(bytes: &mut Room, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;

@@ -229,7 +229,7 @@ impl Sums {
             self.day.merge(&self.quarter);
             let quarter = shares.first().map(Share::quarter);
             if let Some(quarter) = quarter.filter(|&quarter| quarter >= round.oldest.quarter) {
-                census.quarter(quarter, merge_quarter(record, quarter, &self.quarter));
+                census.quarter(quarter, record.quarters.add(quarter, &self.quarter));
             }
         }
     }
@@ -255,20 +255,6 @@ fn heated<'a>(
     let value = || Value::Total(of_day.total());
     of_day.mark = out.change(of_day.mark, || CellKey::Total(owner, day), value);
     of_day
-}
-
-/// Adds to a quarter-hour; how many more cells there are.
-fn merge_quarter(record: &mut DayRecord, quarter: Quarter, sum: &Figures) -> i64 {
-    let at = record.at(quarter).unwrap_or_else(|at| {
-        record.quarters.insert(at, (quarter, Figures::default()));
-        at
-    });
-    let figures = &mut record.quarters[at].1;
-    let more = merge(figures, sum);
-    if figures.is_empty() {
-        record.quarters.remove(at);
-    }
-    more
 }
 
 /// Adds to a cell; how many more there are, as one without figures is none.

@@ -193,17 +193,8 @@ impl DayRecord {
         self.day.is_empty() && self.quarters.is_empty()
     }
 
-    /// Where a quarter-hour is, or where it would be. Mostly it is the last.
-    pub(super) fn at(&self, quarter: Quarter) -> Result<usize, usize> {
-        match self.quarters.last() {
-            Some(&(last, _)) if last == quarter => Ok(self.quarters.len() - 1),
-            Some(&(last, _)) if last < quarter => Err(self.quarters.len()),
-            _ => self.quarters.binary_search_by_key(&quarter, |&(q, _)| q),
-        }
-    }
-
     /// Drops quarter-hours that are out of retention.
     pub fn drop_before(&mut self, oldest: Quarter) {
-        self.quarters.retain(|&(quarter, _)| quarter >= oldest);
+        self.quarters.remove_before(oldest);
     }
 }

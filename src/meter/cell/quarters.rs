@@ -1,0 +1,205 @@
+//! The quarter-hours of a day, in one piece of memory: most have few figures, and
+//! what an event adds to should not be far apart.
+
+use super::Quarter;
+use super::packed::{self, Bytes};
+use crate::meter::figure::{Figure, Figures};
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use std::ops::Range;
+
+/// One figure of a quarter-hour, 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct One {
+    value: i64,
+    quarter: Quarter,
+    figure: Figure,
+}
+
+/// Figures by quarter-hour, ascending, none of them zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quarters(Vec<One>);
+
+impl Quarters {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The earliest.
+    pub fn first(&self) -> Option<Quarter> {
+        self.0.first().map(|one| one.quarter)
+    }
+
+    /// Takes all away.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes those before one away.
+    pub fn remove_before(&mut self, quarter: Quarter) {
+        let end = self.0.partition_point(|one| one.quarter < quarter);
+        self.0.drain(..end);
+    }
+
+    /// Adds figures to a quarter-hour; how many more there are, as one without
+    /// figures is none.
+    pub fn add(&mut self, quarter: Quarter, sum: &Figures) -> i64 {
+        let Range { start, mut end } = self.within(quarter);
+        let before = start < end;
+        let mut at = start;
+        for (figure, value) in sum.iter() {
+            let found = self.0[at..end].binary_search_by_key(&figure, |one| one.figure);
+            match found {
+                Ok(further) => {
+                    at += further;
+                    let one = &mut self.0[at];
+                    // As all figures do, so that taking back stays exact.
+                    one.value = one.value.wrapping_add(value);
+                    if one.value == 0 {
+                        self.0.remove(at);
+                        end -= 1;
+                    }
+                }
+                Err(further) => {
+                    at += further;
+                    let one = One {
+                        value,
+                        quarter,
+                        figure,
+                    };
+                    self.0.insert(at, one);
+                    end += 1;
+                }
+            }
+        }
+        i64::from(start < end) - i64::from(before)
+    }
+
+    /// The figures of each, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (Quarter, Figures)> + '_ {
+        self.each().map(|(quarter, ones)| {
+            let mut figures = Figures::default();
+            figures.add_all(figures_of(ones));
+            (quarter, figures)
+        })
+    }
+
+    /// Visits some of them, ascending.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn visit<E>(
+        &self,
+        quarters: Range<Quarter>,
+        mut each: impl FnMut(Quarter, &Figures) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut figures = Figures::default();
+        for (quarter, ones) in self.each().filter(|(q, _)| quarters.contains(q)) {
+            figures.clear();
+            figures.add_all(figures_of(ones));
+            each(quarter, &figures)?;
+        }
+        Ok(())
+    }
+
+    fn each(&self) -> impl Iterator<Item = (Quarter, &[One])> {
+        let each = self.0.chunk_by(|one, other| one.quarter == other.quarter);
+        each.filter_map(|ones| Some((ones.first()?.quarter, ones)))
+    }
+
+    /// Where a quarter-hour is, or would be. Mostly it is the last.
+    fn within(&self, quarter: Quarter) -> Range<usize> {
+        let end = match self.0.last() {
+            Some(last) if last.quarter > quarter => {
+                self.0.partition_point(|one| one.quarter <= quarter)
+            }
+            _ => self.0.len(),
+        };
+        let (mut start, mut step) = (end, 8);
+        while start > 0 && self.0[start - 1].quarter == quarter {
+            start = start.saturating_sub(step);
+            step *= 2;
+        }
+        let before = self.0[start..end].partition_point(|one| one.quarter < quarter);
+        start + before..end
+    }
+}
+
+fn figures_of(ones: &[One]) -> impl Iterator<Item = (Figure, i64)> {
+    ones.iter().map(|one| (one.figure, one.value))
+}
+
+impl Serialize for Quarters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_seq(Some(self.each().count()))?;
+        for (quarter, ones) in self.each() {
+            let packed = packed::pack(figures_of(ones));
+            out.serialize_element(&(quarter, Bytes(&packed)))?;
+        }
+        out.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Quarters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut quarters = Self::default();
+        for (quarter, figures) in Vec::<(Quarter, Figures)>::deserialize(deserializer)? {
+            quarters.add(quarter, &figures);
+        }
+        Ok(quarters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::QUARTERS_PER_DAY;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn figures(values: &[(u16, i64)]) -> Figures {
+        let mut figures = Figures::default();
+        for &(number, value) in values {
+            figures.add(Figure::numbered(number), value);
+        }
+        figures
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_of_figures_and_stored_as_one(
+            steps in prop::collection::vec(
+                (any::<bool>(), 0..QUARTERS_PER_DAY, prop::collection::vec((0..40u16, -2..3i64), 0..30)),
+                0..60,
+            ),
+            (oldest, from, to) in (0..QUARTERS_PER_DAY, 0..50, 50..QUARTERS_PER_DAY),
+        ) {
+            let (mut quarters, mut map) = (Quarters::default(), BTreeMap::new());
+            for (late, quarter, values) in steps {
+                let quarter = if late { quarter } else { 90 };
+                let sum = figures(&values);
+                let before = map.len() as i64;
+                map.entry(quarter).or_insert_with(Figures::default).merge(&sum);
+                map.retain(|_, figures| !figures.is_empty());
+                prop_assert_eq!(quarters.add(quarter, &sum), map.len() as i64 - before);
+            }
+            let all: Vec<(Quarter, Figures)> = map.clone().into_iter().collect();
+            prop_assert_eq!(quarters.iter().collect::<Vec<_>>(), all.clone());
+            prop_assert_eq!(quarters.is_empty(), map.is_empty());
+            prop_assert_eq!(quarters.first(), map.keys().next().copied());
+            let stored = postcard::to_stdvec(&quarters).unwrap();
+            prop_assert_eq!(&stored, &postcard::to_stdvec(&all).unwrap());
+            prop_assert_eq!(postcard::from_bytes(&stored), Ok(quarters.clone()));
+            let mut visited = Vec::new();
+            let done = quarters.visit(from..to, |quarter, figures| {
+                visited.push((quarter, figures.clone()));
+                Ok::<(), ()>(())
+            });
+            prop_assert_eq!(done, Ok(()));
+            prop_assert!(visited.into_iter().eq(map.clone().into_iter().filter(|(q, _)| (from..to).contains(q))));
+            quarters.remove_before(oldest);
+            prop_assert!(quarters.iter().eq(map.split_off(&oldest)));
+        }
+    }
+}
