@@ -19,10 +19,11 @@ pub fn evaluate<T>(
     let mut ahead = Ahead::default();
     for _ in 0..READ_AGAIN_MAX {
         let answered = view.read(|state| {
-            let wanted = to_read(&state.cells);
-            match wanted.is_empty() || ahead.is_of(&state.cells) {
-                true => Ok(ask(state, &ahead)),
-                false => Err((wanted, Arc::clone(state.cells.shelf()))),
+            let is_read = ahead.is_of(&state.cells);
+            let wanted = (!is_read).then(|| to_read(&state.cells));
+            match wanted.filter(|wanted| !wanted.is_empty()) {
+                None => Ok(ask(state, &ahead)),
+                Some(wanted) => Err((wanted, Arc::clone(state.cells.shelf()))),
             }
         });
         match answered {

@@ -20,9 +20,9 @@ pub struct Cold {
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frozen<'a>(&'a [u8]);
+pub struct PackedRef<'a>(&'a [u8]);
 
-impl Frozen<'_> {
+impl PackedRef<'_> {
     /// The figures, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
         packed::figures(self.0)
@@ -85,11 +85,11 @@ impl Cold {
     }
 
     /// Some days, ascending.
-    pub fn range(&self, days: Range<Day>) -> impl Iterator<Item = (Day, Frozen<'_>)> {
+    pub fn range(&self, days: Range<Day>) -> impl Iterator<Item = (Day, PackedRef<'_>)> {
         let from = self.find(days.start).unwrap_or_else(|at| at);
         let some = self.days[from..].iter().zip(from..);
         let some = some.take_while(move |((day, _), _)| *day < days.end);
-        some.map(|(&(day, _), at)| (day, Frozen(&self.bytes[self.within(at)])))
+        some.map(|(&(day, _), at)| (day, PackedRef(&self.bytes[self.within(at)])))
     }
 
     fn find(&self, day: Day) -> Result<usize, usize> {

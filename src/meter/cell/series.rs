@@ -1,7 +1,7 @@
 //! The cells of one owner, by day of the reporting zone and facility: hot days
 //! with records in memory, and days that are on the shelf but for their total.
 
-use super::cold::{Cold, Frozen};
+use super::cold::{Cold, PackedRef};
 use super::few::Few;
 use super::outbox::Mark;
 use super::{Day, DayRecord, Packed, Quarter, Totals};
@@ -55,7 +55,7 @@ pub enum Total<'a> {
     /// As it is added up.
     Hot(&'a Figures),
     /// As it is kept.
-    Cold(Frozen<'a>),
+    Cold(PackedRef<'a>),
 }
 
 impl Total<'_> {
