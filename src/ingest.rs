@@ -147,7 +147,7 @@ impl Shared {
     /// Appends what a batch has accepted; the position that includes it.
     async fn append(&self, source: &str, checked: &mut Checked) -> Result<Offset, Status> {
         if checked.items.is_empty() {
-            return Ok(self.view.read(|state| state.position));
+            return Ok(self.view.position());
         }
         let batch = log::Batch {
             source: source.into(),

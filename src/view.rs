@@ -14,7 +14,8 @@ use history::History;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -26,6 +27,9 @@ pub const SOURCES_MAX: usize = 10_000;
 
 /// Idle sources are looked for at most this often, by append time.
 const PRUNE_EVERY_MS: i64 = 60_000;
+
+/// For so long after a question, more are expected.
+const ASKED_LATELY: Duration = Duration::from_secs(1);
 
 /// What was last seen of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +165,9 @@ pub struct View {
     version: watch::Sender<u64>,
     /// Values of cells that are to be stored: known without waiting.
     changed: AtomicUsize,
+    started: Instant,
+    /// When the last question came, in ms after the start; 0 before the first.
+    asked_at: AtomicU64,
 }
 
 impl View {
@@ -171,12 +178,14 @@ impl View {
             state: RwLock::new(state),
             version,
             changed: AtomicUsize::new(0),
+            started: Instant::now(),
+            asked_at: AtomicU64::new(0),
         }
     }
 
     /// What these changes need in memory before they are published.
     pub fn wanted(&self, changes: &[Change]) -> Wanted {
-        self.read(|state| state.cells.wanted(changes))
+        self.peek(|state| state.cells.wanted(changes))
     }
 
     /// Takes what was wanted into memory.
@@ -197,7 +206,25 @@ impl View {
     /// Asks the state. The writer waits meanwhile, so be brief, and never ask
     /// from within a question.
     pub fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        self.asked_at.store(self.now_ms(), Ordering::Relaxed);
+        self.peek(ask)
+    }
+
+    /// The same for who need not be answered soon: it does not count as asking.
+    pub fn peek<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
         ask(&self.state.read())
+    }
+
+    /// Whether questions are to be expected: then who gathers leaves the state to them
+    /// in between.
+    pub fn is_asked(&self) -> bool {
+        let asked_at = self.asked_at.load(Ordering::Relaxed);
+        let since = self.now_ms().saturating_sub(asked_at);
+        asked_at > 0 && since < ASKED_LATELY.as_millis() as u64
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64 + 1
     }
 
     /// Settles which cells are to be stored, as they are now: see [`Cells::cut`].
@@ -227,7 +254,7 @@ impl View {
 
     /// Which records to leave to the shelf: see [`Cells::coolable`].
     pub fn coolable(&self, most: usize) -> Vec<Cooling> {
-        self.read(|state| state.cells.coolable(most))
+        self.peek(|state| state.cells.coolable(most))
     }
 
     /// Leaves a part of them to the shelf. What is encoded must be stored durably.
@@ -238,6 +265,11 @@ impl View {
     /// Leaves slots to the shelf: see [`Cells::cool_slots`].
     pub fn cool_slots(&self, most: usize) {
         self.state.write().cells.cool_slots(most);
+    }
+
+    /// The position that was published last.
+    pub fn position(&self) -> u64 {
+        *self.version.borrow()
     }
 
     /// Tells of each publication; the value is its position.
@@ -255,7 +287,7 @@ impl View {
         }
         Err(NotReached {
             wanted: position,
-            reached: *self.version.borrow(),
+            reached: self.position(),
         })
     }
 }
@@ -265,7 +297,6 @@ mod tests {
     use super::*;
     use crate::meter::cell::Keeping;
     use jiff::tz::TimeZone;
-    use std::time::Duration;
 
     fn view() -> View {
         let keeping = Keeping {
@@ -333,6 +364,27 @@ mod tests {
         // b has been silent for 15 minutes and a millisecond.
         assert_eq!(view.read(|s| s.complete_through(1_900_001)), Some(900_000));
         assert_eq!(view.read(|s| s.complete_through(9_000_000)), None);
+    }
+
+    #[test]
+    fn who_publishes_knows_whether_questions_are_asked_and_asks_none() {
+        let view = view();
+        publish(&view, 7, &[]);
+        view.wanted(&[]);
+        view.coolable(0);
+        view.cut();
+        view.gather(9).unwrap();
+        assert_eq!(view.peek(|state| state.position), view.position());
+        assert!(!view.is_asked());
+        view.read(|_| ());
+        assert!(view.is_asked());
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while view.is_asked() {
+            assert!(std::time::Instant::now() < deadline, "asked for ever");
+            std::thread::yield_now();
+        }
+        view.read(|_| ());
+        assert!(view.is_asked());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::store::Batch;
 use crate::view::View;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Records, and slots, that stay in memory once they are stored: more than a day of a
 /// port of 400,000 events a day.
@@ -20,8 +20,14 @@ const HOT_MAX: usize = 60_000;
 const OWED_EVENTS_MAX: u64 = 5_000_000;
 
 /// Cells that are gathered at a time: it bounds how long that keeps publications
-/// and queries waiting.
+/// waiting.
 const GATHER: usize = 512;
+
+/// As many while questions are asked: it bounds how long one waits for the view's lock.
+const GATHER_FEW: usize = 128;
+
+/// The pause after them: else a question would find the view taken nearly always.
+const GATHER_PAUSE: Duration = Duration::from_micros(500);
 
 /// Why there is no checkpoint.
 pub(super) enum Unwritten {
@@ -61,7 +67,7 @@ impl Worker {
         let sweeps = self.view.cut();
         let batch = self
             .view
-            .read(|state| checkpoint::begin(meter, state, &sweeps, stored, position))?;
+            .peek(|state| checkpoint::begin(meter, state, &sweeps, stored, position))?;
         self.stored_position = position;
         let sizes = (&self.meter, self.stored.chunks.len());
         retention::tell_sizes(&self.metrics, sizes);
@@ -180,12 +186,17 @@ impl Worker {
 /// Adds all cells that were settled.
 fn gathered(view: &View, mut batch: Batch) -> Result<Batch, checkpoint::Error> {
     loop {
-        let (cells, done) = view.gather(GATHER).map_err(checkpoint::Error::Encode)?;
+        let is_asked = view.is_asked();
+        let most = if is_asked { GATHER_FEW } else { GATHER };
+        let (cells, done) = view.gather(most).map_err(checkpoint::Error::Encode)?;
         for (key, value) in cells {
             checkpoint::put(&mut batch, &key, value.as_deref())?;
         }
         if done {
             return Ok(batch);
+        }
+        if is_asked {
+            std::thread::sleep(GATHER_PAUSE);
         }
     }
 }
