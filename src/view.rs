@@ -1,6 +1,7 @@
 //! The committed cells as questions see them. One writer publishes; any number
 //! read. A reader sees all of a batch or nothing of it.
 
+mod asked;
 pub mod figures;
 pub mod history;
 pub mod position;
@@ -9,13 +10,13 @@ pub mod token;
 use crate::event::Millis;
 use crate::meter::Counts;
 use crate::meter::cell::{Cells, Change, Cooling, Stored, Sweep, Wanted, Warm};
+use asked::Asked;
 use compact_str::CompactString;
 use history::History;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,9 +28,6 @@ pub const SOURCES_MAX: usize = 10_000;
 
 /// Idle sources are looked for at most this often, by append time.
 const PRUNE_EVERY_MS: i64 = 60_000;
-
-/// For so long after a question, more are expected.
-const ASKED_LATELY: Duration = Duration::from_secs(1);
 
 /// What was last seen of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,9 +163,7 @@ pub struct View {
     version: watch::Sender<u64>,
     /// Values of cells that are to be stored: known without waiting.
     changed: AtomicUsize,
-    started: Instant,
-    /// When the last question came, in ms after the start; 0 before the first.
-    asked_at: AtomicU64,
+    asked: Asked,
 }
 
 impl View {
@@ -178,8 +174,7 @@ impl View {
             state: RwLock::new(state),
             version,
             changed: AtomicUsize::new(0),
-            started: Instant::now(),
-            asked_at: AtomicU64::new(0),
+            asked: Asked::new(),
         }
     }
 
@@ -206,7 +201,7 @@ impl View {
     /// Asks the state. The writer waits meanwhile, so be brief, and never ask
     /// from within a question.
     pub fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
-        self.asked_at.store(self.now_ms(), Ordering::Relaxed);
+        self.asked.note();
         self.peek(ask)
     }
 
@@ -218,13 +213,7 @@ impl View {
     /// Whether questions are to be expected: then who gathers leaves the state to them
     /// in between.
     pub fn is_asked(&self) -> bool {
-        let asked_at = self.asked_at.load(Ordering::Relaxed);
-        let since = self.now_ms().saturating_sub(asked_at);
-        asked_at > 0 && since < ASKED_LATELY.as_millis() as u64
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64 + 1
+        self.asked.is_lately()
     }
 
     /// Settles which cells are to be stored, as they are now: see [`Cells::cut`].
@@ -297,6 +286,7 @@ mod tests {
     use super::*;
     use crate::meter::cell::Keeping;
     use jiff::tz::TimeZone;
+    use std::time::Duration;
 
     fn view() -> View {
         let keeping = Keeping {
@@ -367,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn who_publishes_knows_whether_questions_are_asked_and_asks_none() {
+    fn questions_count_as_asked_and_what_the_writer_does_does_not() {
         let view = view();
         publish(&view, 7, &[]);
         view.wanted(&[]);
@@ -375,16 +365,9 @@ mod tests {
         view.cut();
         view.gather(9).unwrap();
         assert_eq!(view.peek(|state| state.position), view.position());
-        assert!(!view.is_asked());
+        assert!(!view.asked.is_any());
         view.read(|_| ());
-        assert!(view.is_asked());
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while view.is_asked() {
-            assert!(std::time::Instant::now() < deadline, "asked for ever");
-            std::thread::yield_now();
-        }
-        view.read(|_| ());
-        assert!(view.is_asked());
+        assert!(view.asked.is_any());
     }
 
     #[test]

@@ -213,3 +213,12 @@ impl Figures {
         figures.zip(self.values.iter().copied())
     }
 }
+
+/// What they add up to.
+impl FromIterator<(Figure, i64)> for Figures {
+    fn from_iter<I: IntoIterator<Item = (Figure, i64)>>(figures: I) -> Self {
+        let mut sum = Self::default();
+        sum.add_all(figures.into_iter());
+        sum
+    }
+}

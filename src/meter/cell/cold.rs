@@ -116,16 +116,16 @@ impl Cold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::figure::Figures;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn packed(values: &[(u16, i64)]) -> Packed {
-        let mut figures = Figures::default();
-        for &(number, value) in values {
-            figures.add(Figure::numbered(number), value);
-        }
-        Packed::of(&figures)
+        let each = values.iter();
+        Packed::of(
+            &each
+                .map(|&(n, value)| (Figure::numbered(n), value))
+                .collect(),
+        )
     }
 
     proptest! {

@@ -90,9 +90,7 @@ impl Visitor<'_> for Unpack {
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Figures, E> {
         let packed = Packed::parse(bytes).ok_or_else(|| E::custom("not packed figures"))?;
-        let mut figures = Figures::default();
-        figures.add_all(packed.iter());
-        Ok(figures)
+        Ok(packed.iter().collect())
     }
 }
 
@@ -139,10 +137,8 @@ mod tests {
             all in prop::collection::btree_map(any::<u16>(), any::<i64>(), 0..40),
             cut in any::<prop::sample::Index>(),
         ) {
-            let mut figures = Figures::default();
-            for (&number, &value) in &all {
-                figures.add(Figure::numbered(number), value);
-            }
+            let each = all.iter();
+            let figures: Figures = each.map(|(&n, &value)| (Figure::numbered(n), value)).collect();
             let packed = Packed::of(&figures);
             prop_assert!(packed.iter().eq(figures.iter()));
             prop_assert_eq!(Packed::parse(packed.bytes()), Some(packed.clone()));

@@ -78,11 +78,8 @@ impl Quarters {
 
     /// The figures of each, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Quarter, Figures)> + '_ {
-        self.each().map(|(quarter, ones)| {
-            let mut figures = Figures::default();
-            figures.add_all(figures_of(ones));
-            (quarter, figures)
-        })
+        self.each()
+            .map(|(quarter, ones)| (quarter, figures_of(ones).collect()))
     }
 
     /// Visits some of them, ascending.
@@ -158,14 +155,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn figures(values: &[(u16, i64)]) -> Figures {
-        let mut figures = Figures::default();
-        for &(number, value) in values {
-            figures.add(Figure::numbered(number), value);
-        }
-        figures
-    }
-
     proptest! {
         #[test]
         fn it_is_a_map_of_figures_and_stored_as_one(
@@ -178,7 +167,8 @@ mod tests {
             let (mut quarters, mut map) = (Quarters::default(), BTreeMap::new());
             for (late, quarter, values) in steps {
                 let quarter = if late { quarter } else { 90 };
-                let sum = figures(&values);
+                let each = values.into_iter();
+                let sum: Figures = each.map(|(n, value)| (Figure::numbered(n), value)).collect();
                 let before = map.len() as i64;
                 map.entry(quarter).or_insert_with(Figures::default).merge(&sum);
                 map.retain(|_, figures| !figures.is_empty());
