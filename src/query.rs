@@ -26,7 +26,7 @@ mod streams;
 
 use crate::budget::{Budget, Held};
 use crate::event::Millis;
-use crate::meter::cell::{Ahead, Cells, ToRead};
+use crate::meter::cell::Ahead;
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
@@ -197,15 +197,17 @@ impl Service {
         self.run(told).await
     }
 
-    /// Evaluates a question once what it needs of the shelf was read.
+    /// Evaluates a question once what it needs of the shelf was read, for the rows after
+    /// a key.
     async fn evaluate_ahead<T: Send + 'static>(
         &self,
-        to_read: impl Fn(&Cells) -> ToRead + Send + 'static,
-        ask: impl Fn(&State, &Ahead) -> Result<T, Status> + Send + 'static,
+        question: Arc<throughput::Question>,
+        after: Option<throughput::Key>,
+        ask: impl Fn(&throughput::Question, &State, &Ahead) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
         let told = move |view: &View, now| {
-            ahead::evaluate(view, to_read, |state, ahead| {
-                Ok((ask(state, ahead)?, freshness(state, now)))
+            ahead::evaluate(view, &question, after.as_ref(), |state, ahead| {
+                Ok((ask(&question, state, ahead)?, freshness(state, now)))
             })
         };
         self.run(told).await
@@ -278,13 +280,12 @@ impl ThroughputService for Service {
             rows: ask::page_size(request.page_size)?,
             bytes,
         };
-        let (whole, first) = (Arc::clone(&question), after.clone());
-        let to_read = move |cells: &Cells| whole.to_read(cells, first.as_ref());
-        let ask = move |state: &State, ahead: &Ahead| {
-            question.rows(&state.cells, ahead, after.as_ref(), limit)
+        let begun = after.clone();
+        let ask = move |question: &throughput::Question, state: &State, ahead: &Ahead| {
+            question.rows(&state.cells, ahead, begun.as_ref(), limit)
         };
         let _place = self.arrive(&metadata, &request.at_least).await?;
-        let ((rows, more), freshness) = self.evaluate_ahead(to_read, ask).await?;
+        let ((rows, more), freshness) = self.evaluate_ahead(question, after, ask).await?;
         let next_page_token = match rows.last() {
             Some((last, _)) if more => fingerprint.token(last),
             _ => String::new(),
@@ -305,8 +306,15 @@ impl ThroughputService for Service {
     ) -> Result<Response<pb::ListTopEnterprisesResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let question = top::Question::parse(&request, &self.0.reporting)?;
-        let ask = move |state: &State, _| question.leaders(&state.cells);
-        let (leaders, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let owners = question.owners();
+        let ask = move |view: &View, now| {
+            view.read_of(
+                |_| owners.clone(),
+                |state| Ok((question.leaders(&state.cells)?, freshness(state, now))),
+            )
+        };
+        let _place = self.arrive(&metadata, &request.at_least).await?;
+        let (leaders, freshness) = self.run(ask).await?;
         let ranked = |(rank, (id, value)): (u32, (compact_str::CompactString, i64))| {
             let enterprise = Some(enterprises::named(&*self.0.directory, &id));
             pb::RankedEnterprise {

@@ -5,147 +5,21 @@ mod asked;
 pub mod figures;
 pub mod history;
 pub mod position;
+mod state;
 pub mod token;
 
-use crate::event::Millis;
-use crate::meter::Counts;
-use crate::meter::cell::{Cells, Change, Cooling, Stored, Sweep, Wanted, Warm};
+use crate::meter::cell::{Cells, Change, Cooling, Owner, Round, Stored, Sweep, Wanted, Warm};
 use asked::Asked;
-use compact_str::CompactString;
-use history::History;
 use parking_lot::{RwLock, RwLockWriteGuard};
-use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+pub use state::{Published, SOURCE_IDLE_MS, SOURCES_MAX, SourceSeen, State};
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A source that appended nothing for longer than this is not active.
-pub const SOURCE_IDLE_MS: i64 = 15 * 60_000;
-
-/// The most sources that are remembered; beyond it the longest idle one goes.
-pub const SOURCES_MAX: usize = 10_000;
-
-/// Idle sources are looked for at most this often, by append time.
-const PRUNE_EVERY_MS: i64 = 60_000;
-
-/// What was last seen of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceSeen {
-    /// When its latest record was appended.
-    pub last_active: Millis,
-    /// The latest instant of its ACTUAL statements; none before the first.
-    pub latest_actual: Option<Millis>,
-}
-
-/// What a batch changed.
-#[derive(Clone, Copy)]
-pub struct Published<'a> {
-    /// What the meter did, in order.
-    pub changes: &'a [Change],
-    /// The log's offset after the batch's last record.
-    pub position: u64,
-    /// When that record was appended.
-    pub appended_at: Millis,
-    /// The meter's counts after the batch.
-    pub counts: Counts,
-    /// What was seen of the batch's sources.
-    pub sources: &'a [(CompactString, SourceSeen)],
-}
-
-/// All that can be asked about.
-pub struct State {
-    /// The cells.
-    pub cells: Cells,
-    /// The log's offset after the last record that is included. The embedded
-    /// log is one partition, 0.
-    pub position: u64,
-    /// When that record was appended; none before the first.
-    pub appended_at: Option<Millis>,
-    /// What became of the records.
-    pub counts: Counts,
-    /// What was touched lately.
-    pub history: History,
-    sources: FxHashMap<CompactString, SourceSeen>,
-    pruned_at: Millis,
-}
-
-impl State {
-    /// A state to start from, restored or empty.
-    pub fn new(cells: Cells, position: u64, appended_at: Option<Millis>, counts: Counts) -> Self {
-        let (sources, pruned_at) = (FxHashMap::default(), Millis::MIN);
-        Self {
-            cells,
-            position,
-            appended_at,
-            counts,
-            history: History::new(position),
-            sources,
-            pruned_at,
-        }
-    }
-
-    /// The same state, remembering no more than this.
-    pub fn remembering(self, limits: history::Limits) -> Self {
-        let history = History::limited(self.position, limits);
-        Self { history, ..self }
-    }
-
-    /// What was last seen of each source.
-    pub fn sources(&self) -> impl Iterator<Item = (&CompactString, SourceSeen)> {
-        self.sources.iter().map(|(source, seen)| (source, *seen))
-    }
-
-    /// The same state with these sources seen before.
-    pub fn having_seen(mut self, sources: &[(CompactString, SourceSeen)]) -> Self {
-        for (source, seen) in sources {
-            self.saw(source, *seen);
-        }
-        self
-    }
-
-    /// The least, over the sources active in the last 15 minutes before `now`,
-    /// of their latest ACTUAL instant. Advisory.
-    pub fn complete_through(&self, now: Millis) -> Option<Millis> {
-        let active = self
-            .sources
-            .values()
-            .filter(|seen| now - seen.last_active <= SOURCE_IDLE_MS);
-        active.filter_map(|seen| seen.latest_actual).min()
-    }
-
-    fn include(&mut self, batch: Published<'_>) {
-        self.cells.apply(batch.changes);
-        self.history
-            .note(batch.position, batch.appended_at, batch.changes);
-        self.position = batch.position;
-        self.appended_at = self.appended_at.max(Some(batch.appended_at));
-        self.counts = batch.counts;
-        for (source, seen) in batch.sources {
-            self.saw(source, *seen);
-        }
-        if batch.appended_at.saturating_sub(self.pruned_at) > PRUNE_EVERY_MS {
-            self.pruned_at = batch.appended_at;
-            let oldest = batch.appended_at - SOURCE_IDLE_MS;
-            self.sources.retain(|_, seen| seen.last_active >= oldest);
-        }
-    }
-
-    fn saw(&mut self, source: &CompactString, seen: SourceSeen) {
-        if let Some(known) = self.sources.get_mut(source) {
-            known.last_active = known.last_active.max(seen.last_active);
-            known.latest_actual = known.latest_actual.max(seen.latest_actual);
-            return;
-        }
-        if self.sources.len() >= SOURCES_MAX {
-            let idle = self.sources.iter().min_by_key(|(_, seen)| seen.last_active);
-            if let Some(name) = idle.map(|(name, _)| name.clone()) {
-                self.sources.remove(&name);
-            }
-        }
-        self.sources.insert(source.clone(), seen);
-    }
-}
+/// Changes that are posted while who asks has the state; more are before, bit by bit.
+const POSTED_AT_ONCE: usize = 512;
 
 /// The position that was asked for was not reached in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -161,8 +35,10 @@ pub struct NotReached {
 pub struct View {
     state: RwLock<State>,
     version: watch::Sender<u64>,
-    /// Values of cells that are to be stored: known without waiting.
+    /// Values of cells that are to be stored, and changes that are to be posted: known
+    /// without waiting.
     changed: AtomicUsize,
+    unposted: AtomicUsize,
     asked: Asked,
 }
 
@@ -174,6 +50,7 @@ impl View {
             state: RwLock::new(state),
             version,
             changed: AtomicUsize::new(0),
+            unposted: AtomicUsize::new(0),
             asked: Asked::new(),
         }
     }
@@ -189,24 +66,101 @@ impl View {
     }
 
     /// Includes a batch, all at once, and wakes who waits for it. What it needs
-    /// is in memory.
+    /// is in memory. To owners' cells it is posted later: see [`View::post`].
     pub fn publish(&self, batch: Published<'_>) {
+        let position = batch.position;
         let mut state = self.state.write();
         state.include(batch);
-        self.changed.store(state.cells.changed(), Ordering::Relaxed);
+        self.note(&state);
         drop(state);
-        self.version.send_replace(batch.position);
+        self.version.send_replace(position);
+    }
+
+    /// Posts what is published until now, bit by bit, and calls `between` after each
+    /// bit; gives back lists of changes.
+    ///
+    /// # Errors
+    /// Those of `between`. What is posted stays so.
+    pub fn post<E>(
+        &self,
+        mut between: impl FnMut() -> Result<(), E>,
+    ) -> Result<Vec<Vec<Change>>, E> {
+        let merge = self.peek(|state| state.cells.to_post()).merge();
+        for part in merge.parts() {
+            let mut state = self.state.write();
+            state.cells.post(&merge, part);
+            // Who waits comes first: else the next part might be posted before.
+            RwLockWriteGuard::unlock_fair(state);
+            between()?;
+        }
+        let mut state = self.state.write();
+        let rounds = state.cells.posted(&merge);
+        self.note(&state);
+        drop((state, merge));
+        let lists = rounds.into_iter().filter_map(Arc::into_inner);
+        Ok(lists.map(Round::into_changes).collect())
+    }
+
+    /// Changes that are published and not posted.
+    pub fn unposted(&self) -> usize {
+        self.unposted.load(Ordering::Relaxed)
     }
 
     /// Asks the state. The writer waits meanwhile, so be brief, and never ask
     /// from within a question.
     pub fn read<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
         self.asked.note();
-        self.peek(ask)
+        self.scan(ask)
     }
 
     /// The same for who need not be answered soon: it does not count as asking.
-    pub fn peek<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+    pub fn scan<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        if self.unposted() > POSTED_AT_ONCE {
+            // Nothing is called in between, so nothing fails.
+            let _ = self.post(|| Ok::<(), Infallible>(()));
+        }
+        self.posted(Cells::post_all, ask)
+    }
+
+    /// Asks the state, of no cells but those of these owners, what is to be posted, and what
+    /// has no owner; of all, if no list is given.
+    pub fn read_of<T>(
+        &self,
+        owners: impl Fn(&Cells) -> Option<Vec<Owner>>,
+        ask: impl FnOnce(&State) -> T,
+    ) -> T {
+        self.asked.note();
+        let Some(owners) = self.peek(|state| owners(&state.cells)) else {
+            return self.scan(ask);
+        };
+        if owners.is_empty() {
+            return self.peek(ask);
+        }
+        self.posted(|cells| cells.post_of(&owners), ask)
+    }
+
+    /// Posts what is asked for, if anything is to be posted, and asks.
+    fn posted<T>(&self, post: impl FnOnce(&mut Cells), ask: impl FnOnce(&State) -> T) -> T {
+        let state = self.state.read();
+        if state.cells.unposted() == 0 {
+            return ask(&state);
+        }
+        drop(state);
+        let mut state = self.state.write();
+        post(&mut state.cells);
+        self.note(&state);
+        ask(&RwLockWriteGuard::downgrade(state))
+    }
+
+    /// What is known without waiting.
+    fn note(&self, state: &State) {
+        let cells = &state.cells;
+        self.changed.store(cells.changed(), Ordering::Relaxed);
+        self.unposted.store(cells.unposted(), Ordering::Relaxed);
+    }
+
+    /// Asks what does not wait to be posted.
+    fn peek<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
         ask(&self.state.read())
     }
 
@@ -284,7 +238,12 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::cell::Keeping;
+    use crate::event::Millis;
+    use crate::event::{Classifier, Role};
+    use crate::meter::Counts;
+    use crate::meter::cell::{Days, Keeping, Posting};
+    use crate::meter::figure::{Figure, Meaning};
+    use compact_str::CompactString;
     use jiff::tz::TimeZone;
     use std::time::Duration;
 
@@ -305,7 +264,7 @@ mod tests {
             .unwrap_or(0);
         let counts = Counts::default();
         view.publish(Published {
-            changes: &[],
+            rounds: Vec::new(),
             position,
             appended_at,
             counts,
@@ -364,10 +323,46 @@ mod tests {
         view.coolable(0);
         view.cut();
         view.gather(9).unwrap();
-        assert_eq!(view.peek(|state| state.position), view.position());
+        assert_eq!(view.scan(|state| state.position), view.position());
         assert!(!view.asked.is_any());
         view.read(|_| ());
         assert!(view.asked.is_any());
+    }
+
+    #[test]
+    fn who_asks_for_an_owner_sees_what_is_not_posted_for_others() {
+        let view = view();
+        let owners = [1, 2].map(|enterprise| Owner {
+            enterprise,
+            role: Role::Fleet,
+            classifier: Classifier::Actual,
+        });
+        let passed = |enterprise| {
+            Change::Posting(Posting {
+                sign: 1,
+                facility: 0,
+                classifier: Classifier::Actual,
+                at: 0,
+                slot_end: None,
+                call: None,
+                parties: [(Role::Fleet, enterprise)].into_iter().collect(),
+                figures: [(Figure::of(Meaning::TrucksIn), 1)].into_iter().collect(),
+            })
+        };
+        view.publish(Published {
+            rounds: Round::cut(vec![passed(1), passed(2)], &mut Days::of(TimeZone::UTC)),
+            position: 7,
+            appended_at: 0,
+            counts: Counts::default(),
+            sources: &[],
+        });
+        let has_cells = |state: &State| owners.map(|owner| state.cells.owner(owner).is_some());
+        let of = |owners: Vec<Owner>| move |_: &Cells| Some(owners.clone());
+        assert_eq!(view.read_of(of(Vec::new()), has_cells), [false, false]);
+        assert_eq!(view.read_of(of(vec![owners[1]]), has_cells), [false, true]);
+        assert_eq!(view.unposted(), 2);
+        assert_eq!(view.read(has_cells), [true, true]);
+        assert_eq!(view.unposted(), 0);
     }
 
     #[test]

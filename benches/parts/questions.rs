@@ -7,6 +7,7 @@ use criterion::Criterion;
 use quaymeter::answers::instant;
 use quaymeter::budget::Budget;
 use quaymeter::meter::Counts;
+use quaymeter::meter::cell::{Days, Round};
 use quaymeter::pb;
 use quaymeter::pb::throughput_service_server::ThroughputService as _;
 use quaymeter::query::{Service, Settings};
@@ -20,8 +21,9 @@ pub fn bench(criterion: &mut Criterion) {
     let day = Day::new();
     let (mut meter, cells) = empty();
     let view = View::new(State::new(cells, 0, None, Counts::default()));
+    let mut days = Days::of(view.read(|state| state.cells.keeping().zone.clone()));
     view.publish(Published {
-        changes: &changes(&mut meter, &day),
+        rounds: Round::cut(changes(&mut meter, &day), &mut days),
         position: day.0.len() as u64,
         appended_at: END,
         counts: meter.counts(),

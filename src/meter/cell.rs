@@ -10,25 +10,31 @@ mod all;
 mod calls;
 mod census;
 mod cold;
+mod days;
 mod few;
 mod outbox;
 mod packed;
 mod post;
 mod quarters;
+mod round;
 mod series;
 mod shelf;
 mod slots;
 mod storing;
+mod unposted;
 
 pub use ahead::{Ahead, ToRead};
 pub use all::{Cells, Parts};
 pub use calls::{Call, Calls};
 pub use census::Census;
+pub use days::Days;
 pub use packed::Packed;
 pub use quarters::Quarters;
+pub use round::{Merge, Round, Share};
 pub use series::{Series, Total};
 pub use shelf::{Bare, Records, Shelf, Unread, Wanted, Warm};
 pub use storing::Cooling;
+pub use unposted::ToPost;
 
 use super::codes;
 use super::figure::{Figure, Figures};
@@ -72,6 +78,17 @@ impl Owner {
     fn number(self) -> u64 {
         let (role, classifier) = (self.role as u16, self.classifier as u16);
         u64::from(self.enterprise) << 32 | u64::from(role) << 16 | u64::from(classifier)
+    }
+
+    /// The owner of such a number.
+    fn numbered(number: u64) -> Option<Self> {
+        let role = Role::try_from(i32::from((number >> 16) as u16));
+        let classifier = Classifier::try_from(i32::from(number as u16));
+        Some(Self {
+            enterprise: (number >> 32) as NameId,
+            role: role.ok()?,
+            classifier: classifier.ok()?,
+        })
     }
 }
 
@@ -152,6 +169,13 @@ pub struct Posting {
 }
 
 impl Posting {
+    /// Adds its figures to others, as they are (1) or with the other sign (−1).
+    fn add_to(&self, figures: &mut Figures, sign: i64) {
+        for &(figure, value) in &self.figures {
+            figures.add(figure, sign * value);
+        }
+    }
+
     /// The owners that it counts for.
     fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
         self.parties.iter().map(|&(role, enterprise)| Owner {

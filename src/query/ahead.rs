@@ -1,7 +1,8 @@
 //! Questions whose records are read from the shelf before they are evaluated:
 //! else the writer, and with it all who ask, would wait for the disk with them.
 
-use crate::meter::cell::{Ahead, Cells, ToRead};
+use super::throughput::{Key, Question};
+use crate::meter::cell::{Ahead, Cells};
 use crate::view::{State, View};
 use std::sync::Arc;
 use tonic::Status;
@@ -10,17 +11,19 @@ use tonic::Status;
 /// view's lock: that takes a checkpoint that begins meanwhile.
 const READ_AGAIN_MAX: usize = 3;
 
-/// Evaluates `ask` with what `to_read` names.
+/// Evaluates `ask`, with what `question` needs from the shelf for the rows after a key.
 pub fn evaluate<T>(
     view: &View,
-    to_read: impl Fn(&Cells) -> ToRead,
+    question: &Question,
+    after: Option<&Key>,
     ask: impl Fn(&State, &Ahead) -> Result<T, Status>,
 ) -> Result<T, Status> {
+    let owners = |cells: &Cells| question.owners(cells);
     let mut ahead = Ahead::default();
     for _ in 0..READ_AGAIN_MAX {
-        let answered = view.read(|state| {
+        let answered = view.read_of(owners, |state| {
             let is_read = ahead.is_of(&state.cells);
-            let wanted = (!is_read).then(|| to_read(&state.cells));
+            let wanted = (!is_read).then(|| question.to_read(&state.cells, after));
             match wanted.filter(|wanted| !wanted.is_empty()) {
                 None => Ok(ask(state, &ahead)),
                 Some(wanted) => Err((wanted, Arc::clone(state.cells.shelf()))),
@@ -31,5 +34,5 @@ pub fn evaluate<T>(
             Err((wanted, shelf)) => ahead = wanted.read(&*shelf)?,
         }
     }
-    view.read(|state| ask(state, &ahead))
+    view.read_of(owners, |state| ask(state, &ahead))
 }

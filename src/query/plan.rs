@@ -170,7 +170,7 @@ impl Plan {
     }
 
     /// Visits the totals over all facilities of the selected owners' days: row,
-    /// owner, total. None if day cells or the selection do not allow it.
+    /// owner, total, which add up to a day's if there are several. None if day cells or the selection do not allow it.
     /// Errors: more than [`VISITS_MAX`] visits.
     pub fn visit_totals(
         &self,
@@ -184,13 +184,20 @@ impl Plan {
             return Ok(None);
         }
         let days = self.days(&rows);
-        for (owner, series) in selection.resolve(&cells.names).owners(cells) {
+        let wanted = selection.resolve(&cells.names);
+        for (owner, series) in wanted.owners(cells) {
             count(visits, 1)?;
             for (day, total) in series.totals(days.clone()) {
                 count(visits, 1)?;
                 each(self.row_of(day, &rows), owner, total);
             }
         }
+        let is_wanted = |owner: &Owner| wanted.owner(owner);
+        cells.unposted_totals(days, is_wanted, |owner, day, more| {
+            count(visits, 1)?;
+            each(self.row_of(day, &rows), owner, Total::Hot(more));
+            Ok::<(), Status>(())
+        })?;
         Ok(Some(()))
     }
 

@@ -112,10 +112,18 @@ impl Resolved<'_> {
 
     /// The selected owners that have cells.
     pub fn owners<'c>(&self, cells: &'c Cells) -> Vec<(Owner, &'c Series)> {
-        let Some(enterprises) = &self.enterprises else {
+        let Some(named) = self.named() else {
             let all = cells.owners();
             return all.filter(|(owner, _)| self.owner(owner)).collect();
         };
+        let found = |owner| Some((owner, cells.owner(owner)?));
+        named.into_iter().filter_map(found).collect()
+    }
+
+    /// The selected owners, whether or not they have cells; none if that is all of some
+    /// roles.
+    pub fn named(&self) -> Option<Vec<Owner>> {
+        let enterprises = self.enterprises.as_ref()?;
         let mut owners = Vec::new();
         for &enterprise in enterprises {
             for role in (1..).map_while(|number| Role::try_from(number).ok()) {
@@ -130,12 +138,12 @@ impl Resolved<'_> {
                         classifier,
                     };
                     if self.owner(&owner) {
-                        owners.extend(cells.owner(owner).map(|series| (owner, series)));
+                        owners.push(owner);
                     }
                 }
             }
         }
-        owners
+        Some(owners)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     IN_MEMORY, RETRY_AFTER, Service, Streamed, dump, full, place, throughput, wait, watch,
 };
 use crate::budget::Held;
-use crate::meter::cell::{Ahead, Cells};
+use crate::meter::cell::Ahead;
 use crate::metrics::Gauge;
 use crate::view::State;
 use crate::{pb, status};
@@ -128,15 +128,14 @@ impl Watching {
     async fn step(&mut self) -> Result<watch::Step, Status> {
         let (question, fingerprint) = (self.question.clone(), self.fingerprint);
         let resumed = self.resumed.take();
-        let whole = Arc::clone(&question);
-        let to_read = move |cells: &Cells| whole.to_read(cells, None);
-        let ask = move |state: &State, ahead: &Ahead| {
-            let rows = watch::rows(&question, &state.cells, ahead)?;
-            let known = resumed.and_then(|token| token.since(&question, state, &rows));
+        let ask = move |question: &throughput::Question, state: &State, ahead: &Ahead| {
+            let rows = watch::rows(question, &state.cells, ahead)?;
+            let known = resumed.and_then(|token| token.since(question, state, &rows));
             let token = watch::Token::after(fingerprint, state).encode();
             Ok((rows, known, token))
         };
-        let ((rows, known, after), freshness) = self.service.evaluate_ahead(to_read, ask).await?;
+        let evaluated = self.service.evaluate_ahead(question, None, ask).await?;
+        let ((rows, known, after), freshness) = evaluated;
         let first = self.evaluated.is_none();
         self.evaluated = Some(Instant::now());
         let snapshot = first && known.is_none();

@@ -22,6 +22,9 @@ use tonic::Status;
 /// clients take by default.
 pub const MESSAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
+/// Owners that a question seeks one by one in what is not posted yet.
+const OWNERS_MAX: usize = 256;
+
 /// The most bytes of one figure once encoded …
 const FIGURE_BYTES: usize = 20;
 
@@ -98,6 +101,15 @@ impl Question {
             by_enterprise,
             by_facility,
         })
+    }
+
+    /// Whose cells must be posted for it; none if those of all, or of many.
+    pub fn owners(&self, cells: &Cells) -> Option<Vec<Owner>> {
+        if self.is_of_totals() {
+            return Some(Vec::new());
+        }
+        let named = self.selection.resolve(&cells.names).named();
+        named.filter(|owners| owners.len() <= OWNERS_MAX)
     }
 
     /// What the rows after a key need from the shelf: see [`super::ahead`].

@@ -4,7 +4,7 @@ use super::ask;
 use super::plan::Plan;
 use super::selection::{self, Selection};
 use crate::event::Classifier;
-use crate::meter::cell::{Ahead, Cells};
+use crate::meter::cell::{Ahead, Cells, Owner};
 use crate::meter::figure::{Figure, Meaning};
 use crate::meter::names::NameId;
 use crate::pb::{
@@ -69,6 +69,11 @@ impl Question {
             figures: ascending(figures(measure)),
             limit,
         })
+    }
+
+    /// Whose cells must be posted for it; none if those of all.
+    pub fn owners(&self) -> Option<Vec<Owner>> {
+        self.plan.has_totals(&self.selection).then(Vec::new)
     }
 
     /// The leaders: ids and values, by rank.

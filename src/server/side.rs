@@ -65,7 +65,7 @@ impl Side for Tells {
         let buffered = self.log.waiting_bytes();
         self.metrics.buffered_bytes.set(buffered as f64);
         self.metrics.answer_bytes.set(answers.held() as f64);
-        self.view.peek(|state| {
+        self.view.scan(|state| {
             self.count_cells(state);
             let totals = state.cells.totals().into_iter();
             let totals = totals.map(|(owner, totals)| EnterpriseTotal {

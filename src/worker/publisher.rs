@@ -1,5 +1,6 @@
-//! Publishes what the meter did, on a thread of its own: while one part is added to
-//! the cells, the next one is metered.
+//! Publishes what the meter did, on a thread of its own: while one part is published,
+//! the next one is metered. To the cells it is posted once there is more of it, or
+//! after a while: until then, only for who asks.
 
 use super::Error;
 use super::shelf::OfStore;
@@ -7,7 +8,7 @@ use crate::event::Millis;
 use crate::failpoint;
 use crate::log::Offset;
 use crate::meter::Counts;
-use crate::meter::cell::{Change, Cooling, Unread, Wanted, Warm};
+use crate::meter::cell::{Change, Cooling, Days, Round, Unread, Wanted, Warm};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::view::{Published, SourceSeen, View};
@@ -15,12 +16,26 @@ use compact_str::CompactString;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel,
+};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Parts that wait to be published: the meter is ahead of the view by no more.
 const AHEAD: usize = 2;
+
+/// Changes that are posted at once: the more, the more of them are for the same cells.
+const POST: usize = 8_192;
+
+/// After what time fewer are posted.
+const POST_AFTER: Duration = Duration::from_millis(250);
+
+/// Changes that wait to be posted, at most, but for one part.
+const UNPOSTED_MAX: usize = 4 * POST;
+
+/// Parts of what is left to the shelf after each time.
+const COOLED: usize = 16;
 
 /// How often, and after what pause, a store that is closed for want of room is
 /// opened again when a cell is needed from it.
@@ -39,8 +54,8 @@ pub(super) struct Part {
 /// What is done in order.
 enum Step {
     Publish(Part),
-    /// Leaves cells to the shelf, bit by bit: between two parts, because what a part
-    /// needs is brought to memory before it.
+    /// Leaves cells to the shelf, bit by bit: while nothing is to be posted, because what
+    /// that needs was brought to memory before.
     Cool(usize),
     /// Tells that all before it is done.
     Tell(SyncSender<()>),
@@ -58,6 +73,13 @@ struct Desk {
     view: Arc<View>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
+    todo: Receiver<Step>,
+    give_back: Sender<Vec<Change>>,
+    days: Days,
+    /// Since when something is to be posted.
+    since: Option<Instant>,
+    /// A step that came while that was done, and was no part.
+    next: Option<Step>,
     /// What is still to be left to the shelf.
     cooling: VecDeque<Cooling>,
 }
@@ -72,16 +94,22 @@ impl Publisher {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
+        let (steps, todo) = sync_channel(AHEAD);
+        let (give_back, spare) = channel();
+        let zone = view.scan(|state| state.cells.keeping().zone.clone());
         let desk = Desk {
             view,
             store,
             metrics,
+            todo,
+            give_back,
+            days: Days::of(zone),
+            since: None,
+            next: None,
             cooling: VecDeque::new(),
         };
-        let (steps, todo) = sync_channel(AHEAD);
-        let (give_back, spare) = channel();
         let named = Builder::new().name("publisher".into());
-        let thread = named.spawn(move || desk.work(&todo, &give_back))?;
+        let thread = named.spawn(move || desk.work())?;
         Ok(Self {
             steps: Some(steps),
             spare,
@@ -145,26 +173,16 @@ impl Drop for Publisher {
 }
 
 impl Desk {
-    fn work(
-        mut self,
-        todo: &Receiver<Step>,
-        give_back: &Sender<Vec<Change>>,
-    ) -> Result<(), Unread> {
-        while let Some(step) = self.next(todo) {
+    fn work(mut self) -> Result<(), Unread> {
+        while let Some(step) = self.next()? {
             match step {
-                Step::Publish(part) => {
-                    self.publish(&part)?;
-                    let mut changes = part.changes;
-                    changes.clear();
-                    // Nobody needs it if there is no worker any more.
-                    let _ = give_back.send(changes);
-                    self.cool_part();
-                }
+                Step::Publish(part) => self.publish(part)?,
                 Step::Cool(most) => {
                     self.view.cool_slots(most);
                     self.cooling = self.view.coolable(most).into();
                 }
                 Step::Tell(tell) => {
+                    self.post()?;
                     while self.cool_part() {}
                     // Who asked may have given up meanwhile.
                     let _ = tell.send(());
@@ -174,15 +192,75 @@ impl Desk {
         Ok(())
     }
 
-    /// What is to be done next; while there is nothing, cells are left to the
-    /// shelf.
-    fn next(&mut self, todo: &Receiver<Step>) -> Option<Step> {
+    /// What is to be done next; until it comes, what is due.
+    fn next(&mut self) -> Result<Option<Step>, Unread> {
         loop {
-            match todo.try_recv() {
-                Ok(step) => return Some(step),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if self.cool_part() => {}
-                Err(TryRecvError::Empty) => return todo.recv().ok(),
+            if self.is_due() {
+                self.post()?;
+            }
+            let step = self.next.take().map_or_else(|| self.todo.try_recv(), Ok);
+            match step {
+                Ok(step) => return Ok(Some(step)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) if !self.cooling.is_empty() => self.post()?,
+                Err(TryRecvError::Empty) => match self.wait() {
+                    Ok(step) => return Ok(Some(step)),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                    Err(RecvTimeoutError::Timeout) => {}
+                },
+            }
+        }
+    }
+
+    /// Waits for a step, until something is due.
+    fn wait(&self) -> Result<Step, RecvTimeoutError> {
+        match self.since {
+            Some(since) => {
+                let within = POST_AFTER.saturating_sub(since.elapsed());
+                self.todo.recv_timeout(within)
+            }
+            None => self.todo.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Whether it is time to post.
+    fn is_due(&self) -> bool {
+        let since = self
+            .since
+            .is_some_and(|since| since.elapsed() >= POST_AFTER);
+        since || self.view.unposted() >= POST
+    }
+
+    /// Posts what is published, and publishes what comes meanwhile; then leaves some
+    /// cells to the shelf.
+    fn post(&mut self) -> Result<(), Unread> {
+        self.since = None;
+        let view = Arc::clone(&self.view);
+        for mut changes in view.post(|| self.publish_next())? {
+            changes.clear();
+            // Nobody needs it if there is no worker any more.
+            let _ = self.give_back.send(changes);
+        }
+        for _ in 0..COOLED {
+            if !self.cool_part() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a part that came, unless too much is to be posted, or nothing may be
+    /// because cells are to be left to the shelf.
+    fn publish_next(&mut self) -> Result<(), Unread> {
+        let full = self.view.unposted() >= UNPOSTED_MAX;
+        if full || self.next.is_some() || !self.cooling.is_empty() {
+            return Ok(());
+        }
+        match self.todo.try_recv() {
+            Ok(Step::Publish(part)) => self.publish(part),
+            step => {
+                self.next = step.ok();
+                Ok(())
             }
         }
     }
@@ -193,21 +271,27 @@ impl Desk {
         part.map(|part| self.view.cool(&part)).is_some()
     }
 
-    fn publish(&self, part: &Part) -> Result<(), Unread> {
+    fn publish(&mut self, part: Part) -> Result<(), Unread> {
         let wanted = self.view.wanted(&part.changes);
         if !wanted.is_empty() {
             self.view.warm(self.read(&wanted)?);
         }
+        let rounds = Round::cut(part.changes, &mut self.days);
+        if rounds.iter().any(Round::moves_clock) {
+            // It would be, at once, before the clock goes on.
+            self.view.post(|| Ok::<(), Unread>(()))?;
+        }
         failpoint::reached("publish.before");
         self.view.publish(Published {
-            changes: &part.changes,
+            rounds,
             position: part.position,
             appended_at: part.appended_at,
             counts: part.counts,
             sources: &part.sources,
         });
         failpoint::reached("publish.after");
-        self.tell(part);
+        self.since.get_or_insert_with(Instant::now);
+        tell(&self.metrics, part.position, part.counts);
         Ok(())
     }
 
@@ -227,28 +311,27 @@ impl Desk {
         }
         wanted.read(&shelf)
     }
+}
 
-    /// Tells what is applied, as absolute totals: a restart loses no count.
-    fn tell(&self, part: &Part) {
-        let (counts, metrics) = (part.counts, &self.metrics);
-        let total = |of: i64| of.unsigned_abs();
-        metrics.applied_offset.set(part.position as f64);
-        metrics.applied_events.absolute(total(counts.events));
-        metrics
-            .applied_duplicates
-            .absolute(total(counts.duplicates));
-        metrics.applied_revisions.absolute(total(counts.revisions));
-        metrics
-            .applied_retractions
-            .absolute(total(counts.retractions));
-        metrics
-            .applied_superseded
-            .absolute(total(counts.superseded));
-        metrics.applied_conflicts.absolute(total(counts.conflicts));
-        metrics.repaired_durations.absolute(total(counts.repaired));
-        metrics
-            .forgotten_identities
-            .absolute(total(counts.forgotten));
-        metrics.identities.set(counts.identities as f64);
-    }
+/// Tells what is applied, as absolute totals: a restart loses no count.
+fn tell(metrics: &Metrics, position: Offset, counts: Counts) {
+    let total = |of: i64| of.unsigned_abs();
+    metrics.applied_offset.set(position as f64);
+    metrics.applied_events.absolute(total(counts.events));
+    metrics
+        .applied_duplicates
+        .absolute(total(counts.duplicates));
+    metrics.applied_revisions.absolute(total(counts.revisions));
+    metrics
+        .applied_retractions
+        .absolute(total(counts.retractions));
+    metrics
+        .applied_superseded
+        .absolute(total(counts.superseded));
+    metrics.applied_conflicts.absolute(total(counts.conflicts));
+    metrics.repaired_durations.absolute(total(counts.repaired));
+    metrics
+        .forgotten_identities
+        .absolute(total(counts.forgotten));
+    metrics.identities.set(counts.identities as f64);
 }

@@ -67,7 +67,7 @@ impl Worker {
         let sweeps = self.view.cut();
         let batch = self
             .view
-            .peek(|state| checkpoint::begin(meter, state, &sweeps, stored, position))?;
+            .scan(|state| checkpoint::begin(meter, state, &sweeps, stored, position))?;
         self.stored_position = position;
         let sizes = (&self.meter, self.stored.chunks.len());
         retention::tell_sizes(&self.metrics, sizes);

@@ -67,6 +67,7 @@ fn metered(records: &[Rec], restart_at: usize) -> (Meter, Cells) {
             }
         }
     }
+    cells.cells.post_all();
     (meter, cells.cells)
 }
 

@@ -3,8 +3,8 @@
 
 use compact_str::CompactString;
 use quaymeter::meter::cell::{
-    Ahead, CellKey, Cells, Change, Cooling, Day, DayRecord, Keeping, Owner, Packed, Parts, Records,
-    Shelf, SlotKey, Stored, Sweep, Unread,
+    Ahead, CellKey, Cells, Change, Cooling, Day, DayRecord, Days, Keeping, Merge, Owner, Packed,
+    Parts, Records, Round, Shelf, SlotKey, Stored, Sweep, Unread,
 };
 use quaymeter::meter::figure::Figures;
 use quaymeter::meter::names::{NameId, Names};
@@ -101,6 +101,9 @@ pub struct Shelved {
     cooling: VecDeque<Cooling>,
     /// What was read ahead some changes ago.
     ahead: Ahead,
+    days: Days,
+    /// What was to be posted some changes ago, and is only now.
+    merge: Option<Merge>,
     applied: usize,
 }
 
@@ -114,6 +117,8 @@ impl Shelved {
         let on = Arc::clone(&shelf) as Arc<dyn Shelf>;
         Self {
             cells: Cells::shelved(keeping.clone(), on, Parts::default()),
+            days: Days::of(keeping.zone.clone()),
+            merge: None,
             keeping,
             shelf,
             under_way: Default::default(),
@@ -126,11 +131,42 @@ impl Shelved {
     pub fn apply(&mut self, changes: &[Change]) {
         let wanted = self.cells.wanted(changes);
         self.cells.warm(wanted.read(&*self.shelf).unwrap());
-        self.cells.apply(changes);
-        self.cool_part();
+        for round in Round::cut(changes.to_vec(), &mut self.days) {
+            self.cells.take(round);
+        }
         self.applied += 1;
+        self.post(changes);
+        self.cool_part();
         if self.applied.is_multiple_of(ASKED_EVERY) {
+            self.cells.post_all();
             self.ask();
+        }
+    }
+
+    /// Now and then some of what is to be posted is, as a publisher and those who ask
+    /// do it in any order: for one owner, or what was there a while ago.
+    fn post(&mut self, changes: &[Change]) {
+        let postings = changes.iter().filter_map(|change| match change {
+            Change::Posting(posting) => Some(posting),
+            _ => None,
+        });
+        let owners = postings.flat_map(|posting| {
+            posting.parties.iter().map(|&(role, enterprise)| Owner {
+                enterprise,
+                role,
+                classifier: posting.classifier,
+            })
+        });
+        match self.applied % 5 {
+            0 => self.cells.post_of(&owners.take(1).collect::<Vec<_>>()),
+            1 => self.merge = Some(self.cells.to_post().merge()),
+            4 => {
+                if let Some(merge) = self.merge.take() {
+                    merge.parts().for_each(|part| self.cells.post(&merge, part));
+                    self.cells.posted(&merge);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -208,6 +244,8 @@ impl Shelved {
         let on = Arc::clone(&shelf) as Arc<dyn Shelf>;
         Self {
             cells: Cells::shelved(keeping.clone(), on, parts),
+            days: Days::of(keeping.zone.clone()),
+            merge: None,
             keeping,
             shelf,
             under_way: Default::default(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use quaymeter::event::{Classifier, Millis, Role};
 use quaymeter::meter::Counts;
-use quaymeter::meter::cell::{Call, Cells, Change, DAY_MS, Keeping, Posting};
+use quaymeter::meter::cell::{Call, Cells, Change, DAY_MS, Days, Keeping, Posting, Round};
 use quaymeter::meter::figure::{Figure, Meaning};
 use quaymeter::view::history::Limits;
 use quaymeter::view::{Published, SourceSeen, State, View};
@@ -145,8 +145,9 @@ impl Port {
             events: self.position as i64,
             ..Default::default()
         };
+        let mut days = Days::of(self.view.read(|state| state.cells.keeping().zone.clone()));
         self.view.publish(Published {
-            changes,
+            rounds: Round::cut(changes.to_vec(), &mut days),
             position: self.position,
             appended_at,
             counts,

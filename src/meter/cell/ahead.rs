@@ -35,6 +35,7 @@ impl Cells {
         let days = days.start.max(self.oldest_day())..days.end;
         let (mut found, mut sum) = (Vec::new(), 0);
         for owner in owners {
+            debug_assert!(self.is_posted(owner));
             let series = self.owners.get(&owner).filter(|_| !days.is_empty());
             let cold = series.map(|series| series.cold_days(days.clone()).collect::<Vec<_>>());
             let Some(cold) = cold.filter(|cold| !cold.is_empty()) else {
@@ -65,6 +66,7 @@ impl Cells {
         days: Range<Day>,
         mut each: impl FnMut(Day, NameId, &DayRecord) -> Result<(), E>,
     ) -> Result<(), E> {
+        debug_assert!(self.is_posted(owner));
         let days = days.start.max(self.oldest_day())..days.end;
         let Some(series) = self.owners.get(&owner).filter(|_| !days.is_empty()) else {
             return Ok(());

@@ -1,13 +1,14 @@
-//! All cells. They change only by [`Cells::apply`], before which whatever it
+//! All cells. They change only by [`Cells::take`], before which whatever that
 //! changes must be in memory: [`Cells::wanted`] says what is not.
 
 use super::outbox::{Outbox, Value};
 use super::series::Hot;
 use super::slots::Slots;
+use super::unposted::Unposted;
 use super::{
-    Ahead, Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Keeping, Owner, Packed,
-    Posting, QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals, Unread,
-    Wanted, Warm, local_day, quarter_of,
+    Ahead, Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Days, Keeping, Owner,
+    Packed, Posting, QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals,
+    Unread, Wanted, Warm, local_day, quarter_of,
 };
 use crate::event::Millis;
 use crate::meter::figure::Figures;
@@ -16,9 +17,6 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Quarter-hours whose day is remembered.
-const DAYS_CACHED_MAX: usize = 100_000;
 
 /// All cells.
 pub struct Cells {
@@ -37,7 +35,8 @@ pub struct Cells {
     pub(super) shelved_until: Day,
     /// Records in memory.
     pub(super) hot: usize,
-    days: FxHashMap<Quarter, Day>,
+    pub(super) days: Days,
+    pub(super) unposted: Unposted,
     pub(super) out: Outbox,
     pub(super) sweeps: Vec<Sweep>,
 }
@@ -82,6 +81,7 @@ impl Cells {
             owners.entry(owner).or_default().totals = totals;
         }
         Self {
+            days: Days::of(keeping.zone.clone()),
             keeping,
             shelf,
             names: parts.names,
@@ -92,7 +92,7 @@ impl Cells {
             census: parts.census,
             shelved_until,
             hot: 0,
-            days: FxHashMap::default(),
+            unposted: Unposted::default(),
             out: Outbox::default(),
             sweeps: Vec::new(),
         }
@@ -110,6 +110,7 @@ impl Cells {
 
     /// How many cells there are.
     pub fn census(&self) -> &Census {
+        debug_assert!(self.unposted.is_empty());
         &self.census
     }
 
@@ -126,7 +127,8 @@ impl Cells {
             .map_or(Day::MIN, |day| day - self.keeping.day_days)
     }
 
-    /// The owners that have cells, in no order.
+    /// The owners that have cells, in no order; those to whom nothing is posted yet are
+    /// none of them.
     pub fn owners(&self) -> impl Iterator<Item = (Owner, &Series)> {
         let owners = self.owners.iter().map(|(&owner, series)| (owner, series));
         owners.filter(|(_, series)| !series.is_empty())
@@ -139,6 +141,7 @@ impl Cells {
 
     /// The running totals of ACTUAL figures, by owner.
     pub fn totals(&self) -> BTreeMap<Owner, &Totals> {
+        debug_assert!(self.unposted.is_empty());
         let totals = self.owners.iter().map(|(&owner, of)| (owner, &of.totals));
         totals.filter(|(_, totals)| !totals.is_empty()).collect()
     }
@@ -166,6 +169,7 @@ impl Cells {
         day: Day,
         facility: NameId,
     ) -> Result<Option<DayRecord>, Unread> {
+        debug_assert!(self.is_posted(owner));
         let Some(series) = self.owners.get(&owner) else {
             return Ok(None);
         };
@@ -247,47 +251,15 @@ impl Cells {
         }
     }
 
-    /// Makes the changes, in order. What they need is in memory.
-    pub fn apply(&mut self, changes: &[Change]) {
-        let mut postings = Vec::with_capacity(changes.len());
-        for change in changes {
-            match change {
-                Change::Name(name) => {
-                    self.names.intern(name);
-                }
-                Change::Clock(day) => {
-                    self.post(&postings);
-                    postings.clear();
-                    self.advance(*day);
-                }
-                Change::Posting(posting) => postings.push(posting),
-            }
-        }
-        self.post(&postings);
-    }
-
-    /// The day of the reporting zone in which a quarter-hour lies. The zone's
-    /// offset is a multiple of 15 minutes, so it lies in one.
-    pub(super) fn day_of(&mut self, quarter: Quarter) -> Day {
-        if self.days.len() > DAYS_CACHED_MAX {
-            self.days.clear();
-        }
-        let zone = &self.keeping.zone;
-        *self
-            .days
-            .entry(quarter)
-            .or_insert_with(|| local_day(quarter, zone))
-    }
-
     /// Drops what is out of retention on this UTC day of the log clock.
-    fn advance(&mut self, day: Day) {
+    pub(super) fn advance(&mut self, day: Day) {
         // What goes now was still there at the cut.
         self.encode(usize::MAX);
-        let before = self.day_of(self.oldest_quarter().max(0));
+        let before = self.days.day_of(self.oldest_quarter().max(0));
         self.clock = Some(day);
         let (oldest_quarter, oldest_day) = (self.oldest_quarter(), self.oldest_day());
         // All quarter-hours of days before this one are out.
-        let bare_before = self.day_of(oldest_quarter.max(0));
+        let bare_before = self.days.day_of(oldest_quarter.max(0));
         let (sweeps, hot) = (&mut self.sweeps, &mut self.hot);
         let out = &mut self.out;
         self.owners.retain(|&owner, series| {

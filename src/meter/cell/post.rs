@@ -5,37 +5,13 @@
 use super::outbox::{Outbox, Value};
 use super::series::{Hot, OwnerDay};
 use super::{
-    CallKey, CellKey, Cells, Census, Day, DayRecord, Owner, Posting, Quarter, Series, Totals,
-    quarter_of,
+    CallKey, CellKey, Cells, Census, Day, DayRecord, Merge, Owner, Posting, Quarter, Round, Series,
+    Share, Totals, quarter_of,
 };
 use crate::event::Classifier;
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use std::sync::Arc;
-
-/// Postings of a round: their numbers have 32 bits.
-const POSTINGS_MAX: usize = 1 << 30;
-
-/// A posting for one of its parties.
-#[derive(Clone, Copy)]
-struct Share {
-    /// The owner: enterprise, role and classifier.
-    owner: u64,
-    /// Facility and quarter-hour.
-    place: u64,
-    posting: u32,
-    party: u32,
-}
-
-/// All that is posted at once.
-struct Round<'a> {
-    postings: &'a [&'a Posting],
-    /// The day of each, in the reporting zone.
-    days: Vec<Day>,
-    /// By owner, facility and quarter-hour.
-    shares: Vec<Share>,
-    oldest: Oldest,
-}
 
 /// What shares add up to.
 #[derive(Default)]
@@ -52,101 +28,67 @@ struct Oldest {
     day: Day,
 }
 
-impl Share {
-    fn all<'a>(postings: &'a [&Posting]) -> impl Iterator<Item = Self> + 'a {
-        (0..).zip(postings).flat_map(|(number, posting)| {
-            let quarter = quarter_of(posting.at) as u32;
-            let place = u64::from(posting.facility) << 32 | u64::from(quarter);
-            (0..).zip(posting.owners()).map(move |(party, owner)| Self {
-                owner: owner.number(),
-                place,
-                posting: number,
-                party,
-            })
-        })
-    }
-
-    fn facility(&self) -> NameId {
-        (self.place >> 32) as NameId
-    }
-
-    fn quarter(&self) -> Quarter {
-        self.place as u32 as Quarter
-    }
-}
-
-impl<'a> Round<'a> {
-    fn of(postings: &'a [&'a Posting], days: Vec<Day>, oldest: Oldest) -> Self {
-        let mut shares: Vec<Share> = Share::all(postings).collect();
-        shares.sort_unstable_by_key(|share| (share.owner, share.place));
-        Self {
-            postings,
-            days,
-            shares,
-            oldest,
+impl Cells {
+    /// Posts a part of what was merged, unless that was done.
+    pub fn post(&mut self, merge: &Merge, part: &[Share]) {
+        let oldest = self.oldest();
+        let (mut sums, mut due) = (Sums::default(), Vec::new());
+        for shares in part.chunk_by(Share::is_of_owner) {
+            let owner = shares.first().and_then(Share::owner);
+            let Some((owner, last)) = owner.zip(merge.last()) else {
+                continue;
+            };
+            let series = self.owners.entry(owner).or_default();
+            let posted = series.posted;
+            series.posted = posted.max(last);
+            due.clear();
+            due.extend(shares.iter().filter(|share| merge.number(share) > posted));
+            self.post_owner(owner, (merge, &due), oldest, &mut sums);
         }
     }
 
-    fn posting(&self, share: &Share) -> &'a Posting {
-        self.postings[share.posting as usize]
+    /// Posts what counts for no owner: slots, and vessel calls.
+    pub(super) fn post_apart(&mut self, round: &Round) {
+        let oldest = self.oldest();
+        for posting in round.postings() {
+            self.post_slots(posting, oldest);
+            self.post_call(posting, oldest);
+        }
     }
 
-    fn day(&self, share: &Share) -> Day {
-        self.days[share.posting as usize]
-    }
-
-    fn owner(&self, share: &Share) -> Option<Owner> {
-        self.posting(share).owners().nth(share.party as usize)
-    }
-
-    fn of_one_day(&self, one: &Share, other: &Share) -> bool {
-        one.facility() == other.facility() && self.day(one) == self.day(other)
-    }
-}
-
-impl Cells {
-    /// Posts all of these.
-    pub(super) fn post(&mut self, postings: &[&Posting]) {
-        let oldest = Oldest {
+    fn oldest(&self) -> Oldest {
+        Oldest {
             quarter: self.oldest_quarter(),
             day: self.oldest_day(),
-        };
-        for postings in postings.chunks(POSTINGS_MAX) {
-            let quarters = postings.iter().map(|posting| quarter_of(posting.at));
-            let days = quarters.map(|quarter| self.day_of(quarter)).collect();
-            let round = Round::of(postings, days, oldest);
-            let mut sums = Sums::default();
-            let shares = &round.shares;
-            for shares in shares.chunk_by(|one, other| one.owner == other.owner) {
-                self.post_owner(&round, shares, &mut sums);
-            }
-            for (posting, &day) in postings.iter().zip(&round.days) {
-                self.post_slots(posting, oldest);
-                self.post_call(posting, day, oldest);
-            }
         }
     }
 
     /// All shares of one owner.
-    fn post_owner(&mut self, round: &Round<'_>, shares: &[Share], sums: &mut Sums) {
-        let Some(owner) = shares.first().and_then(|share| round.owner(share)) else {
+    fn post_owner(
+        &mut self,
+        owner: Owner,
+        (merge, shares): (&Merge, &[Share]),
+        oldest: Oldest,
+        sums: &mut Sums,
+    ) {
+        if shares.is_empty() {
             return;
-        };
+        }
         let series = self.owners.entry(owner).or_default();
         if owner.classifier == Classifier::Actual {
-            sums.of_totals(round, shares);
+            sums.of_totals(merge, shares);
             let value = || Value::Totals(&series.totals);
             let mark = series.totals_mark;
             series.totals_mark = self.out.change(mark, || CellKey::Totals(owner), value);
             series.totals.added.merge(&sums.totals.added);
             series.totals.taken_back.merge(&sums.totals.taken_back);
         }
-        for shares in shares.chunk_by(|one, other| round.of_one_day(one, other)) {
+        for shares in shares.chunk_by(Share::is_of_day) {
             let Some(first) = shares.first() else {
                 continue;
             };
-            let (facility, day) = (first.facility(), round.day(first));
-            if day < round.oldest.day {
+            let (facility, day) = (first.facility(), first.day());
+            if day < oldest.day {
                 continue;
             }
             let of_day = heated(series, owner, day, facility, &mut self.out);
@@ -157,8 +99,9 @@ impl Cells {
             let key = || CellKey::Day(owner, day, facility);
             let value = || Value::Record(&hot.record);
             hot.mark = self.out.change(hot.mark, key, value);
-            sums.post_quarters(round, shares, &mut hot.record, &mut self.census);
-            let more = merge(&mut hot.record.day, &sums.day);
+            let census = (&mut self.census, oldest.quarter);
+            sums.post_quarters(merge, shares, &mut hot.record, census);
+            let more = add_up(&mut hot.record.day, &sums.day);
             self.census.day(day, more);
             if let Some(sum) = sum {
                 sum.merge(&sums.day);
@@ -174,16 +117,20 @@ impl Cells {
         for key in posting.slots() {
             let figures = self.slots.change(key, &mut self.out);
             let before = figures.is_empty();
-            add(figures, posting, posting.sign);
+            posting.add_to(figures, posting.sign);
             let more = i64::from(before) - i64::from(figures.is_empty());
             self.census.slot(quarter, more);
         }
     }
 
-    fn post_call(&mut self, posting: &Posting, day: Day, oldest: Oldest) {
-        let Some(call) = posting.call.as_ref().filter(|_| day >= oldest.day) else {
+    fn post_call(&mut self, posting: &Posting, oldest: Oldest) {
+        let Some(call) = &posting.call else {
             return;
         };
+        let day = self.days.day_of(quarter_of(posting.at));
+        if day < oldest.day {
+            return;
+        }
         let key = CallKey {
             facility: posting.facility,
             call: Arc::clone(call),
@@ -191,44 +138,43 @@ impl Cells {
             day,
         };
         let figures = self.calls.change(&key, &mut self.out);
-        add(figures, posting, posting.sign);
+        posting.add_to(figures, posting.sign);
     }
 }
 
 impl Sums {
     /// Adds up what is added, and what is taken back.
-    fn of_totals(&mut self, round: &Round<'_>, shares: &[Share]) {
+    fn of_totals(&mut self, merge: &Merge, shares: &[Share]) {
         let Totals { added, taken_back } = &mut self.totals;
         added.clear();
         taken_back.clear();
-        for share in shares {
-            let posting = round.posting(share);
+        for posting in shares.iter().filter_map(|share| merge.posting(share)) {
             let side = if posting.sign > 0 {
                 &mut *added
             } else {
                 &mut *taken_back
             };
-            add(side, posting, 1);
+            posting.add_to(side, 1);
         }
     }
 
     /// Adds up a day, and adds each of its quarter-hours to its cell.
     fn post_quarters(
         &mut self,
-        round: &Round<'_>,
+        merge: &Merge,
         shares: &[Share],
         record: &mut DayRecord,
-        census: &mut Census,
+        (census, oldest): (&mut Census, Quarter),
     ) {
         self.day.clear();
-        for shares in shares.chunk_by(|one, other| one.place == other.place) {
+        for shares in shares.chunk_by(Share::is_of_quarter) {
             self.quarter.clear();
-            for posting in shares.iter().map(|share| round.posting(share)) {
-                add(&mut self.quarter, posting, posting.sign);
+            for posting in shares.iter().filter_map(|share| merge.posting(share)) {
+                posting.add_to(&mut self.quarter, posting.sign);
             }
             self.day.merge(&self.quarter);
             let quarter = shares.first().map(Share::quarter);
-            if let Some(quarter) = quarter.filter(|&quarter| quarter >= round.oldest.quarter) {
+            if let Some(quarter) = quarter.filter(|&quarter| quarter >= oldest) {
                 census.quarter(quarter, record.quarters.add(quarter, &self.quarter));
             }
         }
@@ -258,14 +204,8 @@ fn heated<'a>(
 }
 
 /// Adds to a cell; how many more there are, as one without figures is none.
-fn merge(figures: &mut Figures, sum: &Figures) -> i64 {
+fn add_up(figures: &mut Figures, sum: &Figures) -> i64 {
     let before = figures.is_empty();
     figures.merge(sum);
     i64::from(before) - i64::from(figures.is_empty())
-}
-
-fn add(figures: &mut Figures, posting: &Posting, sign: i64) {
-    for &(figure, value) in &posting.figures {
-        figures.add(figure, sign * value);
-    }
 }

@@ -24,6 +24,8 @@ pub struct Series {
     pub(super) totals: Totals,
     /// When those changed.
     pub(super) totals_mark: Mark,
+    /// The number of the last round that is posted here.
+    pub(super) posted: u64,
 }
 
 /// An owner's day in memory.

@@ -24,6 +24,7 @@ impl Cells {
     /// what is to be swept from the shelf before. What was settled before must be
     /// gathered.
     pub fn cut(&mut self) -> Vec<Sweep> {
+        self.post_all();
         self.out.cut();
         std::mem::take(&mut self.sweeps)
     }
@@ -97,6 +98,8 @@ impl Cells {
     /// Leaves records of a day to the shelf, those that did not change since the
     /// cut, of which all must be durable.
     pub fn cool_part(&mut self, part: &Cooling) {
+        // What is still to be posted found its records in memory.
+        self.post_all();
         self.shelved_until = self.shelved_until.max(part.day);
         for owner in &part.owners {
             if let Some(series) = self.owners.get_mut(owner) {
