@@ -11,7 +11,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test chaos bench parts check tools format lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo test chaos bench year parts check tools format lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -29,6 +29,9 @@ chaos: ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SE
 
 bench: ## Measures the whole service, in half an hour; docs/performance.md
 	$(CARGO) bench --locked --bench service
+
+year: ## Meters a year of the port, day by day, and says what it takes; docs/retention.md
+	$(CARGO) bench --locked --bench service -- --year 365
 
 parts: ## Measures the parts of an event's way, one by one
 	$(CARGO) bench --locked --bench parts

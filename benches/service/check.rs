@@ -51,7 +51,7 @@ pub async fn totals(
     let days = &corpus.days()[..days];
     let sent = days.iter().map(|day| day.sent).sum::<u64>() as i64 + probes;
     let distinct = days.iter().map(|day| day.distinct).sum::<u64>() as i64 + probes;
-    let counted = (status.events, status.identities);
+    let counted = (status.events, status.identities + status.forgotten);
     ensure!(
         counted == (sent, distinct),
         "counted {counted:?} (records, identities), meant {:?}",

@@ -120,6 +120,12 @@ impl Corpus {
         Ok(())
     }
 
+    /// Removes a day that will not be read again; what it was meant to come to stays.
+    pub fn forget(&self, day: usize) -> anyhow::Result<()> {
+        let path = self.path(day);
+        std::fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))
+    }
+
     /// Reads the days that there are now.
     pub fn reader(&self) -> Reader {
         Reader {

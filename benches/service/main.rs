@@ -8,6 +8,7 @@
 mod bare;
 mod check;
 mod chunk;
+mod clocked;
 mod codec;
 mod corpus;
 mod disk;
@@ -29,6 +30,7 @@ mod stage;
 mod streams;
 mod supply;
 mod totals;
+mod year;
 
 use anyhow::Context as _;
 use corpus::Corpus;
@@ -39,9 +41,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+/// As the service has it, which is measured here in one more place.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == bare::FLAG) {
         return bare::run();
+    }
+    let arguments = std::env::args().skip_while(|argument| argument != clocked::FLAG);
+    if let [_, now, data] = &arguments.collect::<Vec<_>>()[..] {
+        return clocked::run(now, data.clone());
     }
     let options = Options::parse(std::env::args().skip(1))?;
     // The generator's senders share one thread, and leave the rest to the service.
@@ -63,7 +73,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     };
     let mut report = Report::default();
     machine::describe(&mut report, &out)?;
-    announce(&options);
+    if options.year.is_none() {
+        announce(&options);
+    }
     // Whatever was left by a run that was cut off.
     let dir = out.join("work");
     if dir.exists() {
@@ -78,6 +90,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
         fastest: 0.0,
         options,
     };
+    if let Some(days) = stage.options.year {
+        year::run(&mut stage, days).await?;
+        return Ok(fs::remove_dir_all(&stage.dir)?);
+    }
     rates::run(&mut stage).await?;
     month::run(&mut stage).await?;
     restart::run(&mut stage).await?;

@@ -16,10 +16,13 @@ pub struct Options {
     pub seconds: u64,
     /// Small days and short loads: for work on the benchmarks themselves.
     pub quick: bool,
+    /// In place of all that, so many days of a year.
+    pub year: Option<usize>,
 }
 
 const USAGE: &str = "flags after `--`: --only KEY,KEY… (beginnings of keys), --runs N (5), \
-                     --seconds N (60), --quick (a tenth of everything, one run)";
+                     --seconds N (60), --quick (a tenth of everything, one run), \
+                     --year DAYS (nothing but so many days, one after the other)";
 
 impl Options {
     /// From the flags.
@@ -29,6 +32,7 @@ impl Options {
             runs: 5,
             seconds: 60,
             quick: false,
+            year: None,
         };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
@@ -42,6 +46,7 @@ impl Options {
                     options.runs = 1;
                     options.seconds = 6;
                 }
+                "--year" => options.year = Some(value()?.parse().context(USAGE)?),
                 // Cargo's own.
                 "--bench" => {}
                 _ => bail!("unknown flag {argument}; {USAGE}"),

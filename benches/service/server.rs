@@ -57,10 +57,24 @@ impl Server {
         Self::spawn(command, log)
     }
 
+    /// This binary once more, as a service whose clock is set: see [`crate::clocked`].
+    pub fn start_clocked(data: &Path, now: i64) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let now = now.to_string();
+        command.args([crate::clocked::FLAG, &now]).arg(data);
+        Self::spawn(command, &data.with_extension("log"))
+    }
+
+    /// Sets its clock, in ms since 1970-01-01T00:00Z.
+    pub fn set_clock(&mut self, now: i64) -> anyhow::Result<()> {
+        let input = self.child.stdin.as_mut().context("no standard input")?;
+        writeln!(input, "{now}").context("set the clock")
+    }
+
     fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let stderr = File::create(log).with_context(|| format!("create {}", log.display()))?;
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr);
         let mut child = command.spawn().context("start a server")?;
