@@ -115,39 +115,45 @@ impl View {
 
     /// The same for who need not be answered soon: it does not count as asking.
     pub fn scan<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
-        if self.unposted() > POSTED_AT_ONCE {
-            // Nothing is called in between, so nothing fails.
-            let _ = self.post(|| Ok::<(), Infallible>(()));
-        }
-        self.posted(Cells::post_all, ask)
+        self.ask(|_| None, ask)
     }
 
-    /// Asks the state, of no cells but those of these owners, what is to be posted, and what
-    /// has no owner; of all, if no list is given.
+    /// Asks the state, of no cells but those of these owners, what is to be posted, and
+    /// what has no owner; of all, if no list is given. Which owners they are is asked of
+    /// the state that answers, because names come to it.
     pub fn read_of<T>(
         &self,
         owners: impl Fn(&Cells) -> Option<Vec<Owner>>,
         ask: impl FnOnce(&State) -> T,
     ) -> T {
         self.asked.note();
-        let Some(owners) = self.peek(|state| owners(&state.cells)) else {
-            return self.scan(ask);
-        };
-        if owners.is_empty() {
-            return self.peek(ask);
-        }
-        self.posted(|cells| cells.post_of(&owners), ask)
+        self.ask(owners, ask)
     }
 
     /// Posts what is asked for, if anything is to be posted, and asks.
-    fn posted<T>(&self, post: impl FnOnce(&mut Cells), ask: impl FnOnce(&State) -> T) -> T {
+    fn ask<T>(
+        &self,
+        owners: impl Fn(&Cells) -> Option<Vec<Owner>>,
+        ask: impl FnOnce(&State) -> T,
+    ) -> T {
         let state = self.state.read();
-        if state.cells.unposted() == 0 {
+        let wanted = match state.cells.unposted() {
+            0 => Some(Vec::new()),
+            _ => owners(&state.cells),
+        };
+        if wanted.as_ref().is_some_and(Vec::is_empty) {
             return ask(&state);
         }
         drop(state);
+        if wanted.is_none() && self.unposted() > POSTED_AT_ONCE {
+            // Nothing is called in between, so nothing fails.
+            let _ = self.post(|| Ok::<(), Infallible>(()));
+        }
         let mut state = self.state.write();
-        post(&mut state.cells);
+        match owners(&state.cells) {
+            Some(owners) => state.cells.post_of(&owners),
+            None => state.cells.post_all(),
+        }
         self.note(&state);
         ask(&RwLockWriteGuard::downgrade(state))
     }
@@ -359,7 +365,13 @@ mod tests {
         let has_cells = |state: &State| owners.map(|owner| state.cells.owner(owner).is_some());
         let of = |owners: Vec<Owner>| move |_: &Cells| Some(owners.clone());
         assert_eq!(view.read_of(of(Vec::new()), has_cells), [false, false]);
-        assert_eq!(view.read_of(of(vec![owners[1]]), has_cells), [false, true]);
+        // Between two looks at the state, a name came to it.
+        let looks = AtomicUsize::new(0);
+        let named = |_: &Cells| match looks.fetch_add(1, Ordering::Relaxed) {
+            0 => Some(vec![owners[0]]),
+            _ => Some(vec![owners[1]]),
+        };
+        assert_eq!(view.read_of(named, has_cells), [false, true]);
         assert_eq!(view.unposted(), 2);
         assert_eq!(view.read(has_cells), [true, true]);
         assert_eq!(view.unposted(), 0);

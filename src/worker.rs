@@ -41,8 +41,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use writing::{Owed, Unwritten};
 
-/// Most events that are applied between two publications: it bounds how long a
-/// query waits for the view's lock.
+/// Most events that are applied between two publications: it bounds how long one takes
+/// the view's lock.
 const PUBLISH_EVENTS_MAX: usize = 16_384;
 
 /// As many while hardly any wait.

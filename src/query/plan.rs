@@ -170,7 +170,8 @@ impl Plan {
     }
 
     /// Visits the totals over all facilities of the selected owners' days: row,
-    /// owner, total, which add up to a day's if there are several. None if day cells or the selection do not allow it.
+    /// owner, total. Several of one day add up to it: what is to be posted comes apart.
+    /// None if day cells or the selection do not allow it.
     /// Errors: more than [`VISITS_MAX`] visits.
     pub fn visit_totals(
         &self,

@@ -103,7 +103,8 @@ impl Question {
         })
     }
 
-    /// Whose cells must be posted for it; none if those of all, or of many.
+    /// Whose cells must be posted for it; none if those of all, or of many. Totals of days
+    /// are answered with what is to be posted.
     pub fn owners(&self, cells: &Cells) -> Option<Vec<Owner>> {
         if self.is_of_totals() {
             return Some(Vec::new());
