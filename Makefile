@@ -3,6 +3,7 @@
 CARGO ?= cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
+KAFKA_DIR ?= target/kafka
 export QUAYMETER_TEST_PYTHON ?= $(CURDIR)/$(TOOLS)/python/bin/python
 
 # A panic must not be reachable from outside, so the code has none to reach.
@@ -11,14 +12,24 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test chaos bench year parts check tools format lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 demo: ## Builds, meters a simulated day of Ningbo, and compares every cell
 	$(CARGO) build --release --locked
 	$(BUILT)/release/quaymeter demo
+
+# Stays until `make kafka-down`; a later `make kafka-up` goes on with its data.
+kafka-up: ## Starts Apache Kafka: KAFKA_NODES (1 or 3), data in KAFKA_DIR (target/kafka)
+	@scripts/kafka/broker install
+	@scripts/kafka/broker start "$(KAFKA_DIR)" $(if $(KAFKA_NODES),--nodes $(KAFKA_NODES))
+	@echo "tests use it with QUAYMETER_TEST_BROKERS set to these; its logs are $(KAFKA_DIR)/node-*/log;"
+	@echo "it runs until \`make kafka-down\`, and \`rm -r $(KAFKA_DIR)\` then makes room for a new one"
+
+kafka-down: ## Stops it and keeps its data
+	@scripts/kafka/broker stop "$(KAFKA_DIR)"
 
 # No doc tests: an example in a comment is compiled where it is used, in tests/.
 test: tools check ## Installs what tests need, checks, and runs every test

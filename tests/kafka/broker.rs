@@ -1,0 +1,156 @@
+//! A real Apache Kafka cluster, which lives as long as somebody holds it.
+
+use std::{
+    env,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex, Weak},
+};
+
+/// Names a cluster that runs already, as `host:port` with commas. Then tests
+/// start none.
+const ELSEWHERE: &str = "QUAYMETER_TEST_BROKERS";
+
+/// A cluster; dropping it stops every process of it and removes its data.
+pub struct Broker {
+    bootstrap: String,
+    /// None if it is not ours.
+    folder: Option<tempfile::TempDir>,
+}
+
+impl Broker {
+    /// A new cluster of one node or three on free ports, when it is ready. It
+    /// ends with this process at the latest, however that ends.
+    pub fn start(nodes: usize) -> Self {
+        Self::owned_by(std::process::id(), nodes)
+    }
+
+    /// A new cluster for a test that stops nodes, if tests may start one.
+    pub fn own(nodes: usize) -> Option<Self> {
+        Self::may_start().then(|| Self::start(nodes))
+    }
+
+    /// Whether tests may start clusters; if not, says that one is passed over. A
+    /// cluster that runs elsewhere is not there to be stopped.
+    pub fn may_start() -> bool {
+        let may = elsewhere().is_none();
+        if !may {
+            println!("SKIPPED: {ELSEWHERE} is set, and this test needs a cluster of its own");
+        }
+        may
+    }
+
+    /// A new cluster that ends with that process.
+    pub fn owned_by(owner: u32, nodes: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (owner, nodes) = (owner.to_string(), nodes.to_string());
+        let options = ["--owner", owner.as_str(), "--nodes", nodes.as_str()];
+        let told = script("start", folder.path(), &options).unwrap_or_else(|why| panic!("{why}"));
+        let bootstrap = told.trim_end().strip_prefix("brokers=");
+        Self {
+            bootstrap: bootstrap
+                .unwrap_or_else(|| panic!("no brokers in `{told}`"))
+                .into(),
+            folder: Some(folder),
+        }
+    }
+
+    /// The addresses to start from: `127.0.0.1:40123`, of each node, with commas.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Where its data, settings and logs are.
+    pub fn folder(&self) -> &Path {
+        let folder = self.folder.as_ref().expect("a cluster of our own");
+        folder.path()
+    }
+
+    /// Kills a node (the first is 1) without a warning.
+    pub fn kill(&self, node: usize) {
+        self.tell("kill-node", node);
+    }
+
+    /// Starts a killed node again; returns when it is ready.
+    pub fn start_node(&self, node: usize) {
+        self.tell("start-node", node);
+    }
+
+    /// Lets a node hang: connections stay, nobody answers.
+    pub fn pause(&self, node: usize) {
+        self.tell("pause-node", node);
+    }
+
+    /// Lets a node that hangs go on.
+    pub fn resume(&self, node: usize) {
+        self.tell("resume-node", node);
+    }
+
+    fn tell(&self, what: &str, node: usize) {
+        let done = script(what, self.folder(), &[&node.to_string()]);
+        done.unwrap_or_else(|why| panic!("{why}"));
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        // Nobody needs the data any more, so nothing is put in order for long.
+        if let Err(why) = script("stop", folder.path(), &["--now"]) {
+            assert!(std::thread::panicking(), "{why}");
+        }
+    }
+}
+
+/// A cluster of one node that tests share: it starts with the first of them
+/// and ends when the last has let go of it.
+pub struct Shared(Mutex<Weak<Broker>>);
+
+impl Shared {
+    pub const fn new() -> Self {
+        Self(Mutex::new(Weak::new()))
+    }
+
+    pub fn get(&self) -> Arc<Broker> {
+        // Under the lock, so that those who come meanwhile wait for it. If it
+        // does not start for one, it is not tried again for each.
+        let mut slot = self.0.lock().expect("a cluster that starts");
+        slot.upgrade().unwrap_or_else(|| {
+            let theirs = elsewhere().map(|bootstrap| Broker {
+                bootstrap,
+                folder: None,
+            });
+            let broker = Arc::new(theirs.unwrap_or_else(|| Broker::start(1)));
+            *slot = Arc::downgrade(&broker);
+            broker
+        })
+    }
+}
+
+/// The cluster that the tests of this binary share. Whatever a test makes there,
+/// topics, groups and transactional ids, has a name of its own.
+#[expect(dead_code, reason = "for the tests of what uses Kafka")]
+pub fn shared() -> Arc<Broker> {
+    static SHARED: Shared = Shared::new();
+    SHARED.get()
+}
+
+/// The brokers of a cluster that runs already, if the tests are pointed at one.
+fn elsewhere() -> Option<String> {
+    env::var(ELSEWHERE)
+        .ok()
+        .filter(|bootstrap| !bootstrap.is_empty())
+}
+
+/// What the script prints, or why it failed.
+fn script(what: &str, folder: &Path, rest: &[&str]) -> Result<String, String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka/broker");
+    let mut command = Command::new(script);
+    command.arg(what).arg(folder).args(rest);
+    let output = command.output().expect("the script runs");
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`broker {what}` failed, {}:\n{why}", output.status))
+}
