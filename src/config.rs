@@ -3,8 +3,12 @@
 
 #[macro_use]
 mod setting;
+mod kafka;
+pub mod properties;
 mod resolve;
 
+pub use kafka::{Brokers, LogKind, Name};
+pub use properties::Properties;
 pub use resolve::{Error, FILE_VARIABLE, Fault, Origin, Sources};
 pub use setting::{LogFilter, LogFormat, Setting, VARIABLE_PREFIX};
 
@@ -32,9 +36,20 @@ settings! {
     log_segment_bytes: u64 = "268435456", Within(MIB / 16, 16_384 * MIB), "Size of a file of the event log, in bytes";
     log_days: i32 = "0", Within(0, 36_600), "Days that the event log is kept, at least what corrections need; 0 means as long as day figures";
     log_bytes_max: u64 = "0", Within(0, 1_048_576 * MIB), "Bytes of the event log kept, at most, unless corrections need more; 0 means any number";
-    @log: Log, "What is told about the service itself, on stderr." {
+    @log: Log, "Where the event log is; what is told about the service itself, on stderr." {
+        kind: LogKind = "embedded", Any, "Where the event log is: on this machine's disk, or in Kafka", as "log";
         format: LogFormat = "text", Any, "How log lines are written";
         level: LogFilter = "info", Any, "Which log lines are written";
+    }
+    @kafka: Kafka, "The event log in Kafka; docs/kafka.md." {
+        brokers: Brokers = "", Any, "Brokers that are asked first; needed if log.kind is kafka", as "brokers";
+        prefix: Name = "quaymeter", Any, "Begins the names of topics and of the consumer group, and transactional ids";
+        instance: Option<Name> = "", Any, "A name of this instance that stays and that no other has; unset, the data directory's";
+        partitions: i32 = "12", Within(1, 1024), "Partitions of each topic; there is no way to add some later";
+        replication: i32 = "3", Within(1, 7), "Replicas of each partition, at least";
+        min_insync: i32 = "2", Within(1, 7), "Replicas that have a record before it is acknowledged, at least";
+        commit_interval_ms: u64 = "100", Within(10, 10_000), "Time between two commits while little changes, in ms";
+        properties: Option<PathBuf> = "", Any, "File of librdkafka's properties (key = value a line): TLS, SASL, and their secrets";
     }
     @limits: Limits, "What bounds memory and work." {
         batch_events: usize = "10000", Within(1, 10_000), "Events in a batch, at most";
@@ -74,6 +89,7 @@ const AT_LEAST: &[(&str, &str, i64)] = &[
     ("limits.stream_credit_events", "limits.batch_events", 0),
     ("limits.buffered_bytes", "limits.message_bytes", 0),
     ("limits.request_bytes", "limits.message_bytes", 0),
+    ("kafka.replication", "kafka.min_insync", 0),
 ];
 
 impl Config {
@@ -83,13 +99,19 @@ impl Config {
     /// All faults of all sources at once.
     pub fn resolve(sources: Sources) -> Result<Self, Error> {
         let mut found = resolve::Found::gather(sources);
-        let config = assemble(&mut found);
+        let mut config = assemble(&mut found);
         found.relate(AT_LEAST);
         found.differ("listen", "http_listen");
+        found.require("kafka.brokers", "log.kind", "kafka");
+        let properties = found.properties("kafka.properties");
+        if let Some(config) = &mut config {
+            config.properties = properties;
+        }
         found.finish(config)
     }
 
-    /// As TOML, with help: a file that resolves to this very configuration.
+    /// As TOML, with help: a file that resolves to this very configuration, but
+    /// for librdkafka's properties from the environment. They may be secret.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         let mut group = "";

@@ -1,6 +1,7 @@
 //! The configuration: precedence, every fault at once, and the dump.
 
-use quaymeter::config::{Config, Error, LogFormat, Origin, SETTINGS, Sources};
+use quaymeter::config::{Config, Error, LogFormat, LogKind, Origin, SETTINGS, Setting, Sources};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -62,6 +63,21 @@ fn without_any_source_the_defaults_hold() {
     assert_eq!((config.registry, config.strict), (None, false));
     assert_eq!(config.limits.message_bytes, 8 << 20);
     assert_eq!(config.limits.buffered_bytes, 256 << 20);
+    assert_eq!(config.log.kind, LogKind::Embedded);
+    assert!(config.kafka.brokers.is_empty());
+    assert_eq!(config.kafka.prefix.as_str(), "quaymeter");
+    assert_eq!(
+        (
+            config.kafka.partitions,
+            config.kafka.replication,
+            config.kafka.min_insync
+        ),
+        (12, 3, 2)
+    );
+    assert_eq!(
+        (config.kafka.instance, config.kafka.commit_interval_ms),
+        (None, 100)
+    );
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.log.level.as_str(), "info");
     assert!(config.metrics.per_enterprise);
@@ -246,7 +262,8 @@ fn a_filter_of_directives_is_a_level() {
 fn the_dump_resolves_to_the_same_configuration() {
     let toml = "listen = \"[::1]:0\"\ndata_dir = \"C:\\\\wharf \\\"7\\\"\"\nregistry = \"宁波.csv\"\n\
                 reporting_zone = \"Australia/Lord_Howe\"\nteu_45ft_milli = 2000\nstrict = true\n\
-                [log]\nformat = \"json\"\nlevel = \"info,h2=off\"\n[limits]\nstreams = 0x10\n";
+                [kafka]\nbrokers = \"a:1,[::1]:2\"\nprefix = \"nb\"\ninstance = \"nb-0\"\n\
+                [log]\nkind = \"kafka\"\nformat = \"json\"\nlevel = \"info,h2=off\"\n[limits]\nstreams = 0x10\n";
     let config = case(toml, &[], &[]).config();
     assert_eq!(case(&config.to_toml(), &[], &[]).config(), config);
     let defaults = case("", &[], &[]).config();
@@ -256,15 +273,16 @@ fn the_dump_resolves_to_the_same_configuration() {
 
 #[test]
 fn no_two_settings_share_a_variable_or_a_flag() {
-    let distinct = |spell: fn(&quaymeter::config::Setting) -> String| {
-        let names: std::collections::BTreeSet<_> = SETTINGS.iter().map(spell).collect();
-        names.len()
-    };
-    assert_eq!(
-        distinct(quaymeter::config::Setting::variable),
-        SETTINGS.len()
-    );
-    assert_eq!(distinct(quaymeter::config::Setting::flag), SETTINGS.len());
+    let variables: BTreeSet<_> = SETTINGS.iter().map(Setting::variable).collect();
+    assert_eq!(variables.len(), SETTINGS.len());
+    let aliases: Vec<_> = SETTINGS
+        .iter()
+        .filter_map(|setting| setting.alias)
+        .collect();
+    assert_eq!(aliases, ["log", "brokers"]);
+    let flags = SETTINGS.iter().map(Setting::flag);
+    let flags: BTreeSet<_> = flags.chain(aliases.into_iter().map(String::from)).collect();
+    assert_eq!(flags.len(), SETTINGS.len() + 2);
 }
 
 fn quaymeter(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -351,11 +369,11 @@ fn help_and_version_succeed_and_a_misused_flag_fails_with_1() {
     let help = quaymeter(&["serve", "--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
     for setting in SETTINGS {
-        let flag = format!("--{}", setting.flag());
-        assert!(
-            text(&help.stdout).contains(&flag),
-            "{flag} is not in the help"
-        );
+        for flag in [Some(setting.flag()), setting.alias.map(String::from)] {
+            let flag = flag.map_or_else(String::new, |flag| format!("--{flag}"));
+            let help = text(&help.stdout);
+            assert!(help.contains(&flag), "{flag} is not in the help");
+        }
     }
     let version = quaymeter(&["--version"], &[]);
     assert_eq!(

@@ -87,6 +87,7 @@ fn arg((setting, flag): (&Setting, &'static String)) -> Arg {
     };
     let help = format!("{}: {}{default}", setting.help, setting.expected());
     let arg = Arg::new(setting.name).long(flag.as_str()).help(help);
+    let arg = arg.visible_aliases(setting.alias);
     match setting.switch {
         true => arg
             .value_name("BOOL")

@@ -2,6 +2,7 @@
 //! is wrong with it.
 
 use super::SETTINGS;
+use super::properties::{self, Properties};
 use super::setting::{Rule, Setting, VARIABLE_PREFIX, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -104,6 +105,8 @@ pub struct Found {
     said: BTreeMap<&'static str, Said>,
     origins: BTreeMap<&'static str, Origin>,
     values: BTreeMap<&'static str, toml::Value>,
+    /// Those of the environment.
+    properties: Properties,
     faults: Vec<Fault>,
 }
 
@@ -197,16 +200,61 @@ impl Found {
         }
     }
 
+    /// Checks that a setting is set if another one has this value.
+    pub fn require(&mut self, needed: &'static str, of: &'static str, value: &str) {
+        let asked = self.values.get(of).and_then(toml::Value::as_str) == Some(value);
+        let faulty = self.faults.iter().any(|fault| fault.setting == needed);
+        if asked && !faulty && !self.values.contains_key(needed) {
+            let origin = self.said_at(needed).or_else(|| self.said_at(of)).cloned();
+            let setting = SETTINGS.iter().find(|setting| setting.name == needed);
+            let expected = setting.map(Setting::expected).unwrap_or_default();
+            self.fault(
+                needed,
+                origin.unwrap_or(Origin::Default),
+                "nothing",
+                format!("{expected}, because {of} is {value}"),
+            );
+        }
+    }
+
+    /// The properties of the file that a setting names, and those of the
+    /// environment, which win.
+    pub fn properties(&mut self, file: &'static str) -> Properties {
+        let path = self.values.get(file).and_then(toml::Value::as_str);
+        let Some(path) = path.map(PathBuf::from) else {
+            return std::mem::take(&mut self.properties);
+        };
+        let mut all = Properties::default();
+        match read_bounded(&path) {
+            Ok(text) => {
+                for fault in all.read(&text) {
+                    let origin = Origin::File(path.clone(), Some(fault.line));
+                    self.fault(&fault.name, origin, fault.found, fault.expected);
+                }
+            }
+            Err(found) => {
+                let origin = Origin::File(path, None);
+                self.fault(file, origin, found, "a readable file of properties");
+            }
+        }
+        all.extend(std::mem::take(&mut self.properties));
+        all
+    }
+
     fn contradiction(&mut self, first: &'static str, second: &'static str, expected: String) {
         // The one that somebody set is the one to look at.
-        let said = |name: &str| self.origins.get(name).filter(|at| **at != Origin::Default);
-        let (blamed, origin) = match (said(first), said(second)) {
+        let (blamed, origin) = match (self.said_at(first), self.said_at(second)) {
             (None, Some(origin)) => (second, origin.clone()),
             (origin, _) => (first, origin.cloned().unwrap_or(Origin::Default)),
         };
         let (one, other) = (&self.values[first], &self.values[second]);
         let found = format!("{first} = {one} and {second} = {other}");
         self.fault(blamed, origin, found, expected);
+    }
+
+    /// Where somebody set it.
+    fn said_at(&self, name: &str) -> Option<&Origin> {
+        self.origins.get(name).filter(|at| **at != Origin::Default)
     }
 
     /// The configuration, unless anything is wrong.
@@ -288,6 +336,9 @@ impl Found {
 
     fn read_variable(&mut self, name: OsString, value: OsString) {
         let Ok(name) = name.into_string() else { return };
+        if let Some(property) = name.strip_prefix(properties::VARIABLE_PREFIX) {
+            return self.read_property(&name, property, value);
+        }
         let others = name == FILE_VARIABLE
             || CLIENT_VARIABLES.contains(&&*name)
             || name.starts_with(TEST_PREFIX);
@@ -302,6 +353,19 @@ impl Found {
             (Some(setting), Err(bytes)) => {
                 self.fault(setting.name, origin, format!("{bytes:?}"), "UTF-8");
             }
+        }
+    }
+
+    /// A property's value is told nobody: it may be a secret.
+    fn read_property(&mut self, variable: &str, property: &str, value: OsString) {
+        let name = property.replace('_', ".").to_lowercase();
+        let read = match value.into_string() {
+            Ok(value) => self.properties.set(&name, &value),
+            Err(_) => Err(("other bytes", "UTF-8")),
+        };
+        if let Err((found, expected)) = read {
+            let origin = Origin::Variable(variable.into());
+            self.fault(&name, origin, found, expected);
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Setting {
     pub help: &'static str,
     /// Whether its flag may be given without a value, which then is `true`.
     pub switch: bool,
+    /// A second, shorter flag, without the dashes.
+    pub alias: Option<&'static str>,
     rule: Rule,
     expected: fn(Rule) -> String,
 }
@@ -38,8 +40,17 @@ impl Setting {
             default,
             help,
             switch,
+            alias: None,
             rule,
             expected,
+        }
+    }
+
+    /// The same, with a second flag.
+    pub(super) const fn aliased(self, alias: &'static str) -> Self {
+        Self {
+            alias: Some(alias),
+            ..self
         }
     }
 
@@ -249,13 +260,17 @@ impl Value for LogFilter {
 macro_rules! settings {
     ($($field:ident: $type:ty = $default:literal, $rule:expr, $help:literal;)*
      $(@$group:ident: $Group:ident, $about:literal {
-        $($inner:ident: $in_type:ty = $in_default:literal, $in_rule:expr, $in_help:literal;)*
+        $($inner:ident: $in_type:ty = $in_default:literal, $in_rule:expr, $in_help:literal
+          $(, as $alias:literal)?;)*
      })*) => {
         /// The whole configuration, resolved and checked.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $(#[doc = $help] pub $field: $type,)*
             $(#[doc = $about] pub $group: $Group,)*
+            /// librdkafka's properties: those of the file `kafka.properties`, and
+            /// those of the environment, which win.
+            pub properties: Properties,
         }
 
         $(
@@ -272,7 +287,7 @@ macro_rules! settings {
             $($(Setting::of::<$in_type>(
                 concat!(stringify!($group), ".", stringify!($inner)),
                 $in_default, $in_rule, $in_help,
-            ),)*)*
+            )$(.aliased($alias))?,)*)*
         ];
 
         /// Takes every setting, so that every fault is met; none if there is one.
@@ -285,7 +300,11 @@ macro_rules! settings {
                 );)*
                 move || Some($Group { $($inner: $inner?,)* })
             };)*
-            Some(Config { $($field: $field?,)* $($group: $group()?,)* })
+            Some(Config {
+                $($field: $field?,)*
+                $($group: $group()?,)*
+                properties: Properties::default(),
+            })
         }
 
         impl Config {
