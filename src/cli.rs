@@ -18,6 +18,7 @@ mod settings;
 mod signals;
 mod simulate;
 pub mod top;
+mod topics;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,8 @@ enum Command {
     Explain(explain::Args),
     /// Copy a running service's data, or check such a copy
     Backup(backup::Args),
+    /// Show, make or check the topics in Kafka
+    Topics(topics::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -68,6 +71,7 @@ Examples:
   quaymeter serve --dump-config > quaymeter.toml
   QUAYMETER_LISTEN=0.0.0.0:7070 quaymeter serve
   quaymeter check-config --config quaymeter.toml
+  quaymeter topics create --brokers kafka-0:9092,kafka-1:9092
   quaymeter demo
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
@@ -112,6 +116,7 @@ impl Cli {
             Command::Audit(args) => audit::run(args).await,
             Command::Explain(args) => explain::run(args).await,
             Command::Backup(args) => backup::run(args).await,
+            Command::Topics(args) => topics::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod embedded;
 pub mod frame;
 pub mod hold;
+pub mod kafka;
 pub mod reader;
 mod recovery;
 pub mod scan;

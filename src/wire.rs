@@ -7,7 +7,7 @@ mod judge;
 mod read;
 mod write;
 
-pub use judge::{Accepted, Judge};
+pub use judge::{Accepted, Judge, PLANNED_AHEAD_MS};
 
 use crate::event::{Event, fault::Fault};
 use crate::pb;

@@ -1,6 +1,7 @@
 //! `quaymeter check-config`: whether `serve` would take the configuration.
 
 use super::{FAILED, settings};
+use crate::log::kafka::connection::Connection;
 use crate::registry::Registry;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     config.registry.as_deref().map(Registry::load).transpose()?;
+    if !config.kafka.brokers.is_empty() {
+        Connection::of(&config)?;
+    }
     writeln!(io::stdout(), "ok")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `quaymeter query`: questions from a shell.
 
 pub(super) mod args;
-mod output;
+pub(super) mod output;
 pub(super) mod rows;
 pub(super) mod when;
 

@@ -21,4 +21,5 @@ mod stopping;
 mod stream;
 mod terminal;
 mod top;
+mod topics;
 mod wire;

@@ -129,7 +129,6 @@ impl Shared {
 
 /// The cluster that the tests of this binary share. Whatever a test makes there,
 /// topics, groups and transactional ids, has a name of its own.
-#[expect(dead_code, reason = "for the tests of what uses Kafka")]
 pub fn shared() -> Arc<Broker> {
     static SHARED: Shared = Shared::new();
     SHARED.get()
