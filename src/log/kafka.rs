@@ -8,6 +8,9 @@
 //! line.
 
 pub mod connection;
+pub mod dead_letter;
+pub mod partition;
+pub mod record;
 pub mod topics;
 
 use crate::log::Kind;
