@@ -105,7 +105,8 @@ pub struct Closed;
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing was appended; the same may succeed later.
+    /// Nothing was appended, or it is not known whether it was; the same may
+    /// succeed later, and counts once.
     Retry,
     /// This can never succeed; the log itself is well.
     Abort,
@@ -143,6 +144,53 @@ pub enum Error {
         bytes: u64,
         /// The most that is allowed, in bytes.
         limit: u64,
+    },
+    /// One event that is too large with all that travels with it.
+    #[error("append to the log: event {index} takes {bytes} bytes, {limit} are allowed")]
+    EventTooLarge {
+        /// Its index in the batch.
+        index: usize,
+        /// With its key and headers, in bytes.
+        bytes: u64,
+        /// The most that is allowed, in bytes.
+        limit: u64,
+    },
+    /// Not one facility for each event.
+    #[error("append to the log: {facilities} facilities for {events} events")]
+    Unkeyed {
+        /// How many were given.
+        facilities: usize,
+        /// For how many.
+        events: usize,
+    },
+    /// A header that cannot travel with the events.
+    #[error("append to the log: a header must not be named {name:?}")]
+    HeaderName {
+        /// As it was given.
+        name: String,
+    },
+    /// The brokers refused something, or did not answer in time. What they were
+    /// given may be in the log or not.
+    #[error("{operation} {subject}")]
+    Broker {
+        /// What was tried.
+        operation: &'static str,
+        /// With what: a topic, for example.
+        subject: Arc<str>,
+        /// What to do about it.
+        kind: Kind,
+        /// What the client library says; it never tells a secret.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The system gives no thread.
+    #[error("start a thread for {purpose} {subject}")]
+    Thread {
+        /// What it is for.
+        purpose: &'static str,
+        /// And for which topic.
+        subject: Arc<str>,
+        /// What the system said.
+        source: Arc<io::Error>,
     },
     /// The disk failed.
     #[error("{operation} {}", path.display())]
@@ -202,11 +250,17 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Overloaded { .. } | Self::Closed | Self::Refused { .. } => Kind::Retry,
-            Self::Empty | Self::TooLarge { .. } => Kind::Abort,
+            Self::Empty
+            | Self::TooLarge { .. }
+            | Self::EventTooLarge { .. }
+            | Self::Unkeyed { .. }
+            | Self::HeaderName { .. } => Kind::Abort,
+            Self::Broker { kind, .. } => *kind,
             Self::Disk { .. }
             | Self::Corrupt { .. }
             | Self::UnknownVersion { .. }
             | Self::OutOfReach { .. }
+            | Self::Thread { .. }
             | Self::WorkerGone
             | Self::Died
             | Self::Poisoned(_) => Kind::Fatal,

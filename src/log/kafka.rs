@@ -10,6 +10,7 @@
 pub mod connection;
 pub mod dead_letter;
 pub mod partition;
+pub mod producer;
 pub mod record;
 pub mod topics;
 

@@ -1,6 +1,7 @@
 //! With a real Apache Kafka broker: first, that it does what it is told.
 
 mod broker;
+mod producer;
 mod topics;
 
 use broker::{Broker, Shared};

@@ -1,0 +1,31 @@
+//! What of the library's settings acknowledging, order and bounds depend on.
+
+use super::Options;
+use super::draft::BESIDE_RECORD;
+use rdkafka::ClientConfig;
+
+/// The library's own queue is larger than ours, so that it is never full. Of
+/// ours, a batch is taken off before the library has dropped its last messages.
+const QUEUE_FACTOR: u32 = 2;
+
+/// Completes the settings that say where the brokers are and who we are.
+pub fn complete(mut client: ClientConfig, options: Options) -> ClientConfig {
+    let kbytes = options.queue_bytes / 1024 * QUEUE_FACTOR + 1024;
+    let messages = options.queue_bytes / BESIDE_RECORD * QUEUE_FACTOR + 1024;
+    let delivery_ms = options.delivery.as_millis().max(1);
+    client
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // As many as an idempotent producer may have, so that order is kept.
+        .set("max.in.flight.requests.per.connection", "5")
+        // As the Java client, and as `partition_of`.
+        .set("partitioner", "murmur2_random")
+        .set("message.timeout.ms", delivery_ms.to_string())
+        // How long a topic that is not there may still appear.
+        .set("topic.metadata.propagation.max.ms", "5000")
+        .set("linger.ms", "5")
+        .set("compression.type", "lz4")
+        .set("queue.buffering.max.kbytes", kbytes.to_string())
+        .set("queue.buffering.max.messages", messages.to_string());
+    client
+}
