@@ -2,6 +2,7 @@
 
 mod broker;
 mod producer;
+mod records;
 mod topics;
 
 use broker::{Broker, Shared};
