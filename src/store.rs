@@ -6,7 +6,7 @@
 
 pub mod snapshot;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use parking_lot::RwLock;
 use snapshot::Snapshots;
 use std::fs;
@@ -373,9 +373,16 @@ impl Engine {
             .max_journaling_size(JOURNAL_BYTES)
             .open()
             .and_then(|database| {
-                let made =
-                    || KeyspaceCreateOptions::default().max_memtable_size(options.buffer_bytes);
-                let tables = Table::ALL.map(|table| database.keyspace(table.name(), made));
+                let tables = Table::ALL.map(|table| {
+                    let made = || {
+                        let made = KeyspaceCreateOptions::default()
+                            .max_memtable_size(options.buffer_bytes);
+                        made.with_kv_separation(
+                            (table == Table::Ledger).then(KvSeparationOptions::default),
+                        )
+                    };
+                    database.keyspace(table.name(), made)
+                });
                 Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
             });
         let (database, tables) = opened.map_err(|error| failed("open", dir, error))?;
