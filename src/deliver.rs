@@ -6,8 +6,10 @@ use crate::pb::{self, Outcome};
 use crate::simulate::{Expected, SOURCES, Sent, Simulation};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// Batches between the simulation and each stream.
 const QUEUED_BATCHES: usize = 4;
@@ -24,6 +26,8 @@ pub struct Delivery {
     pub streams: usize,
     /// Events in a batch, at most.
     pub batch_events: usize,
+    /// Events a second, at most; none for as fast as they are taken.
+    pub rate: Option<u32>,
 }
 
 /// What became of a day.
@@ -88,7 +92,7 @@ pub async fn deliver(
         });
         queues.push(queue);
     }
-    fill(simulation, delivery.batch_events.max(1), queues).await;
+    fill(simulation, delivery, queues).await;
     let mut delivered = Delivered::default();
     while let Some(ended) = streams.join_next().await {
         let (report, checks) = ended??;
@@ -99,7 +103,9 @@ pub async fn deliver(
 
 /// Deals the events out: by source, then in turn over its streams. A stream
 /// that has failed takes no more; its error is told by its task.
-async fn fill(simulation: &Simulation, batch_events: usize, queues: Vec<Queue>) {
+async fn fill(simulation: &Simulation, delivery: &Delivery, queues: Vec<Queue>) {
+    let batch_events = delivery.batch_events.max(1);
+    let (started, mut dealt) = (Instant::now(), 0);
     let mut batches: [Vec<Sent>; SOURCES.len()] = Default::default();
     let mut turn = 0;
     let mut sent = simulation.sent();
@@ -116,6 +122,11 @@ async fn fill(simulation: &Simulation, batch_events: usize, queues: Vec<Queue>) 
         for (of, batch) in batches.iter_mut().enumerate() {
             if batch.len() >= batch_events || ended && !batch.is_empty() {
                 turn += 1;
+                if let Some(rate) = delivery.rate {
+                    let due = Duration::from_secs_f64(f64::from(dealt) / f64::from(rate.max(1)));
+                    sleep_until(started + due).await;
+                    dealt += batch.len() as u32;
+                }
                 let streams = queues.len() / SOURCES.len();
                 let queue = &queues[turn % streams * SOURCES.len() + of];
                 if queue.send(parts(std::mem::take(batch))).await.is_err() {

@@ -124,6 +124,7 @@ async fn stream(simulation: &Simulation, url: &str) -> anyhow::Result<Delivered>
         endpoint: url.to_owned(),
         streams: 2,
         batch_events: 500,
+        rate: None,
     };
     let delivered = with_progress(simulation, &delivery, false).await?;
     let elapsed = started.elapsed().as_secs_f64();

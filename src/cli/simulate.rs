@@ -64,6 +64,10 @@ pub struct Args {
     /// Sends to this server instead of writing NDJSON to stdout
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
+    /// Events a second, at most [default: as fast as they are taken]
+    #[arg(long, value_name = "EVENTS", requires = "to",
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub rate: Option<u32>,
     /// No progress bar and no summary; what was not meant is told all the same
     #[arg(long, short)]
     pub quiet: bool,
@@ -111,7 +115,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_truth(&simulation, &args.zone, path)?;
     }
     if let Some(endpoint) = args.to {
-        return send(&simulation, endpoint, args.quiet).await;
+        return send(&simulation, (endpoint, args.rate), args.quiet).await;
     }
     let quiet = args.quiet || io::stdout().is_terminal();
     match write_events(&simulation, io::stdout().lock(), quiet) {
@@ -124,11 +128,16 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Sends the day to a service. Outcomes that were not meant are told, and are a
 /// failure.
-async fn send(simulation: &Simulation, endpoint: String, quiet: bool) -> anyhow::Result<ExitCode> {
+async fn send(
+    simulation: &Simulation,
+    (endpoint, rate): (String, Option<u32>),
+    quiet: bool,
+) -> anyhow::Result<ExitCode> {
     let delivery = Delivery {
         endpoint,
         streams: 1,
         batch_events: 500,
+        rate,
     };
     let delivered = with_progress(simulation, &delivery, quiet).await?;
     let Delivered {

@@ -21,6 +21,7 @@ fn delivery(service: &Service) -> Delivery {
         endpoint: service.grpc.clone(),
         streams: 2,
         batch_events: 20,
+        rate: None,
     }
 }
 

@@ -32,6 +32,7 @@ async fn delivered(
         endpoint: service.grpc.clone(),
         streams: 2,
         batch_events: 100,
+        rate: None,
     };
     let delivered = deliver(day, &delivery, Arc::clone(acknowledged))
         .await
@@ -215,6 +216,7 @@ async fn a_kill_in_the_middle_loses_nothing_and_counts_nothing_twice() {
             endpoint: service.grpc.clone(),
             streams: 2,
             batch_events: 50,
+            rate: None,
         };
         let deliver = deliver(&day, &delivery, Arc::clone(&acknowledged));
         let reached = async {

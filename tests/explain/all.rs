@@ -39,6 +39,7 @@ async fn all_events_explained_come_to_all_that_is_answered() {
         endpoint: service.grpc.clone(),
         streams: 1,
         batch_events: 20,
+        rate: None,
     };
     let delivered = deliver(&day, &to, Arc::default()).await.unwrap();
     for position in &delivered.positions {
