@@ -35,8 +35,9 @@ kafka-down: ## Stops it and keeps its data
 test: tools check ## Installs what tests need, checks, and runs every test
 	$(CARGO) test --locked --features failpoints --lib --bins --tests
 
-chaos: ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats
+chaos: tools ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats; an instance on Kafka KAFKA_KILLS times (60)
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
+	KAFKA_KILLS=$${KAFKA_KILLS:-60} $(CARGO) test --locked --features failpoints --test kafka killed -- --nocapture
 
 bench: ## Measures the whole service, in half an hour; docs/performance.md
 	$(CARGO) bench --locked --bench service

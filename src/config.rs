@@ -31,6 +31,7 @@ settings! {
     quarter_days: i32 = "45", Within(3, 3_660), "Days of quarter-hour figures kept; stored with the data";
     day_days: i32 = "1096", Within(3, 36_600), "Days of day figures kept; stored with the data";
     drain_deadline_ms: u64 = "10000", Within(0, 600_000), "How long a stop may take to drain, in ms";
+    pseudonym_key: Option<PathBuf> = "", Any, "File of the key of plates' and drivers' pseudonyms, drawn if it is not there; unset, the data directory's. Instances that count one log need the same";
     registry: Option<PathBuf> = "", Any, "CSV file of enterprises' names (id,name_zh,name_en,roles), loaded again when it changes";
     strict: bool = "false", Any, "Refuse every event that would be accepted with a warning";
     log_segment_bytes: u64 = "268435456", Within(MIB / 16, 16_384 * MIB), "Size of a file of the event log, in bytes";

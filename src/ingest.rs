@@ -1,6 +1,7 @@
 //! Takes events in: judges each, appends what is accepted as one batch, and
 //! answers when it is durable.
 
+mod appends;
 mod check;
 mod reader;
 mod seats;
@@ -11,8 +12,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprints;
-use crate::log::committer::Handle;
-use crate::log::{self, Appended, Offset};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::pb::ingest_service_server::IngestService;
 use crate::pb::{
@@ -22,7 +22,7 @@ use crate::pseudonym::Pseudonyms;
 use crate::status;
 use crate::view::View;
 use crate::view::position::Position;
-use crate::worker;
+pub use appends::Appends;
 use check::{Checked, Manner};
 use reader::Reader;
 use seats::Seats;
@@ -100,7 +100,7 @@ pub struct Ingest(Arc<Shared>);
 
 struct Shared {
     limits: Limits,
-    log: Handle<worker::Batch>,
+    log: Appends,
     view: Arc<View>,
     keys: Keys,
     budgets: Budgets,
@@ -117,7 +117,7 @@ impl Ingest {
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
         limits: Limits,
-        log: Handle<worker::Batch>,
+        log: Appends,
         view: Arc<View>,
         keys: Keys,
         budgets: Budgets,
@@ -145,23 +145,13 @@ impl Ingest {
 
 impl Shared {
     /// Appends what a batch has accepted; the position that includes it.
-    async fn append(&self, source: &str, checked: &mut Checked) -> Result<Offset, Status> {
+    async fn append(&self, source: &str, checked: &mut Checked) -> Result<Position, Status> {
         if checked.items.is_empty() {
-            return Ok(self.view.position());
+            return Ok(self.view.reach());
         }
-        let batch = log::Batch {
-            source: source.into(),
-            headers: Vec::new(),
-            schema: crate::wire::SCHEMA,
-            events: std::mem::take(&mut checked.encoded),
-        };
-        let items = std::mem::take(&mut checked.items);
-        let appended = self
-            .log
-            .append_within(self.limits.append_wait, batch, items)
-            .await;
-        let Appended { end_offset, .. } = appended.map_err(|error| refusal(&error))?;
-        Ok(end_offset)
+        let wait = self.limits.append_wait;
+        let appended = self.log.within(wait, source, checked).await;
+        appended.map_err(|error| refusal(&error))
     }
 
     fn manner(&self, backfill: bool, strict: bool) -> Manner {
@@ -195,6 +185,7 @@ fn told(error: &log::Error) -> String {
         log::Error::Refused { source, .. } => {
             format!("the event log cannot be written: {}", source.kind())
         }
+        log::Error::Broker { .. } => "the event log cannot be reached, or refuses".into(),
         other => other.to_string(),
     }
 }
@@ -234,7 +225,7 @@ impl IngestService for Ingest {
             accepted,
             refused,
             results,
-            position: Position::embedded(position).encode(),
+            position: position.encode(),
         });
         let told = weight.told.carried();
         response.extensions_mut().insert(told);

@@ -40,6 +40,8 @@ pub mod intake;
 
 pub mod worker;
 
+pub mod cluster;
+
 pub mod audit;
 
 pub mod ingest;

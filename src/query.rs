@@ -30,7 +30,6 @@ use crate::meter::cell::Ahead;
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
-use crate::view::position::Position;
 use crate::view::{State, View};
 use counted::Counted;
 use enterprises::Directory;
@@ -257,7 +256,7 @@ fn full() -> Status {
 
 fn freshness(state: &State, now: Millis) -> pb::Freshness {
     pb::Freshness {
-        position: Position::embedded(state.position).encode(),
+        position: state.reach.encode(),
         appended_at: state.appended_at.map(ask::message),
         complete_through: state.complete_through(now).map(ask::message),
     }

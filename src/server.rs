@@ -5,6 +5,7 @@
 mod admission;
 mod calls;
 pub mod http;
+mod keeper;
 mod line;
 pub mod names;
 mod observe;
@@ -18,11 +19,8 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::ingest::{self, Clock, Ingest, Keys, Limits};
 use crate::log;
-use crate::log::appender::Appender;
-use crate::log::committer::{Committer, Handle};
 use crate::log::dir::{self, DataDir};
 use crate::log::disk::Disk;
-use crate::log::embedded::{self, Log};
 use crate::metrics::Metrics;
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
@@ -31,15 +29,15 @@ use crate::pb::throughput_service_server::ThroughputServiceServer;
 use crate::pseudonym::{self, Pseudonyms};
 use crate::query;
 use crate::registry;
-use crate::store::{self, Store};
+use crate::store;
 use crate::view::View;
-use crate::worker::{self, Batch, Worker, checkpoint};
+use crate::worker::{self, checkpoint};
+use keeper::Keeper;
 use names::Names;
-use options::{committer_options, past, query_settings, shaping, store_options, worker_options};
+use options::{past, query_settings, shaping};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -48,10 +46,6 @@ use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
-
-/// Events that are durable and wait for the worker: a sixth of a second's, if they
-/// come as fast as they can.
-const UNCOUNTED_MAX: usize = 50_000;
 
 /// Both windows small and large as measured against the many-small-frames trap
 /// of HTTP/2: see ARCHITECTURE.md.
@@ -99,6 +93,21 @@ pub enum Error {
     /// The worker failed.
     #[error("worker")]
     Worker(#[from] worker::Error),
+    /// Kafka, or its topics, cannot be used.
+    #[error("event log in Kafka")]
+    Kafka(#[from] crate::log::kafka::Error),
+    /// The producer of the log in Kafka failed.
+    #[error("event log in Kafka")]
+    Producer(#[source] log::Error),
+    /// The instance of the group failed.
+    #[error("instance")]
+    Instance(#[from] crate::cluster::instance::Error),
+    /// The copy of the changelogs is too old, and cannot be removed.
+    #[error("remove a copy of the changelogs that is too old")]
+    Stale(#[source] std::io::Error),
+    /// The settings cannot be written down.
+    #[error("write the settings down")]
+    Settings(#[source] serde_json::Error),
     /// State could not be read.
     #[error("read the last checkpoint")]
     Checkpoint(#[from] checkpoint::Error),
@@ -131,11 +140,7 @@ pub struct Service {
     names: Arc<Names>,
     keys: Keys,
     budgets: Budgets,
-    handle: Handle<Batch>,
-    store: Arc<Store>,
-    log: Log,
-    worker: JoinHandle<Result<(), worker::Error>>,
-    worker_gone: oneshot::Receiver<()>,
+    keeper: Keeper,
     // Held until the end: one process per data directory.
     dir: DataDir,
 }
@@ -149,57 +154,36 @@ struct Budgets {
 
 impl Service {
     /// Opens the data directory, restores the state, brings it up to the log's
-    /// end and starts the threads that append and apply.
+    /// end and starts the threads that append and apply; or joins those who count
+    /// what is in Kafka.
     ///
     /// # Errors
     /// Whatever keeps it from being exact: another process on the directory,
     /// other settings than the data was counted with, corruption, a disk error.
     pub fn build(config: Config, disk: Arc<dyn Disk>, clock: Clock) -> Result<Self, Error> {
         let dir = DataDir::open(&config.data_dir, &shaping(&config))?;
-        let key_file = dir.path().join("pseudonyms.key");
+        let own_key = || dir.path().join("pseudonyms.key");
+        let key_file = config.pseudonym_key.clone().unwrap_or_else(own_key);
         let found = backup::start::found(dir.path(), &key_file)?;
         let pseudonyms = Pseudonyms::load_or_create(&key_file)?;
         if let Some(found) = found {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
-        let store = Arc::new(Store::open_with(&dir.store(), store_options(&config))?);
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
-        let (log, appender) = open_log(&config, &dir, disk, &store)?;
-        // Else both would be 0 until something is written.
-        metrics.log_end_offset.set(log.end() as f64);
-        let stored = checkpoint::progress(&store)?.position;
-        metrics.checkpoint_offset.set(stored as f64);
-        let worker = Worker::open(
-            Arc::clone(&store),
-            &log,
-            worker_options(&config),
-            Arc::clone(&metrics),
-        )?;
-        let view = Arc::clone(worker.view());
+        let keeper = Keeper::open(&keeper::Parts {
+            config: &config,
+            dir: &dir,
+            disk,
+            clock: &clock,
+            metrics: &metrics,
+            pseudonyms: &pseudonyms,
+        })?;
+        let view = Arc::clone(keeper.view());
         let keys = Keys {
             pseudonyms,
-            fingerprints: worker.fingerprints(),
+            fingerprints: keeper.fingerprints(),
         };
-        let (to_worker, inbox) = worker::inbox::inbox(UNCOUNTED_MAX);
-        let (gone, worker_gone) = oneshot::channel();
-        let worker = std::thread::Builder::new()
-            .name("worker".into())
-            .spawn(move || {
-                let _gone: oneshot::Sender<()> = gone;
-                worker.run(&inbox)
-            })
-            .map_err(Error::Thread)?;
-        let now = Arc::clone(&clock);
-        let handle = Committer::start(
-            appender,
-            move || now(),
-            committer_options(&config, &metrics),
-            move |group: worker::Group| {
-                let events = group.iter().map(|batch| batch.payload.len()).sum();
-                to_worker.send(group, events)
-            },
-        )?;
         let budgets = Budgets {
             requests: Budget::new(config.limits.request_bytes),
             answers: Budget::new(config.limits.answer_bytes),
@@ -212,11 +196,7 @@ impl Service {
             view,
             names: Arc::new(names),
             keys,
-            handle,
-            store,
-            log,
-            worker,
-            worker_gone,
+            keeper,
             dir,
         })
     }
@@ -233,7 +213,7 @@ impl Service {
     /// # Errors
     /// A listener, the log or the worker that failed while serving.
     pub async fn run(
-        self,
+        mut self,
         grpc: TcpListener,
         http: TcpListener,
         shutdown: impl Future<Output = ()>,
@@ -246,7 +226,7 @@ impl Service {
             &self.view,
             &self.metrics,
             self.budgets.clone(),
-            self.handle.gauge(),
+            self.keeper.waiting(),
             draining,
         ));
         let side = tokio::spawn(http::run(http, side, async {
@@ -257,8 +237,7 @@ impl Service {
         let names = tokio::spawn(Arc::clone(&self.names).follow());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
-            error = self.handle.failed() => Err(Error::Log(error)),
-            _ = self.worker_gone => Ok(()),
+            failed = self.keeper.failed() => failed,
             served = &mut serving => flatten(served),
         };
         // Nobody listens any more when the server ended by itself.
@@ -268,26 +247,23 @@ impl Service {
             tracing::warn!("the drain deadline has passed: open streams are cut off");
             serving.abort();
         }
-        let closed = self.handle.close().await.map_err(Error::Log);
-        drop(self.handle);
-        let worker = self.worker;
-        let worked = tokio::task::spawn_blocking(move || worker.join()).await;
-        let worked = worked.map_err(|_| Error::Died)?.map_err(|_| Error::Died)?;
+        let stopped = self.keeper.stop(deadline).await;
         upkeep.abort();
         names.abort();
         drop(end);
         // It stops within a second of its signal, and never panics.
         let _ = side.await;
-        // A log without its worker fails too, but knows nothing of the cause.
-        worked.map_err(Error::Worker).and(ended).and(closed)
+        // What has stopped tells more of the cause than what missed it.
+        stopped.and(ended)
     }
 
-    /// Who gives backups.
-    fn admin(&self, draining: &watch::Receiver<bool>) -> Admin {
+    /// Who gives backups, of what is kept here.
+    fn admin(&self, draining: &watch::Receiver<bool>) -> Option<Admin> {
+        let (log, store) = self.keeper.embedded()?;
         let sources = give::Sources {
             dir: self.dir.path().to_owned(),
-            log: self.log.clone(),
-            store: Arc::clone(&self.store),
+            log: log.clone(),
+            store: Arc::clone(store),
             pseudonyms_check: self.keys.pseudonyms.check().into(),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
@@ -296,7 +272,26 @@ impl Service {
             remote: self.config.backup.remote,
             hold: Duration::from_secs(self.config.backup.hold_s),
         };
-        Admin::new(sources, limits, draining.clone())
+        Some(Admin::new(sources, limits, draining.clone()))
+    }
+
+    /// Who answers questions.
+    fn query(&self, draining: &watch::Receiver<bool>) -> query::Service {
+        let config = &self.config;
+        let names = Arc::clone(&self.names);
+        let query = query::Service::new(
+            Arc::clone(&self.view),
+            names,
+            Arc::clone(&self.clock),
+            draining.clone(),
+            query_settings(config),
+            Arc::clone(&self.budgets.answers),
+        );
+        let query = match self.keeper.embedded() {
+            Some(_) => query.explaining(past(config, &self.dir)),
+            None => query,
+        };
+        query.counting(Arc::clone(&self.metrics))
     }
 
     /// The gRPC server, not running yet.
@@ -309,7 +304,7 @@ impl Service {
         let message_bytes = config.limits.message_bytes;
         let ingest = Ingest::new(
             Limits::of(config),
-            self.handle.clone(),
+            self.keeper.appends(),
             Arc::clone(&self.view),
             self.keys.clone(),
             ingest::Budgets {
@@ -320,23 +315,16 @@ impl Service {
             Arc::clone(&self.metrics),
             draining.clone(),
         );
-        let names = Arc::clone(&self.names);
-        let query = query::Service::new(
-            Arc::clone(&self.view),
-            names,
-            Arc::clone(&self.clock),
-            draining.clone(),
-            query_settings(config),
-            Arc::clone(&self.budgets.answers),
-        )
-        .explaining(past(config, &self.dir))
-        .counting(Arc::clone(&self.metrics));
+        let query = self.query(&draining);
         let (mut reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<IngestServiceServer<Ingest>>().await;
         reporter
             .set_serving::<ThroughputServiceServer<query::Service>>()
             .await;
         reporter.set_serving::<AdminServiceServer<Admin>>().await;
+        let admin = self.admin(&draining).map(|admin| {
+            AdminServiceServer::new(admin).max_decoding_message_size(calls::QUESTION_BYTES_MAX)
+        });
         let describe = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
@@ -354,10 +342,7 @@ impl Service {
                     .max_decoding_message_size(message_bytes)
                     .accept_compressed(CompressionEncoding::Gzip),
             )
-            .add_service(
-                AdminServiceServer::new(self.admin(&draining))
-                    .max_decoding_message_size(calls::QUESTION_BYTES_MAX),
-            )
+            .add_optional_service(admin)
             .add_service(
                 ThroughputServiceServer::new(query)
                     .max_decoding_message_size(calls::QUESTION_BYTES_MAX)
@@ -422,25 +407,4 @@ fn flatten(
     served: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
 ) -> Result<(), Error> {
     Ok(served.map_err(|_| Error::Died)??)
-}
-
-fn open_log(
-    config: &Config,
-    dir: &DataDir,
-    disk: Arc<dyn Disk>,
-    store: &Store,
-) -> Result<(Log, Appender), Error> {
-    let from = checkpoint::progress(store)?.position;
-    let options = embedded::Options {
-        segment_bytes: config.log_segment_bytes,
-    };
-    let opened = Log::open(disk, &dir.log(), options, from)?;
-    if opened.truncated_bytes > 0 {
-        let bytes = opened.truncated_bytes;
-        tracing::warn!(
-            bytes,
-            "cut off a torn tail of the log: it was never acknowledged"
-        );
-    }
-    Ok((opened.log, opened.appender))
 }

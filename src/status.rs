@@ -134,7 +134,7 @@ fn reason_of(code: Code) -> &'static str {
 }
 
 /// The answer did not reach the wanted position in time.
-pub fn not_reached(wanted: u64, reached: u64) -> Status {
+pub fn not_reached(wanted: &impl Display, reached: &impl Display) -> Status {
     let message =
         format!("waited for offset {wanted} until the deadline, but offset {reached} is reached");
     let metadata = [
@@ -234,7 +234,7 @@ mod tests {
                 Some(second),
             ),
             (
-                not_reached(2, 1),
+                not_reached(&2, &1),
                 Code::DeadlineExceeded,
                 "NOT_REACHED",
                 None,
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(limit(&overloaded("calls", second)), "calls");
         assert_eq!(limit(&too_large("rows", 1, "ask less")), "rows");
         assert_eq!(limit(&too_slow("a request", second)), "a request");
-        assert_eq!(limit_of(&not_reached(2, 1)), None);
+        assert_eq!(limit_of(&not_reached(&2, &1)), None);
         assert_eq!(limit_of(&internal("oh")), None);
         assert_eq!(limit_of(&Status::resource_exhausted("below")), None);
     }

@@ -13,6 +13,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// The journal's bytes, beyond which the oldest buffers are written out: what a
@@ -94,6 +95,11 @@ impl Batch {
     /// has 1 to [`KEY_BYTES_MAX`] bytes.
     pub fn put(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         self.puts.push((table, key.into(), value.map(Bytes::from)));
+    }
+
+    /// The puts, in their order.
+    pub fn into_puts(self) -> Vec<(Table, Bytes, Option<Bytes>)> {
+        self.puts
     }
 
     /// How many puts.
@@ -188,8 +194,15 @@ impl Default for Options {
     }
 }
 
-/// An open store.
+/// An open store, or a slice of one: all keys that begin alike, without that
+/// beginning.
 pub struct Store {
+    opened: Arc<Opened>,
+    /// What its keys begin with in the engine; nothing for a whole store.
+    prefix: Box<[u8]>,
+}
+
+struct Opened {
     path: PathBuf,
     options: Options,
     /// None only if it could not be opened again.
@@ -225,17 +238,30 @@ impl Store {
             _ => Ok(()),
         });
         made.map_err(|error| failed("make", dir, error.into()))?;
-        Ok(Self {
+        let opened = Opened {
             path: dir.to_owned(),
             options,
             engine: RwLock::new(Some(Engine::open(dir, &options)?)),
             snapshots: AtomicU64::new(0),
+        };
+        Ok(Self {
+            opened: Arc::new(opened),
+            prefix: Box::default(),
         })
+    }
+
+    /// The slice of a number, of the same whole store: what is put there is in no
+    /// other. A store that has slices has nothing else.
+    pub fn slice(&self, number: u16) -> Self {
+        Self {
+            opened: Arc::clone(&self.opened),
+            prefix: number.to_be_bytes().into(),
+        }
     }
 
     /// Whether it is open: it is not after a [`Store::reopen`] that failed.
     pub fn is_open(&self) -> bool {
-        self.engine.read().is_some()
+        self.opened.engine.read().is_some()
     }
 
     /// Closes it and opens it again, as a restart does: after a failed write
@@ -244,10 +270,11 @@ impl Store {
     /// # Errors
     /// Those of [`Store::open`]; until it succeeds, the store is closed.
     pub fn reopen(&self) -> Result<(), Error> {
-        let mut engine = self.engine.write();
+        let Opened { path, options, .. } = &*self.opened;
+        let mut engine = self.opened.engine.write();
         // It keeps others out until it is gone.
         *engine = None;
-        *engine = Some(Engine::open(&self.path, &self.options)?);
+        *engine = Some(Engine::open(path, options)?);
         Ok(())
     }
 
@@ -257,23 +284,37 @@ impl Store {
     /// A key of a length that is not allowed, before anything is written; the
     /// engine's.
     pub fn write(&self, batch: Batch) -> Result<(), Error> {
+        self.write_with(batch, PersistMode::SyncAll)
+    }
+
+    /// The same, but not durable on return: after a crash it may be gone, with all
+    /// that was written later.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    pub fn write_soon(&self, batch: Batch) -> Result<(), Error> {
+        self.write_with(batch, PersistMode::Buffer)
+    }
+
+    fn write_with(&self, batch: Batch, mode: PersistMode) -> Result<(), Error> {
         let Batch { mut puts } = batch;
+        let longest = match self.prefix.len() {
+            0 => KEY_BYTES_MAX,
+            prefix => KEY_BYTES_MAX - prefix - 1,
+        };
         let lengths = puts.iter().map(|(table, key, _)| (*table, key.len()));
         if let Some((table, bytes)) = lengths
             .into_iter()
-            .find(|(_, bytes)| !(1..=KEY_BYTES_MAX).contains(bytes))
+            .find(|(_, bytes)| !(1..=longest).contains(bytes))
         {
             return Err(Error::Key { table, bytes });
         }
         // The engine leaves open which of two puts of a key in a batch counts.
         // The sort is stable, so the last of equals is the last put.
         puts.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-        let engine = self.engine.read();
+        let engine = self.opened.engine.read();
         let opened = engine.as_ref().ok_or_else(|| self.closed())?;
-        let mut out = opened
-            .database
-            .batch()
-            .durability(Some(PersistMode::SyncAll));
+        let mut out = opened.database.batch().durability(Some(mode));
         let mut puts = puts.into_iter().peekable();
         while let Some((table, key, value)) = puts.next() {
             if puts
@@ -282,13 +323,14 @@ impl Store {
             {
                 continue;
             }
+            let key = self.key(key);
             match value {
                 Some(value) => out.insert(opened.table(table), key, value),
                 None => out.remove(opened.table(table), key),
             }
         }
         out.commit()
-            .map_err(|error| failed("write to", &self.path, error))
+            .map_err(|error| failed("write to", self.path(), error))
     }
 
     /// A key's value.
@@ -296,10 +338,13 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let engine = self.engine.read_recursive();
+        let engine = self.opened.engine.read_recursive();
         let opened = engine.as_ref().ok_or_else(|| self.closed())?;
-        let found = opened.table(table).get(key);
-        found.map_err(|error| failed("read", &self.path, error))
+        let found = match self.prefix.is_empty() {
+            true => opened.table(table).get(key),
+            false => opened.table(table).get(self.key(key.into())),
+        };
+        found.map_err(|error| failed("read", self.path(), error))
     }
 
     /// All keys and values of a table, in the order of the keys' bytes, as they
@@ -308,7 +353,7 @@ impl Store {
     /// # Errors
     /// The engine's, by entry.
     pub fn scan(&self, table: Table) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + '_ {
-        self.entries(table, None)
+        self.entries(table, self.all())
     }
 
     /// The keys from one on and before another, in the order of their bytes,
@@ -323,8 +368,8 @@ impl Store {
         to: &[u8],
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
         // The engine panics on a range that ends before it begins.
-        let range = from.to_vec()..to.to_vec().max(from.to_vec());
-        self.entries(table, Some(range))
+        let (from, to) = (self.key(from.into()), self.key(to.into()));
+        self.entries(table, Some(from.to_vec()..to.to_vec().max(from.to_vec())))
     }
 
     /// The engine is held until the last entry is read: it is not opened again
@@ -334,7 +379,7 @@ impl Store {
         table: Table,
         range: Option<Range<Vec<u8>>>,
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Error>> + use<'_> {
-        let engine = self.engine.read_recursive();
+        let engine = self.opened.engine.read_recursive();
         let found = engine.as_ref().map(|opened| match range {
             Some(range) => opened.table(table).range(range),
             None => opened.table(table).iter(),
@@ -343,9 +388,37 @@ impl Store {
         let entries = found.into_iter().flatten().map(move |entry| {
             let _held = &engine;
             let entry = entry.into_inner();
-            entry.map_err(|error| failed("read", &self.path, error))
+            let (key, value) = entry.map_err(|error| failed("read", self.path(), error))?;
+            Ok((self.within(key), value))
         });
         closed.into_iter().chain(entries)
+    }
+
+    /// A key as the engine has it.
+    fn key(&self, key: Bytes) -> Bytes {
+        match self.prefix.is_empty() {
+            true => key,
+            false => [&self.prefix, &*key].concat().into(),
+        }
+    }
+
+    /// The engine's key as it is here.
+    fn within(&self, key: Bytes) -> Bytes {
+        match self.prefix.is_empty() {
+            true => key,
+            false => key.get(self.prefix.len()..).unwrap_or_default().into(),
+        }
+    }
+
+    /// The engine's keys of a slice; none for a whole store.
+    fn all(&self) -> Option<Range<Vec<u8>>> {
+        let number = u16::from_be_bytes(self.prefix.as_ref().try_into().ok()?);
+        let after = match number.checked_add(1) {
+            Some(next) => next.to_be_bytes().to_vec(),
+            // No slice's key is as long.
+            None => vec![u8::MAX; KEY_BYTES_MAX],
+        };
+        Some(self.prefix.to_vec()..after)
     }
 
     /// Bytes on the disk.
@@ -353,16 +426,20 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn disk_bytes(&self) -> Result<u64, Error> {
-        let engine = self.engine.read();
+        let engine = self.opened.engine.read();
         let opened = engine.as_ref().ok_or_else(|| self.closed())?;
         let bytes = opened.database.disk_space();
-        bytes.map_err(|error| failed("measure", &self.path, error))
+        bytes.map_err(|error| failed("measure", self.path(), error))
     }
 
     fn closed(&self) -> Error {
         Error::Closed {
-            path: self.path.clone(),
+            path: self.path().to_owned(),
         }
+    }
+
+    fn path(&self) -> &Path {
+        &self.opened.path
     }
 }
 

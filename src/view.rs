@@ -11,7 +11,8 @@ pub mod token;
 use crate::meter::cell::{Cells, Change, Cooling, Owner, Round, Stored, Sweep, Wanted, Warm};
 use asked::Asked;
 use parking_lot::{RwLock, RwLockWriteGuard};
-pub use state::{Published, SOURCE_IDLE_MS, SOURCES_MAX, SourceSeen, State};
+use position::Position;
+pub use state::{Following, Published, SOURCE_IDLE_MS, SOURCES_MAX, SourceSeen, State};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,19 +23,21 @@ use tokio::time::Instant;
 const POSTED_AT_ONCE: usize = 512;
 
 /// The position that was asked for was not reached in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("waited for position {wanted} but the answer only reaches {reached}")]
 pub struct NotReached {
-    /// What was asked for.
-    pub wanted: u64,
-    /// How far the view was at the deadline.
-    pub reached: u64,
+    /// What was asked for, as far as it was not reached.
+    pub wanted: Position,
+    /// How far the view was there at the deadline.
+    pub reached: Position,
 }
 
 /// The state, shared by one writer and its readers.
 pub struct View {
     state: RwLock<State>,
     version: watch::Sender<u64>,
+    /// How far the state reaches, known without waiting.
+    reach: RwLock<Position>,
     /// Values of cells that are to be stored, and changes that are to be posted: known
     /// without waiting.
     changed: AtomicUsize,
@@ -46,9 +49,11 @@ impl View {
     /// A view of this state.
     pub fn new(state: State) -> Self {
         let version = watch::Sender::new(state.position);
+        let reach = RwLock::new(state.reach.clone());
         Self {
             state: RwLock::new(state),
             version,
+            reach,
             changed: AtomicUsize::new(0),
             unposted: AtomicUsize::new(0),
             asked: Asked::new(),
@@ -68,12 +73,25 @@ impl View {
     /// Includes a batch, all at once, and wakes who waits for it. What it needs
     /// is in memory. To owners' cells it is posted later: see [`View::post`].
     pub fn publish(&self, batch: Published<'_>) {
-        let position = batch.position;
         let mut state = self.state.write();
         state.include(batch);
+        self.tell(state);
+    }
+
+    /// Includes what another meter stored, all at once, and wakes who waits for it.
+    pub fn follow(&self, batch: Following) {
+        let mut state = self.state.write();
+        state.follow(batch);
+        self.tell(state);
+    }
+
+    /// Tells that the state is another one.
+    fn tell(&self, state: RwLockWriteGuard<'_, State>) {
+        let (version, reach) = (state.position, state.reach.clone());
         self.note(&state);
         drop(state);
-        self.version.send_replace(position);
+        *self.reach.write() = reach;
+        self.version.send_replace(version);
     }
 
     /// Posts what is published until now, bit by bit, and calls `between` after each
@@ -226,18 +244,22 @@ impl View {
         self.version.subscribe()
     }
 
+    /// How far it reaches.
+    pub fn reach(&self) -> Position {
+        self.reach.read().clone()
+    }
+
     /// Waits until `position` is included, at most until `deadline`.
-    pub async fn reached(&self, position: u64, deadline: Instant) -> Result<(), NotReached> {
+    pub async fn reached(&self, position: &Position, deadline: Instant) -> Result<(), NotReached> {
         let mut versions = self.versions();
-        let included = versions.wait_for(|&reached| reached >= position);
+        let included = versions.wait_for(|_| self.reach.read().includes(position));
         // The sender lives as long as we do, so waiting ends in time or too late.
         if let Ok(Ok(_)) = tokio::time::timeout_at(deadline, included).await {
             return Ok(());
         }
-        Err(NotReached {
-            wanted: position,
-            reached: self.position(),
-        })
+        let wanted = position.beyond(&self.reach.read());
+        let reached = wanted.shared_with(&self.reach.read());
+        Err(NotReached { wanted, reached })
     }
 }
 
@@ -293,16 +315,20 @@ mod tests {
         let view = view();
         publish(&view, 7, &[]);
         let soon = Instant::now() + Duration::from_millis(20);
-        assert_eq!(view.reached(7, soon).await, Ok(()));
-        let late = view.reached(8, soon).await;
+        let at = Position::embedded;
+        assert_eq!(view.reached(&at(7), soon).await, Ok(()));
+        let late = view.reached(&at(8), soon).await;
         let missed = NotReached {
-            wanted: 8,
-            reached: 7,
+            wanted: at(8),
+            reached: at(7),
         };
         assert_eq!(late, Err(missed));
         assert!(Instant::now() >= soon);
         let later = soon + Duration::from_secs(60);
-        let (reached, ()) = tokio::join!(view.reached(9, later), async { publish(&view, 9, &[]) });
+        let nine = at(9);
+        let (reached, ()) = tokio::join!(view.reached(&nine, later), async {
+            publish(&view, 9, &[]);
+        });
         assert_eq!(reached, Ok(()));
     }
 

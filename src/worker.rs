@@ -6,7 +6,7 @@ pub mod checkpoint;
 pub mod chunks;
 pub mod inbox;
 pub mod item;
-mod keys;
+pub mod keys;
 pub mod past;
 mod publisher;
 mod replay;

@@ -296,3 +296,35 @@ fn a_snapshot_is_given_back_while_the_store_waits_to_be_opened_again() {
         []
     );
 }
+
+#[test]
+fn a_slice_has_what_was_put_there_and_nothing_of_its_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let slices = [0, 1, 255, 256, u16::MAX].map(|number| store.slice(number));
+    for (n, slice) in slices.iter().enumerate() {
+        let mut batch = Batch::new();
+        for key in [&[0][..], b"key", &[u8::MAX; 9]] {
+            batch.put(Table::Cells, key, Some(&[n as u8]));
+        }
+        batch.put(Table::Cells, b"gone", Some(b"x"));
+        batch.put(Table::Cells, b"gone", None);
+        slice.write_soon(batch).unwrap();
+    }
+    let reopened = |n: usize| {
+        let value = vec![n as u8];
+        let keys = [vec![0], b"key".to_vec(), vec![u8::MAX; 9]];
+        keys.map(|key| (key, value.clone())).to_vec()
+    };
+    for (n, slice) in slices.iter().enumerate() {
+        assert_eq!(entries(slice, Table::Cells), reopened(n), "slice {n}");
+        assert_eq!(
+            slice.get(Table::Cells, b"key").unwrap().as_deref(),
+            Some(&[n as u8][..])
+        );
+        assert_eq!(slice.get(Table::Cells, b"gone").unwrap(), None);
+        let some = slice.range(Table::Cells, b"k", b"l");
+        assert_eq!(some.count(), 1);
+    }
+    assert_eq!(store.slice(7).scan(Table::Cells).count(), 0);
+}

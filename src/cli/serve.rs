@@ -3,11 +3,11 @@
 
 use super::signals::{at_each, hangups, shutdown_signal};
 use super::{logging, settings};
-use crate::config::{Config, LogKind};
+use crate::config::Config;
 use crate::failpoint;
 use crate::log::disk::RealDisk;
 use crate::server::Service;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -32,9 +32,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.dump_config {
         io::stdout().write_all(config.to_toml().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
-    }
-    if config.log.kind == LogKind::Kafka {
-        bail!("serve with log.kind = kafka: not available yet");
     }
     logging::start(&config.log)?;
     failpoint::configure();

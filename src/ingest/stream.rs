@@ -10,7 +10,6 @@ use super::seats::Seat;
 use super::weight::Weight;
 use super::{Shared, check};
 use crate::budget::Held;
-use crate::log::Offset;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
 use crate::pb::{
@@ -45,7 +44,7 @@ type Answer = Result<StreamEventsResponse, Status>;
 /// An answer, and what it holds of the answers' budget until it is taken. Boxed,
 /// because a queue has room for dozens from the beginning.
 type Weighed = Box<(Answer, Option<Held>)>;
-type Durable = (Done, Result<Offset, Status>);
+type Durable = (Done, Result<Position, Status>);
 
 /// What is to be told of a batch once it is durable.
 struct Done {
@@ -73,7 +72,7 @@ struct Connection {
     /// When the last batch came.
     heard: Instant,
     /// Includes all that is acknowledged.
-    position: Offset,
+    position: Position,
 }
 
 enum End {
@@ -174,7 +173,7 @@ impl Connection {
             last_sequence: 0,
             acknowledged_sequence: 0,
             heard: Instant::now(),
-            position: 0,
+            position: Position::default(),
         }
     }
 
@@ -292,7 +291,7 @@ impl Connection {
             End::Failed(status)
         })?;
         // That of a batch without an accepted event may be behind.
-        self.position = self.position.max(position);
+        self.position.include(&position);
         self.shared
             .metrics
             .ack_seconds
@@ -311,7 +310,7 @@ impl Connection {
         if let Some((ack, held)) = self.waiting.back_mut() {
             held.absorb(done.held);
             ack.sequence = done.sequence;
-            ack.position = Position::embedded(self.position).encode();
+            ack.position = self.position.encode();
             ack.accepted += done.accepted;
             ack.refused += done.refused;
             ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;

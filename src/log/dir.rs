@@ -16,6 +16,9 @@ const LOCK: &str = "lock";
 /// The file that says the format and the settings.
 pub const FORMAT: &str = "format.json";
 
+/// The name of this directory's instance.
+const INSTANCE: &str = "instance";
+
 /// The settings that shape numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShapingSettings {
@@ -95,6 +98,16 @@ pub enum Error {
         /// One for each setting: its name, what is stored, what was given.
         differences: Vec<String>,
     },
+    /// It belongs to another log.
+    #[error("data directory {} is of {found}, not of {wanted}", path.display())]
+    OtherLog {
+        /// The directory.
+        path: PathBuf,
+        /// Which log it is of.
+        found: String,
+        /// Which is wanted.
+        wanted: String,
+    },
 }
 
 impl DataDir {
@@ -127,6 +140,59 @@ impl DataDir {
     /// Where its log is.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// Refuses a directory that holds a copy of a log elsewhere.
+    ///
+    /// # Errors
+    /// It does; the disk's.
+    pub fn has_own_log(&self) -> Result<(), Error> {
+        match self.copy()? {
+            Some((_, of)) => Err(self.other(&of, "a log of its own")),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the directory for a copy of a log elsewhere, and gives a name that stays,
+    /// and that no other directory has: drawn once.
+    ///
+    /// # Errors
+    /// A directory with a log of its own, or with a copy of another; the disk's; no
+    /// random bytes.
+    pub fn instance(&self, of: &str) -> Result<String, Error> {
+        match self.copy()? {
+            Some((name, found)) if found == of => return Ok(name),
+            Some((_, found)) => return Err(self.other(&found, of)),
+            None if self.log().exists() => return Err(self.other("a log of its own", of)),
+            None => {}
+        }
+        let file = self.path.join(INSTANCE);
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| disk("name", &file)(error.into()))?;
+        let name = format!("{:016x}", u64::from_be_bytes(random));
+        put(&self.path, &file, format!("{name}\n{of}\n").as_bytes())?;
+        Ok(name)
+    }
+
+    /// The name of the instance that has it, and of which log it has a copy.
+    fn copy(&self) -> Result<Option<(String, String)>, Error> {
+        let file = self.path.join(INSTANCE);
+        match fs::read_to_string(&file) {
+            Ok(text) => {
+                let (name, of) = text.split_once('\n').unwrap_or((&text, ""));
+                Ok(Some((name.to_owned(), of.trim_end().to_owned())))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk("read", &file)(error)),
+        }
+    }
+
+    fn other(&self, found: &str, wanted: &str) -> Error {
+        Error::OtherLog {
+            path: self.path.clone(),
+            found: found.to_owned(),
+            wanted: wanted.to_owned(),
+        }
     }
 
     /// Where its store is.
@@ -232,17 +298,21 @@ fn write(dir: &Path, file: &Path, settings: &ShapingSettings) -> Result<(), Erro
         format_version: FORMAT_VERSION,
         settings,
     };
-    let draft = dir.join("format.json.new");
-    let written = serde_json::to_vec_pretty(&format)
-        .map_err(io::Error::from)
-        .and_then(|mut text| {
-            text.push(b'\n');
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut out = options.open(&draft)?;
-            out.write_all(&text)?;
-            out.sync_all()
-        });
+    let text = serde_json::to_vec_pretty(&format).map_err(io::Error::from);
+    let mut text = text.map_err(disk("write", file))?;
+    text.push(b'\n');
+    put(dir, file, &text)
+}
+
+/// Writes a file whole or not at all, and durably.
+fn put(dir: &Path, file: &Path, text: &[u8]) -> Result<(), Error> {
+    let draft = file.with_added_extension("new");
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&draft).and_then(|mut out| {
+        out.write_all(text)?;
+        out.sync_all()
+    });
     written.map_err(disk("write", &draft))?;
     let renamed = fs::rename(&draft, file).and_then(|()| File::open(dir)?.sync_all());
     renamed.map_err(disk("write", file))

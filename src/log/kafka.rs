@@ -9,9 +9,14 @@
 
 pub mod connection;
 pub mod dead_letter;
+pub mod failure;
+pub mod group;
 pub mod partition;
 pub mod producer;
+pub mod ranges;
 pub mod record;
+pub mod stranger;
+pub mod tail;
 pub mod topics;
 
 use crate::log::Kind;

@@ -4,6 +4,7 @@ use super::ledger::Whence;
 use crate::event::{Event, Millis};
 use crate::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
+use std::ops::{Add, Sub};
 
 /// One record of the log.
 #[derive(Clone, Copy, Debug)]
@@ -61,4 +62,38 @@ pub struct Counts {
     pub forgotten: i64,
     /// Identities known now.
     pub identities: i64,
+}
+
+impl Counts {
+    fn zip(self, other: Self, each: fn(i64, i64) -> i64) -> Self {
+        Self {
+            events: each(self.events, other.events),
+            duplicates: each(self.duplicates, other.duplicates),
+            revisions: each(self.revisions, other.revisions),
+            retractions: each(self.retractions, other.retractions),
+            superseded: each(self.superseded, other.superseded),
+            conflicts: each(self.conflicts, other.conflicts),
+            repaired: each(self.repaired, other.repaired),
+            forgotten: each(self.forgotten, other.forgotten),
+            identities: each(self.identities, other.identities),
+        }
+    }
+}
+
+/// Of the records of several partitions.
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |one, other| one + other)
+    }
+}
+
+/// What came since.
+impl Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        self.zip(before, |now, before| now - before)
+    }
 }

@@ -52,7 +52,8 @@ pub async fn until_reached(view: &View, at_least: &str, deadline: Instant) -> Re
     if at_least.is_empty() {
         return Ok(());
     }
-    let position = Position::decode(at_least).and_then(|position| position.offset());
+    let known = |position: &Position| position.is_within(&view.reach());
+    let position = Position::decode(at_least).filter(known);
     let position = position.ok_or_else(|| {
         status::invalid(
             "at_least",
@@ -60,8 +61,8 @@ pub async fn until_reached(view: &View, at_least: &str, deadline: Instant) -> Re
             "a position from an acknowledgement or an answer",
         )
     })?;
-    let reached = view.reached(position, deadline).await;
-    reached.map_err(|error| status::not_reached(error.wanted, error.reached))
+    let reached = view.reached(&position, deadline).await;
+    reached.map_err(|error| status::not_reached(&error.wanted, &error.reached))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The answers of a stopped service: its state is restored as a start would,
 //! and asked, but nothing is appended and no checkpoint is written.
 
+use super::Error;
+use super::keeper::open_log;
 use super::options::{past, query_settings, shaping, store_options, worker_options};
-use super::{Error, open_log};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::ingest::Clock;

@@ -29,10 +29,10 @@ impl Store {
     /// # Errors
     /// A store that is closed.
     pub fn snapshot(self: &Arc<Self>) -> Result<Snapshot, Error> {
-        let engine = self.engine.read();
+        let engine = self.opened.engine.read();
         let opened = engine.as_ref().ok_or_else(|| self.closed())?;
         // Numbers go on over openings, so that none means another's snapshot.
-        let number = self.snapshots.fetch_add(1, Ordering::Relaxed);
+        let number = self.opened.snapshots.fetch_add(1, Ordering::Relaxed);
         let taken = (number, opened.database.snapshot());
         opened.snapshots.0.lock().push(taken);
         Ok(Snapshot {
@@ -56,10 +56,10 @@ impl Snapshot {
         bytes_max: usize,
     ) -> Result<Entries, Error> {
         // The store cannot be opened again meanwhile.
-        let engine = self.store.engine.read();
+        let engine = self.store.opened.engine.read();
         let opened = engine.as_ref().ok_or_else(|| self.store.closed())?;
         let snapshot = opened.snapshots.find(self.number).ok_or_else(|| {
-            let path = self.store.path.clone();
+            let path = self.store.path().to_owned();
             Error::Reopened { path }
         })?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -67,7 +67,7 @@ impl Snapshot {
         let (mut page, mut bytes) = (Vec::new(), 0);
         for entry in entries {
             let entry = entry.into_inner();
-            let (key, value) = entry.map_err(|error| failed("read", &self.store.path, error))?;
+            let (key, value) = entry.map_err(|error| failed("read", self.store.path(), error))?;
             bytes += key.len() + value.len();
             page.push((key, value));
             if bytes >= bytes_max {
@@ -82,7 +82,7 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         // Who opens the store again has it alone or waits for it, and then all
         // snapshots end: nobody has to wait for that here.
-        let engine = self.store.engine.try_read();
+        let engine = self.store.opened.engine.try_read();
         if let Some(opened) = engine.as_ref().and_then(|engine| engine.as_ref()) {
             opened.snapshots.end(self.number);
         }

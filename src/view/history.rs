@@ -86,7 +86,11 @@ impl History {
 
     /// Notes a publication.
     pub fn note(&mut self, to: u64, appended_at: Millis, changes: &[Change]) {
-        let touched = changes.iter().flat_map(touched).collect();
+        self.note_touched(to, appended_at, changes.iter().flat_map(touched).collect());
+    }
+
+    /// The same, of what is known to be touched.
+    pub fn note_touched(&mut self, to: u64, appended_at: Millis, touched: Box<[Touched]>) {
         let step = Step {
             to,
             appended_at,

@@ -2,6 +2,10 @@
 
 use super::token::{self, Kind};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Partitions of which a message tells.
+const TOLD_MAX: usize = 3;
 
 /// How far into each partition something reaches. Partitions that are not named
 /// do not matter.
@@ -15,6 +19,21 @@ impl Position {
         Self(vec![(0, offset)])
     }
 
+    /// The position after the records before these offsets, by partition; of two of
+    /// one partition, the further one.
+    pub fn of(offsets: impl IntoIterator<Item = (u32, u64)>) -> Self {
+        let mut offsets: Vec<_> = offsets.into_iter().collect();
+        offsets.sort_unstable();
+        offsets.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1 = later.1;
+            }
+            same
+        });
+        Self(offsets)
+    }
+
     /// The offset in the embedded log; none if another partition is named.
     pub fn offset(&self) -> Option<u64> {
         match self.0[..] {
@@ -22,6 +41,49 @@ impl Position {
             [(0, offset)] => Some(offset),
             _ => None,
         }
+    }
+
+    /// How far it reaches into a partition.
+    pub fn in_partition(&self, partition: u32) -> u64 {
+        let found = self.0.binary_search_by_key(&partition, |&(of, _)| of);
+        found.map_or(0, |at| self.0[at].1)
+    }
+
+    /// Whether whatever reaches here reaches there too.
+    pub fn includes(&self, other: &Self) -> bool {
+        let mut others = other.0.iter();
+        others.all(|&(partition, offset)| self.in_partition(partition) >= offset)
+    }
+
+    /// Reaches as far as either of both.
+    pub fn include(&mut self, other: &Self) {
+        for &(partition, offset) in &other.0 {
+            match self.0.binary_search_by_key(&partition, |&(of, _)| of) {
+                Ok(at) => self.0[at].1 = self.0[at].1.max(offset),
+                Err(at) => self.0.insert(at, (partition, offset)),
+            }
+        }
+    }
+
+    /// Whether it names no partition but those that another one names.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let named = |of| other.0.iter().any(|&(partition, _)| partition == of);
+        self.0.iter().all(|&(partition, _)| named(partition))
+    }
+
+    /// What of it is not included in another one, for a message.
+    pub fn beyond(&self, other: &Self) -> Self {
+        let all = self.0.iter().copied();
+        Self(
+            all.filter(|&(partition, offset)| other.in_partition(partition) < offset)
+                .collect(),
+        )
+    }
+
+    /// How far another one reaches into its partitions.
+    pub fn shared_with(&self, other: &Self) -> Self {
+        let partitions = self.0.iter().map(|&(partition, _)| partition);
+        Self(partitions.map(|of| (of, other.in_partition(of))).collect())
     }
 
     /// As an opaque token.
@@ -39,9 +101,48 @@ impl Position {
     }
 }
 
+/// An offset of the embedded log, or offsets by partition.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(offset) = self.offset() {
+            return write!(f, "{offset}");
+        }
+        for (n, (partition, offset)) in self.0.iter().take(TOLD_MAX).enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{offset} of partition {partition}")?;
+        }
+        let more = self.0.len().saturating_sub(TOLD_MAX);
+        if more == 0 {
+            return Ok(());
+        }
+        write!(f, " and {more} more")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn positions_are_compared_partition_by_partition() {
+        let of = |offsets: &[(u32, u64)]| Position::of(offsets.iter().copied());
+        let both = of(&[(7, 3), (2, 9), (7, 5)]);
+        assert_eq!(both, of(&[(2, 9), (7, 5)]));
+        assert!(both.includes(&of(&[(7, 5)])) && both.includes(&of(&[])));
+        assert!(!both.includes(&of(&[(7, 6)])) && !both.includes(&of(&[(1, 1)])));
+        let mut more = both.clone();
+        more.include(&of(&[(7, 6), (2, 1), (0, 4)]));
+        assert_eq!(more, of(&[(0, 4), (2, 9), (7, 6)]));
+        assert_eq!(more.beyond(&both), of(&[(0, 4), (7, 6)]));
+        assert_eq!(more.beyond(&both).shared_with(&both), of(&[(0, 0), (7, 5)]));
+        assert_eq!(both.to_string(), "9 of partition 2, 5 of partition 7");
+        let many = Position::of((1..6).map(|partition| (partition, 1)));
+        assert!(
+            many.to_string().ends_with("partition 3 and 2 more"),
+            "{many}"
+        );
+        assert_eq!(Position::embedded(4).to_string(), "4");
+    }
 
     #[test]
     fn a_position_survives_its_token() {

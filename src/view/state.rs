@@ -1,10 +1,11 @@
 //! What the view holds: the cells, how far they reach, and what was seen of those who
 //! sent it.
 
-use super::history::{self, History};
+use super::history::{self, History, Touched};
+use super::position::Position;
 use crate::event::Millis;
 use crate::meter::Counts;
-use crate::meter::cell::{Cells, Round};
+use crate::meter::cell::{Cells, Followed, Round};
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -41,13 +42,29 @@ pub struct Published<'a> {
     pub sources: &'a [(CompactString, SourceSeen)],
 }
 
+/// What another meter stored at once, of one partition.
+pub struct Following {
+    /// The cells.
+    pub followed: Followed,
+    /// How far that reaches.
+    pub reach: Position,
+    /// When its last record was appended.
+    pub appended_at: Millis,
+    /// What came to the counts.
+    pub counts: Counts,
+    /// What was seen of sources.
+    pub sources: Vec<(CompactString, SourceSeen)>,
+}
+
 /// All that can be asked about.
 pub struct State {
     /// The cells.
     pub cells: Cells,
-    /// The log's offset after the last record that is included. The embedded
-    /// log is one partition, 0.
+    /// How often it changed; of the embedded log, which is one partition, 0, the
+    /// offset after the last record that is included.
     pub position: u64,
+    /// How far it reaches into the log.
+    pub reach: Position,
     /// When that record was appended; none before the first.
     pub appended_at: Option<Millis>,
     /// What became of the records.
@@ -65,12 +82,18 @@ impl State {
         Self {
             cells,
             position,
+            reach: Position::embedded(position),
             appended_at,
             counts,
             history: History::new(position),
             sources,
             pruned_at,
         }
+    }
+
+    /// The same state, which reaches so far into several partitions.
+    pub fn reaching(self, reach: Position) -> Self {
+        Self { reach, ..self }
     }
 
     /// The same state, remembering no more than this.
@@ -111,14 +134,37 @@ impl State {
             self.cells.take(round);
         }
         self.position = batch.position;
-        self.appended_at = self.appended_at.max(Some(batch.appended_at));
+        self.reach = Position::embedded(batch.position);
         self.counts = batch.counts;
-        for (source, seen) in batch.sources {
+        self.heard(batch.appended_at, batch.sources);
+    }
+
+    /// Includes what another meter stored.
+    pub(super) fn follow(&mut self, batch: Following) {
+        self.position += 1;
+        let touched = batch.followed.touched();
+        let touched = touched.map(|(quarter, facility, owner)| Touched {
+            quarter,
+            facility,
+            owner,
+        });
+        self.history
+            .note_touched(self.position, batch.appended_at, touched.collect());
+        self.cells.follow(batch.followed);
+        self.reach.include(&batch.reach);
+        self.counts = self.counts + batch.counts;
+        self.heard(batch.appended_at, &batch.sources);
+    }
+
+    /// Notes from whom something came, and when.
+    fn heard(&mut self, appended_at: Millis, sources: &[(CompactString, SourceSeen)]) {
+        self.appended_at = self.appended_at.max(Some(appended_at));
+        for (source, seen) in sources {
             self.saw(source, *seen);
         }
-        if batch.appended_at.saturating_sub(self.pruned_at) > PRUNE_EVERY_MS {
-            self.pruned_at = batch.appended_at;
-            let oldest = batch.appended_at - SOURCE_IDLE_MS;
+        if appended_at.saturating_sub(self.pruned_at) > PRUNE_EVERY_MS {
+            self.pruned_at = appended_at;
+            let oldest = appended_at - SOURCE_IDLE_MS;
             self.sources.retain(|_, seen| seen.last_active >= oldest);
         }
     }

@@ -143,15 +143,35 @@ pub fn begin(
 
 /// The key of this store's fingerprints; drawn if there is none yet.
 pub fn fingerprints(store: &Store) -> Result<Fingerprints, Error> {
-    if let Some(key) = store.get(Table::Meta, KEY)? {
-        let key: [u8; 16] = decode(&key, "key of the fingerprints")?;
-        return Ok(Fingerprints::new(&key));
+    if let Some(known) = known_fingerprints(store)? {
+        return Ok(known);
     }
+    let mut batch = Batch::default();
+    let drawn = draw_fingerprints(&mut batch)?;
+    store.write(batch)?;
+    Ok(drawn)
+}
+
+/// The same; none if there is no key yet.
+///
+/// # Errors
+/// The store's; a value that is none.
+pub fn known_fingerprints(store: &Store) -> Result<Option<Fingerprints>, Error> {
+    let Some(key) = store.get(Table::Meta, KEY)? else {
+        return Ok(None);
+    };
+    let key: [u8; 16] = decode(&key, "key of the fingerprints")?;
+    Ok(Some(Fingerprints::new(&key)))
+}
+
+/// Draws a key, and adds it to a batch.
+///
+/// # Errors
+/// No random key.
+pub fn draw_fingerprints(batch: &mut Batch) -> Result<Fingerprints, Error> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| Error::Random(error.into()))?;
-    let mut batch = Batch::default();
     batch.put(Table::Meta, KEY, Some(&key));
-    store.write(batch)?;
     Ok(Fingerprints::new(&key))
 }
 
@@ -162,6 +182,17 @@ pub fn progress(store: &Store) -> Result<Progress, Error> {
         || Ok(Progress::default()),
         |bytes| decode(&bytes, "progress"),
     )
+}
+
+/// Reads the put that tells where a checkpoint stands; none if it is another one.
+///
+/// # Errors
+/// A value that is none.
+pub fn progress_in(table: Table, key: &[u8], value: &[u8]) -> Result<Option<Progress>, Error> {
+    match (table, key) {
+        (Table::Meta, PROGRESS) => decode(value, "progress").map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Where the checkpoint in a snapshot of the store stands; the log's beginning
@@ -207,7 +238,11 @@ pub fn restore(
     })
 }
 
-fn names(store: &Store) -> Result<Names, Error> {
+/// The stored names.
+///
+/// # Errors
+/// The store's; numbers that do not follow one another.
+pub fn names(store: &Store) -> Result<Names, Error> {
     let mut names = Names::default();
     for pair in store.scan(Table::Names) {
         let (id, name) = pair?;
@@ -221,6 +256,15 @@ fn names(store: &Store) -> Result<Names, Error> {
 }
 
 fn cells(store: &Arc<Store>, keeping: Keeping, progress: &Progress) -> Result<Cells, Error> {
+    let shelf = Arc::new(OfStore(Arc::clone(store)));
+    Ok(Cells::shelved(keeping, shelf, parts(store, progress)?))
+}
+
+/// The stored cells, but for those that stay on the shelf.
+///
+/// # Errors
+/// The store's; a stored key or value that is none.
+pub fn parts(store: &Store, progress: &Progress) -> Result<CellParts, Error> {
     let mut parts = CellParts {
         names: names(store)?,
         clock: progress.clock.map(crate::meter::cell::utc_day_of),
@@ -250,8 +294,7 @@ fn cells(store: &Arc<Store>, keeping: Keeping, progress: &Progress) -> Result<Ce
         let owner = keys::owner_in(&key).ok_or_else(strange("running total"))?;
         parts.totals.insert(owner, decode(&value, "running total")?);
     }
-    let shelf = Arc::new(OfStore(Arc::clone(store)));
-    Ok(Cells::shelved(keeping, shelf, parts))
+    Ok(parts)
 }
 
 /// Adds a cell.
@@ -272,10 +315,18 @@ pub fn put(batch: &mut Batch, key: &CellKey, value: Option<&[u8]>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+/// A value as it is stored.
+///
+/// # Errors
+/// A value that cannot be.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(value).map_err(Error::Encode)
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Error> {
+/// A stored value.
+///
+/// # Errors
+/// Bytes that are none, of what they should be.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, Error> {
     postcard::from_bytes(bytes).map_err(|source| Error::Decode { what, source })
 }

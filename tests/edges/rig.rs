@@ -5,7 +5,7 @@ use pbjson_types::Timestamp;
 use quaymeter::budget::Budget;
 use quaymeter::config::{Config, Sources};
 use quaymeter::fingerprint::Fingerprints;
-use quaymeter::ingest::{Budgets, Ingest, Keys, Limits};
+use quaymeter::ingest::{Appends, Budgets, Ingest, Keys, Limits};
 use quaymeter::log::Durable;
 use quaymeter::log::committer::{Committer, Options};
 use quaymeter::log::disk::{Disk, File, RealDisk};
@@ -136,7 +136,7 @@ impl Rig {
         let (drain, draining) = watch::channel(false);
         let ingest = Ingest::new(
             Limits::of(&config),
-            handle,
+            Appends::Embedded(handle),
             Arc::new(View::new(state)),
             Keys {
                 pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),

@@ -4,6 +4,7 @@
 //! `PROPTEST_CASES=20000 cargo test --test law` looks longer.
 
 mod audit;
+mod followed;
 mod forgetting;
 mod gathered;
 mod generate;
@@ -14,11 +15,12 @@ mod shelf;
 #[path = "../support/cells.rs"]
 mod wherever;
 
+use followed::Follower;
 use generate::{DAYS, rec};
 use model::{Cells as Dump, Rec};
 use past::Past;
 use proptest::prelude::*;
-use quaymeter::meter::cell::{Cells, Change, Keeping};
+use quaymeter::meter::cell::{Cells, Change, Keeping, Owner};
 use quaymeter::meter::journal::Chunk;
 use quaymeter::meter::restore::{Parts, Restoring};
 use quaymeter::meter::{Meter, Record, Rules};
@@ -191,6 +193,24 @@ fn totals(cells: &Cells) -> BTreeMap<String, i64> {
     totals
 }
 
+/// Figures by day.
+type DayTotals = BTreeMap<i32, BTreeMap<String, i64>>;
+
+/// Owners' totals of days.
+fn days(cells: &Cells) -> BTreeMap<Owner, DayTotals> {
+    let mut all = BTreeMap::new();
+    for (owner, series) in cells.owners() {
+        let mut totals = BTreeMap::new();
+        for (day, total) in series.totals(i32::MIN..i32::MAX) {
+            let mut sum = quaymeter::meter::figure::Figures::default();
+            total.add_to(&mut sum);
+            totals.insert(day, figures(&sum));
+        }
+        all.insert(owner, totals);
+    }
+    all
+}
+
 /// Another order of arrival within each day, some records twice.
 fn rearranged(records: &[Rec], seed: u64) -> Vec<Rec> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
@@ -265,6 +285,37 @@ proptest! {
         prop_assert_eq!(&totals, &expected_totals);
         let (meter, _) = metered(&records, usize::MAX);
         prop_assert_eq!(identities, meter.counts().identities);
+    }
+
+    #[test]
+    fn who_follows_has_the_cells_of_whom_he_follows(
+        mut records in prop::collection::vec(rec(), 1..60),
+        seed in any::<u64>(),
+    ) {
+        records.sort_by_key(|rec| rec.appended_at.div_euclid(86_400_000));
+        let (mut cells, mut follower) = (Shelved::new(keeping()), Follower::new(keeping()));
+        let mut meter = Meter::new(RULES, past::fingerprints());
+        let (mut past, mut changes) = (Past::default(), Vec::new());
+        for (n, rec) in records.iter().enumerate() {
+            changes.clear();
+            apply(&mut meter, rec, &mut past, &mut changes);
+            cells.apply(&changes);
+            // Some transactions are of one record, others of many.
+            if n + 1 == records.len() || seed.rotate_left(n as u32).is_multiple_of(3) {
+                cells.store();
+                follower.follow(&cells, n % 3);
+                cells.written(n % 2);
+            }
+        }
+        cells.cells.post_all();
+        prop_assert_eq!(dump(&follower.cells), dump(&cells.cells));
+        prop_assert_eq!(totals(&follower.cells), totals(&cells.cells));
+        prop_assert_eq!(follower.cells.census(), cells.cells.census());
+        prop_assert_eq!(days(&follower.cells), days(&cells.cells));
+        for ((owner, _, facility), _) in wherever::records(&follower.cells) {
+            let series = follower.cells.owner(owner).unwrap();
+            prop_assert!(series.facilities().contains(&facility));
+        }
     }
 
     #[test]

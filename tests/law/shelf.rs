@@ -16,22 +16,22 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 pub struct InMemory(Mutex<BTreeMap<CellKey, Vec<u8>>>);
 
-fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
+pub fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
     postcard::from_bytes(bytes).unwrap()
 }
 
 impl InMemory {
-    fn find<T: serde::de::DeserializeOwned>(&self, key: &CellKey) -> Option<T> {
+    pub fn find<T: serde::de::DeserializeOwned>(&self, key: &CellKey) -> Option<T> {
         self.0.lock().unwrap().get(key).map(|bytes| decoded(bytes))
     }
 
-    fn all<T>(&self, each: impl Fn(&CellKey, &[u8]) -> Option<T>) -> Vec<T> {
+    pub fn all<T>(&self, each: impl Fn(&CellKey, &[u8]) -> Option<T>) -> Vec<T> {
         let values = self.0.lock().unwrap();
         let values = values.iter().filter_map(|(key, bytes)| each(key, bytes));
         values.collect()
     }
 
-    fn take(&self, (stored, sweeps): (Vec<Stored>, Vec<Sweep>)) {
+    pub fn take(&self, (stored, sweeps): (Vec<Stored>, Vec<Sweep>)) {
         let mut values = self.0.lock().unwrap();
         for sweep in sweeps {
             values.retain(|key, bytes| match (sweep, key) {
@@ -209,6 +209,11 @@ impl Shelved {
     pub fn store(&mut self) {
         while self.cool_part() {}
         self.under_way = stored(&mut self.cells);
+    }
+
+    /// What was stored last, and is not on the shelf yet.
+    pub fn under_way(&self) -> &(Vec<Stored>, Vec<Sweep>) {
+        &self.under_way
     }
 
     fn cool_part(&mut self) -> bool {

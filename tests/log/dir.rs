@@ -122,3 +122,34 @@ fn another_format_is_refused_by_name() {
     let refused = DataDir::open(path.path(), &settings()).unwrap_err();
     assert!(matches!(refused, Error::Unreadable { .. }), "{refused}");
 }
+
+#[test]
+fn a_copy_of_another_log_keeps_its_name_and_is_taken_for_nothing_else() {
+    let path = tempdir().unwrap();
+    let dir = DataDir::open(path.path(), &settings()).unwrap();
+    dir.has_own_log().unwrap();
+    let name = dir.instance("topic a").unwrap();
+    assert_eq!(dir.instance("topic a").unwrap(), name);
+    let refused = dir.instance("topic b").unwrap_err().to_string();
+    assert!(
+        refused.ends_with("is of topic a, not of topic b"),
+        "{refused}"
+    );
+    let refused = dir.has_own_log().unwrap_err().to_string();
+    assert!(
+        refused.ends_with("is of topic a, not of a log of its own"),
+        "{refused}"
+    );
+
+    let path = tempdir().unwrap();
+    let dir = DataDir::open(path.path(), &settings()).unwrap();
+    assert_ne!(dir.instance("topic a").unwrap(), name);
+    let path = tempdir().unwrap();
+    let dir = DataDir::open(path.path(), &settings()).unwrap();
+    fs::create_dir(dir.log()).unwrap();
+    let refused = dir.instance("topic a").unwrap_err().to_string();
+    assert!(
+        refused.ends_with("is of a log of its own, not of topic a"),
+        "{refused}"
+    );
+}

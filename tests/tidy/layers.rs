@@ -7,7 +7,7 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 35] = [
+const RANKS: [(&str, i8); 36] = [
     ("pb", -1), // generated
     ("budget", 0),
     ("event", 0),
@@ -31,6 +31,7 @@ const RANKS: [(&str, i8); 35] = [
     ("intake", 3),
     ("worker", 3),
     ("backup", 4),
+    ("cluster", 4),
     ("ingest", 4),
     ("ndjson", 4),
     ("query", 4),

@@ -160,6 +160,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Who asks for the ends of partitions is told of them; it is no trouble.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let reason = self.properties.hide(reason);
         tracing::warn!(target: "librdkafka", "{reason}");
         let mut trouble = self.trouble.lock();

@@ -50,6 +50,14 @@ impl Calls {
         &mut hot.figures
     }
 
+    /// Takes over what another meter stored.
+    pub fn take_over(&mut self, key: CallKey, figures: Figures) {
+        match figures.is_empty() {
+            true => self.cells.remove(&key),
+            false => self.cells.insert(key, Hot { figures, mark: 0 }),
+        };
+    }
+
     /// Encodes a call unless that was done; none if it is gone.
     pub fn turn(&mut self, key: &CallKey, out: &mut Outbox) -> Option<()> {
         let hot = self.cells.get_mut(key)?;

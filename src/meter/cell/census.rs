@@ -33,6 +33,20 @@ impl Census {
         self.slots.values().sum()
     }
 
+    /// Counts those of another one too.
+    pub fn merge(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.days, &other.days),
+            (&mut self.quarters, &other.quarters),
+            (&mut self.slots, &other.slots),
+        ];
+        for (counts, others) in pairs {
+            for (&day, &more) in others {
+                add(counts, day, more);
+            }
+        }
+    }
+
     /// The UTC days on which slots start, as instants.
     pub(super) fn slot_starts(&self) -> Range<Millis> {
         let days = self

@@ -45,6 +45,11 @@ impl Slots {
         self.hot.entry(key).or_insert(Hot { figures, mark: 0 });
     }
 
+    /// Takes over what another meter stored.
+    pub fn take_over(&mut self, key: SlotKey, figures: Figures) {
+        self.hot.insert(key, Hot { figures, mark: 0 });
+    }
+
     /// A slot's figures, to be changed.
     pub fn change(&mut self, key: SlotKey, out: &mut Outbox) -> &mut Figures {
         let hot = match self.hot.entry(key) {

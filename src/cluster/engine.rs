@@ -1,0 +1,405 @@
+//! Counts the partitions that the group gives to this instance, and commits what that
+//! changes, on a thread of its own.
+
+mod desk;
+
+use super::kept::Kept;
+use super::mark;
+use super::owned::{self, Terms};
+use crate::log::kafka::connection::Connection;
+use crate::log::kafka::failure::Failure;
+use crate::log::kafka::group::{Group, Member, Next, Turn};
+use crate::log::kafka::ranges::{self, Reader};
+use crate::log::{Kind, Offset};
+use crate::store::Store;
+use desk::Desk;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long is waited for a record at a time, while there is nothing to commit.
+const POLLED: Duration = Duration::from_millis(100);
+
+/// How long another owner's transaction, and this mirror, may take to be over and here.
+const RESTORED: Duration = Duration::from_secs(30);
+
+/// The pause before a client is made anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The longest pause, and after how many failures it is reached.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
+const FAILURES_MAX: u32 = 4;
+
+/// How much longer a transaction may be while much waits to be counted: its cells are
+/// fewer than those of several short ones.
+const STRETCH: u32 = 20;
+
+/// Records since the last commit with which much waits.
+const BACKLOG: u64 = 20_000;
+
+/// Changed values with which a transaction does not wait for its time.
+const CHANGED_MAX: usize = 100_000;
+
+/// Why the engine could not go on; after most of these it begins anew.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The brokers, or the client.
+    #[error("count the log")]
+    Kafka(#[from] Failure),
+    /// A part of a topic could not be read.
+    #[error("count the log")]
+    Unread(#[from] ranges::Error),
+    /// A partition's state.
+    #[error("count the log")]
+    Owned(#[from] owned::Error),
+    /// The mirror does not follow.
+    #[error(
+        "count partition {partition}: what was committed is not in the mirror within {RESTORED:?}"
+    )]
+    Behind {
+        /// Which.
+        partition: u32,
+    },
+    /// A mark could not be written or read.
+    #[error("changelog of partition {partition}")]
+    Mark {
+        /// Which.
+        partition: u32,
+        /// Why.
+        source: mark::Broken,
+    },
+    /// More is committed than this owner was restored from.
+    #[error(
+        "count partition {partition}: {found} is committed, but it was restored at {committed}"
+    )]
+    Ahead {
+        /// Which.
+        partition: u32,
+        /// The offset up to which is committed.
+        found: Offset,
+        /// The one that it knew of.
+        committed: Offset,
+    },
+    /// The log is not the one that was counted, or was cut before it was.
+    #[error(
+        "partition {partition} of the log has offsets {start} to {end}, but it is counted up to {counted}: records are gone that were not counted, or it is another log"
+    )]
+    Removed {
+        /// Which.
+        partition: u32,
+        /// The first offset that is there.
+        start: Offset,
+        /// The one after the last.
+        end: Offset,
+        /// The first that is not counted.
+        counted: Offset,
+    },
+}
+
+impl Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Kafka(failure) => failure.kind,
+            Self::Unread(error) => error.kind(),
+            Self::Behind { .. } | Self::Ahead { .. } => Kind::Abort,
+            Self::Owned(_) => Kind::Abort,
+            Self::Mark { .. } | Self::Removed { .. } => Kind::Fatal,
+        }
+    }
+
+    /// Whether beginning anew would not change it.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Mark { .. } | Self::Removed { .. } => true,
+            Self::Owned(error) => error.is_final(),
+            _ => false,
+        }
+    }
+}
+
+/// What an engine works with.
+pub struct Setup {
+    /// The brokers.
+    pub connection: Connection,
+    /// What it is called, and the topics.
+    pub member: Member,
+    /// How many partitions there are.
+    pub partitions: u32,
+    /// How is counted.
+    pub terms: Terms,
+    /// The time between two commits.
+    pub interval: Duration,
+    /// The partitions' slices.
+    pub slices: Vec<Arc<Store>>,
+    /// How far these are.
+    pub kept: Arc<Kept>,
+    /// Says that it shall stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The engine.
+pub struct Engine {
+    setup: Setup,
+    group: Group,
+    desk: Desk,
+    /// Of the changelogs.
+    changelogs: Reader,
+    /// Given, and not restored yet.
+    given: BTreeSet<u32>,
+    /// Whether the group waits for an answer to what it gave.
+    to_answer: bool,
+    /// Read by the client.
+    reading: BTreeSet<u32>,
+    /// Failures since the last commit.
+    failures: u32,
+}
+
+impl Engine {
+    /// Joins the group.
+    ///
+    /// # Errors
+    /// The brokers'.
+    pub fn join(setup: Setup) -> Result<Self, Failure> {
+        let connection = &setup.connection;
+        let group = Group::join(connection, setup.member.clone())?;
+        let events = Reader::new(connection, &setup.member.events)?;
+        let changelogs = Reader::new(connection, &setup.member.cells)?;
+        Ok(Self {
+            desk: Desk::new(setup.partitions, Arc::new(events)),
+            setup,
+            group,
+            changelogs,
+            given: BTreeSet::new(),
+            to_answer: false,
+            reading: BTreeSet::new(),
+            failures: 0,
+        })
+    }
+
+    /// Counts until it is stopped, and commits what it has counted then.
+    ///
+    /// # Errors
+    /// What beginning anew would not change.
+    pub fn run(mut self) -> Result<(), Error> {
+        while !self.is_stopped() {
+            if let Err(error) = self.step() {
+                self.recover(error)?;
+            }
+        }
+        // What is not committed will be counted again by the next owner.
+        match self.commit() {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == Kind::Fatal => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.setup.stop.load(Ordering::Relaxed)
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        if self.to_answer || !self.given.is_empty() {
+            self.restore_given()?;
+        }
+        let mut drained = false;
+        match self.group.next(self.wait())? {
+            Next::Record(record) => self.desk.take(&record)?,
+            Next::Turn(turn) => self.turn(turn)?,
+            Next::Nothing => drained = true,
+        }
+        if self.is_due(drained) {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// How long to wait for a record.
+    fn wait(&self) -> Duration {
+        match self.desk.since() {
+            Some(since) => self.setup.interval.saturating_sub(since.elapsed()),
+            None => POLLED,
+        }
+    }
+
+    /// Whether it is time to commit; a transaction is stretched only while there is more
+    /// to read.
+    fn is_due(&self, drained: bool) -> bool {
+        let Some(since) = self.desk.since() else {
+            return false;
+        };
+        let stretch = match self.desk.counted() {
+            0..=BACKLOG => 1,
+            _ if drained => 1,
+            _ => STRETCH,
+        };
+        let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
+        since.elapsed() >= self.setup.interval * stretch || full
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<(), Error> {
+        match turn {
+            Turn::Given(partitions) => {
+                tracing::info!(?partitions, "given partitions to count");
+                self.given.extend(partitions);
+                // Also none is to be answered, or the group waits.
+                self.to_answer = true;
+                Ok(())
+            }
+            Turn::Taken(partitions) => {
+                tracing::info!(?partitions, "partitions are taken away");
+                // Lost ones may be another's already: then nothing can be committed.
+                let committed = match self.group.has_lost() {
+                    true => self.rewind(),
+                    false => self.commit(),
+                };
+                for partition in &partitions {
+                    self.desk.drop(*partition);
+                    self.given.remove(partition);
+                    self.reading.remove(partition);
+                }
+                self.group.stop_reading(&partitions)?;
+                committed
+            }
+        }
+    }
+
+    /// Begins to count what was given, from what is committed.
+    fn restore_given(&mut self) -> Result<(), Error> {
+        let (mut begin, mut again) = (Vec::new(), Vec::new());
+        // All of them stay given until all are restored: after an error none is missed.
+        for partition in self.given.clone() {
+            let position = self.restore(partition)?;
+            match self.reading.contains(&partition) {
+                true => again.push((partition, position)),
+                false => begin.push((partition, position)),
+            }
+        }
+        if self.to_answer || !begin.is_empty() {
+            self.group.begin_reading(&begin)?;
+            self.to_answer = false;
+            self.reading
+                .extend(begin.iter().map(|(partition, _)| partition));
+        }
+        if !again.is_empty() {
+            self.group.read_again(&again)?;
+        }
+        self.given.clear();
+        Ok(())
+    }
+
+    /// Restores a partition's state from what is committed; the offset from which it
+    /// goes on.
+    fn restore(&mut self, partition: u32) -> Result<Offset, Error> {
+        let started = Instant::now();
+        let kept = self.setup.kept.of(partition);
+        let mut last = kept.to;
+        let mut broken = None;
+        self.changelogs
+            .committed(partition, kept.place, RESTORED, |_, key, value| {
+                if key == mark::KEY {
+                    match mark::Mark::decode(value.unwrap_or_default()) {
+                        Ok(mark) => last = mark.to,
+                        Err(source) => broken = Some(Error::Mark { partition, source }),
+                    }
+                }
+            })?;
+        broken.map_or(Ok(()), Err)?;
+        if !self.setup.kept.wait(partition, last, RESTORED) {
+            return Err(Error::Behind { partition });
+        }
+        let slice = self.setup.slices.get(partition as usize);
+        let slice = slice.ok_or(Error::Behind { partition })?;
+        let position = self.desk.restore(partition, slice, &self.setup.terms)?;
+        let (start, end) = self.desk.events().bounds(partition)?;
+        let [start, end] = [start, end].map(|offset| offset.max(0) as Offset);
+        if !(start..=end).contains(&position) {
+            return Err(Error::Removed {
+                partition,
+                start,
+                end,
+                counted: position,
+            });
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::info!(partition, position, seconds, "restored a partition");
+        Ok(position)
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        for partition in self.desk.dirty() {
+            let committed = self.desk.committed(partition);
+            if !self.setup.kept.wait(partition, committed, RESTORED) {
+                return Err(Error::Behind { partition });
+            }
+            // More than this owner knows of: what it was restored from was not all.
+            let found = self.setup.kept.of(partition).to;
+            if found != committed {
+                return Err(Error::Ahead {
+                    partition,
+                    found,
+                    committed,
+                });
+            }
+        }
+        self.desk.commit(&self.group)?;
+        self.failures = 0;
+        Ok(())
+    }
+
+    /// Drops all that is not committed.
+    fn rewind(&mut self) -> Result<(), Error> {
+        self.given.extend(self.desk.abort());
+        if self.desk.is_open() {
+            self.group.abort()?;
+            self.desk.is_aborted();
+        }
+        Ok(())
+    }
+
+    /// Goes on after an error, from what is committed.
+    fn recover(&mut self, error: Error) -> Result<(), Error> {
+        if error.is_final() {
+            return Err(error);
+        }
+        let cause: &dyn std::error::Error = &error;
+        tracing::warn!(cause, "counting begins again from what is committed");
+        // Once is nothing; what fails again and again is not asked again at once.
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            again => (AGAIN * 2_u32.saturating_pow(again - 1)).min(PAUSE_MAX),
+        };
+        self.failures = (self.failures + 1).min(FAILURES_MAX);
+        std::thread::sleep(pause);
+        if error.kind() != Kind::Fatal && self.rewind().is_ok() {
+            return Ok(());
+        }
+        self.join_again()
+    }
+
+    /// Makes the clients anew, which ends what was left open.
+    fn join_again(&mut self) -> Result<(), Error> {
+        self.desk.abort();
+        self.desk.is_aborted();
+        self.given.clear();
+        self.to_answer = false;
+        self.reading.clear();
+        while !self.is_stopped() {
+            // A name that another instance has too would otherwise be fought for.
+            std::thread::sleep(AGAIN);
+            match Group::join(&self.setup.connection, self.setup.member.clone()) {
+                Ok(group) => {
+                    let old = std::mem::replace(&mut self.group, group);
+                    drop(old);
+                    return Ok(());
+                }
+                Err(failure) => {
+                    let cause: &dyn std::error::Error = &failure;
+                    tracing::warn!(cause, "joining the group again");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! The partitions that are being counted, and what of them is not committed.
+
+use super::Error;
+use crate::cluster::mark::{self, KEY, Tally};
+use crate::cluster::owned::{Counted, Owned, Terms};
+use crate::cluster::past::Fetch;
+use crate::log::Offset;
+use crate::log::kafka::group::Group;
+use crate::log::kafka::ranges::Reader;
+use crate::log::kafka::stranger::{Letter, Read};
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Reads single records of the log.
+pub struct Events(Arc<Reader>);
+
+impl Fetch for Events {
+    fn fetch(
+        &self,
+        partition: u32,
+        offset: Offset,
+    ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.record(partition, offset)?)
+    }
+}
+
+/// Records that are none of ours and are held until the next commit.
+const LETTERS_MAX: usize = 32;
+
+/// What is being counted.
+pub struct Desk {
+    partitions: u32,
+    events: Arc<Reader>,
+    owned: BTreeMap<u32, Owned<Events>>,
+    /// Records that are none of ours.
+    letters: Vec<Letter>,
+    /// Whether a transaction is open: only while it is written.
+    open: bool,
+    /// Since when something is to be committed, and how many records that are.
+    since: Option<Instant>,
+    counted: u64,
+}
+
+impl Desk {
+    /// Nothing yet.
+    pub fn new(partitions: u32, events: Arc<Reader>) -> Self {
+        Self {
+            partitions,
+            events,
+            owned: BTreeMap::new(),
+            letters: Vec::new(),
+            open: false,
+            since: None,
+            counted: 0,
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Reads the log.
+    pub fn events(&self) -> &Reader {
+        &self.events
+    }
+
+    /// Since when something is to be committed.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Records since the last commit.
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// Values that are to be committed.
+    pub fn changed(&self) -> usize {
+        self.owned.values().map(Owned::changed).sum()
+    }
+
+    /// Whether as many records are to be put away as are held.
+    pub fn is_full(&self) -> bool {
+        self.letters.len() >= LETTERS_MAX
+    }
+
+    /// The transaction that was open is aborted, or nobody's any more.
+    pub fn is_aborted(&mut self) {
+        self.open = false;
+    }
+
+    /// The partitions of which something is to be committed.
+    pub fn dirty(&self) -> Vec<u32> {
+        let dirty = self.owned.iter().filter(|(_, of)| of.is_dirty());
+        dirty.map(|(&partition, _)| partition).collect()
+    }
+
+    /// The offset up to which a partition is committed.
+    pub fn committed(&self, partition: u32) -> Offset {
+        self.owned.get(&partition).map_or(0, Owned::committed)
+    }
+
+    /// Takes a partition as it is committed; the offset from which it goes on.
+    pub fn restore(
+        &mut self,
+        partition: u32,
+        slice: &Arc<Store>,
+        terms: &Terms,
+    ) -> Result<Offset, Error> {
+        let events = Events(Arc::clone(&self.events));
+        let owned = Owned::restore(partition, slice, terms, events)?;
+        let position = owned.position();
+        self.owned.insert(partition, owned);
+        Ok(position)
+    }
+
+    /// Forgets a partition.
+    pub fn drop(&mut self, partition: u32) {
+        self.owned.remove(&partition);
+    }
+
+    /// Forgets all; which they were.
+    pub fn abort(&mut self) -> Vec<u32> {
+        (self.since, self.counted) = (None, 0);
+        self.letters.clear();
+        std::mem::take(&mut self.owned).into_keys().collect()
+    }
+
+    /// Counts a record, or leaves it out and puts it away.
+    pub fn take(&mut self, record: &Read<'_>) -> Result<(), Error> {
+        let (partition, offset) = (record.partition(), record.offset());
+        let Some(owned) = self.owned.get_mut(&partition) else {
+            // It is read again once the partition is restored.
+            return Ok(());
+        };
+        if offset < owned.position() {
+            return Ok(());
+        }
+        self.since.get_or_insert_with(Instant::now);
+        self.counted += 1;
+        match record.event(self.partitions) {
+            Ok(incoming) => owned.count(Counted {
+                offset,
+                source: &incoming.source,
+                appended_at: incoming.appended_at,
+                event: &incoming.event,
+                canonical: record.value().unwrap_or_default(),
+            })?,
+            Err(refused) => {
+                tracing::warn!(
+                    partition,
+                    offset,
+                    reason = refused.reason.code(),
+                    "a record of the log is none of ours"
+                );
+                self.letters.push(Letter::of(record, refused));
+                owned.skip(offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits all that is counted. What was committed before must be in the slices.
+    pub fn commit(&mut self, group: &Group) -> Result<(), Error> {
+        self.since = None;
+        self.counted = 0;
+        for letter in &self.letters {
+            if !std::mem::replace(&mut self.open, true) {
+                group.begin()?;
+            }
+            group.put_away(letter)?;
+        }
+        let mut read = Vec::new();
+        for (&partition, owned) in &mut self.owned {
+            if !owned.is_dirty() {
+                continue;
+            }
+            owned.cool();
+            let batch = owned.cut()?;
+            if !std::mem::replace(&mut self.open, true) {
+                group.begin()?;
+            }
+            let mut tally = Tally::default();
+            for (table, key, value) in batch.into_puts() {
+                let key = mark::key(table, &key);
+                tally.take(&key, value.as_deref());
+                group.put(partition, &key, value.as_deref())?;
+            }
+            let (from, to) = (owned.committed(), owned.position());
+            let mark = tally.mark((partition, self.partitions), from, to);
+            let undecodable = |_| Error::Mark {
+                partition,
+                source: mark::Broken::Undecodable,
+            };
+            let mark = mark.encode().map_err(undecodable)?;
+            group.put(partition, KEY, Some(&mark))?;
+            read.push((partition, to));
+        }
+        if read.is_empty() {
+            return Ok(());
+        }
+        group.commit(&read)?;
+        self.open = false;
+        self.letters.clear();
+        for (partition, _) in read {
+            if let Some(owned) = self.owned.get_mut(&partition) {
+                owned.is_committed();
+            }
+        }
+        Ok(())
+    }
+}

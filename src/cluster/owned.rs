@@ -1,0 +1,315 @@
+//! A partition that this instance owns: its meter and its cells, ahead of what is
+//! committed by one transaction at most. If that is aborted, all of this is dropped and
+//! restored from what is committed.
+
+use super::past::{Fetch, Past};
+use crate::event::{Classifier, Event, Millis};
+use crate::log::Offset;
+use crate::meter::cell::{Change, Days, Keeping, Round, Unread};
+use crate::meter::ledger::Whence;
+use crate::meter::recall::Lost;
+use crate::meter::{Meter, Record, Rules};
+use crate::store::{self, Batch, Store, Table};
+use crate::view::{Published, SourceSeen, State, View};
+use crate::worker::checkpoint;
+use crate::worker::shelf::OfStore;
+use compact_str::CompactString;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Under this key a slice has the settings that shaped it.
+const SHAPING: &[u8] = b"shaping";
+
+/// Changes that are taken to the cells at once.
+const PUBLISH: usize = 4_096;
+
+/// Changes that are posted to owners at once.
+const POST: usize = 8_192;
+
+/// Records, and slots, that stay in memory once they are committed.
+const HOT_MAX: usize = 20_000;
+
+/// Why a partition cannot be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its state could not be restored or written down.
+    #[error("state of partition {partition}")]
+    State {
+        /// Which.
+        partition: u32,
+        /// Why.
+        source: checkpoint::Error,
+    },
+    /// It was counted under other settings.
+    #[error("partition {partition} was counted under other settings, which shape its numbers")]
+    Shaping {
+        /// Which.
+        partition: u32,
+    },
+    /// A record that matters again could not be read.
+    #[error("count partition {partition}")]
+    Lost {
+        /// Which.
+        partition: u32,
+        /// Why.
+        source: Lost,
+    },
+    /// Cells that are to be changed could not be read.
+    #[error("count partition {partition}")]
+    Unread {
+        /// Which.
+        partition: u32,
+        /// Why.
+        source: Unread,
+    },
+}
+
+impl Error {
+    /// Whether it stays as long as the settings do.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Shaping { .. })
+    }
+}
+
+/// How is counted, the same on every instance.
+#[derive(Clone)]
+pub struct Terms {
+    /// The settings that shape numbers.
+    pub rules: Rules,
+    /// How long cells are kept.
+    pub keeping: Keeping,
+    /// All settings that shape numbers, as they are kept with the numbers.
+    pub shaping: Arc<[u8]>,
+}
+
+/// A record of the log that is to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// Its offset.
+    pub offset: Offset,
+    /// Who reported it.
+    pub source: &'a str,
+    /// When it was appended.
+    pub appended_at: Millis,
+    /// The event.
+    pub event: &'a Event,
+    /// Its canonical bytes.
+    pub canonical: &'a [u8],
+}
+
+/// The state of a partition.
+pub struct Owned<F> {
+    partition: u32,
+    meter: Meter,
+    view: View,
+    slice: Arc<Store>,
+    past: Past<F>,
+    stored: checkpoint::Stored,
+    days: Days,
+    /// What is committed once, with the first transaction of all.
+    first: Batch,
+    changes: Vec<Change>,
+    seen: Vec<(CompactString, SourceSeen)>,
+    /// The offset of the next record that is to be counted.
+    position: Offset,
+    committed: Offset,
+}
+
+impl<F: Fetch> Owned<F> {
+    /// A partition as it is committed.
+    ///
+    /// # Errors
+    /// What is committed cannot be read.
+    pub fn restore(
+        partition: u32,
+        slice: &Arc<Store>,
+        terms: &Terms,
+        fetch: F,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::State { partition, source };
+        let mut first = Batch::default();
+        let fingerprints = match checkpoint::known_fingerprints(slice).map_err(failed)? {
+            Some(known) => {
+                let found = shaping(slice).map_err(|error| failed(error.into()))?;
+                if found.as_deref() != Some(&terms.shaping) {
+                    return Err(Error::Shaping { partition });
+                }
+                known
+            }
+            None => {
+                first.put(Table::Meta, SHAPING, Some(&terms.shaping));
+                checkpoint::draw_fingerprints(&mut first).map_err(failed)?
+            }
+        };
+        let past = Past::new(partition, fingerprints, fetch);
+        let (rules, keeping) = (terms.rules, terms.keeping.clone());
+        let days = Days::of(keeping.zone.clone());
+        let restored = checkpoint::restore(slice, rules, keeping, fingerprints, &past);
+        let restored = restored.map_err(failed)?;
+        let (position, clock) = (restored.position, restored.meter.clock());
+        let state = State::new(restored.cells, position, clock, restored.meter.counts());
+        Ok(Self {
+            partition,
+            stored: checkpoint::Stored {
+                names: restored.meter.names.len(),
+                chunks: restored.chunks,
+            },
+            meter: restored.meter,
+            view: View::new(state.having_seen(&restored.sources)),
+            slice: Arc::clone(slice),
+            past,
+            days,
+            first,
+            changes: Vec::new(),
+            seen: Vec::new(),
+            position,
+            committed: position,
+        })
+    }
+
+    /// The offset of the next record that is to be counted.
+    pub fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// The offset up to which all is committed.
+    pub fn committed(&self) -> Offset {
+        self.committed
+    }
+
+    /// Whether something is to be committed.
+    pub fn is_dirty(&self) -> bool {
+        self.position != self.committed
+    }
+
+    /// How many values are to be committed, as of the last publication.
+    pub fn changed(&self) -> usize {
+        self.view.changed()
+    }
+
+    /// Counts a record.
+    ///
+    /// # Errors
+    /// What was counted before cannot be read.
+    pub fn count(&mut self, of: Counted<'_>) -> Result<(), Error> {
+        let fingerprints = self.meter.fingerprints();
+        let content = fingerprints.content(of.canonical);
+        let record = Record {
+            source: of.source,
+            appended_at: of.appended_at,
+            event: of.event,
+            identity: fingerprints.identity(&of.event.facility, of.source, &of.event.event_id),
+            whence: Whence {
+                address: of.offset,
+                content,
+            },
+        };
+        self.past.keep(of.offset, of.canonical);
+        let partition = self.partition;
+        let counted = self.meter.apply(&record, &self.past, &mut self.changes);
+        counted.map_err(|source| Error::Lost { partition, source })?;
+        self.position = of.offset + 1;
+        self.saw(of);
+        match self.changes.len() >= PUBLISH {
+            true => self.publish(),
+            false => Ok(()),
+        }
+    }
+
+    /// Leaves a record out.
+    pub fn skip(&mut self, offset: Offset) {
+        self.position = offset + 1;
+    }
+
+    fn saw(&mut self, of: Counted<'_>) {
+        let statement = of.event.statement.as_ref();
+        let actual = statement.filter(|s| s.classifier == Classifier::Actual);
+        let now = SourceSeen {
+            last_active: of.appended_at,
+            latest_actual: actual.map(|statement| statement.occurred_at),
+        };
+        match self.seen.last_mut().filter(|(last, _)| last == of.source) {
+            Some((_, seen)) => {
+                seen.last_active = seen.last_active.max(now.last_active);
+                seen.latest_actual = seen.latest_actual.max(now.latest_actual);
+            }
+            None => self.seen.push((of.source.into(), now)),
+        }
+    }
+
+    /// Takes changes to the cells.
+    fn publish(&mut self) -> Result<(), Error> {
+        let partition = self.partition;
+        let Some(appended_at) = self.meter.clock() else {
+            return Ok(());
+        };
+        let wanted = self.view.wanted(&self.changes);
+        if !wanted.is_empty() {
+            let read = wanted.read(&OfStore(Arc::clone(&self.slice)));
+            let warm = read.map_err(|source| Error::Unread { partition, source })?;
+            self.view.warm(warm);
+        }
+        let rounds = Round::cut(std::mem::take(&mut self.changes), &mut self.days);
+        if rounds.iter().any(Round::moves_clock) || self.view.unposted() >= POST {
+            // Nothing is called in between, so nothing fails.
+            let _ = self.view.post(|| Ok::<(), Infallible>(()));
+        }
+        self.view.publish(Published {
+            rounds,
+            position: self.position,
+            appended_at,
+            counts: self.meter.counts(),
+            sources: &self.seen,
+        });
+        self.seen.clear();
+        Ok(())
+    }
+
+    /// All that changed since the last time, to be committed with the position. What
+    /// was committed before must be in the slice: it is looked up there what of it goes.
+    ///
+    /// # Errors
+    /// What is committed cannot be read; a value that cannot be encoded.
+    pub fn cut(&mut self) -> Result<Batch, Error> {
+        self.publish()?;
+        let partition = self.partition;
+        let failed = |source| Error::State { partition, source };
+        let sweeps = self.view.cut();
+        let (meter, position) = (&mut self.meter, self.position);
+        let stored = (&mut self.stored, &*self.slice);
+        let begun = self
+            .view
+            .scan(|state| checkpoint::begin(meter, state, &sweeps, stored, position));
+        let mut batch = begun.map_err(failed)?;
+        for (table, key, value) in std::mem::take(&mut self.first).into_puts() {
+            batch.put(table, &key, value.as_deref());
+        }
+        let gathered = self.view.gather(usize::MAX);
+        let (cells, _) = gathered.map_err(|error| failed(checkpoint::Error::Encode(error)))?;
+        for (key, value) in cells {
+            checkpoint::put(&mut batch, &key, value.as_deref()).map_err(failed)?;
+        }
+        Ok(batch)
+    }
+
+    /// What was cut is committed.
+    pub fn is_committed(&mut self) {
+        self.committed = self.position;
+    }
+
+    /// All that is committed is in the slice: most of it need not be in memory.
+    pub fn cool(&mut self) {
+        self.view.cool_slots(HOT_MAX);
+        for part in self.view.coolable(HOT_MAX) {
+            self.view.cool(&part);
+        }
+    }
+}
+
+/// The settings that shaped the numbers of a slice; none before the first transaction.
+///
+/// # Errors
+/// The store's.
+pub fn shaping(slice: &Store) -> Result<Option<Vec<u8>>, store::Error> {
+    Ok(slice.get(Table::Meta, SHAPING)?.map(|bytes| bytes.to_vec()))
+}

@@ -1,0 +1,429 @@
+//! A member of the group that counts: reads the partitions of the log that are given to
+//! it, and commits what that changes together with how far it has read. Every call
+//! blocks, so it belongs to a thread of its own.
+
+use super::connection::{Connection, Context};
+use super::failure::Failure;
+use super::stranger::{Letter, Read};
+use crate::log::{Kind, Offset};
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// After this time without a commit the broker ends a transaction.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a step of a transaction may take before it is given up.
+const STEP: Duration = Duration::from_secs(15);
+
+/// What a member is called, and which topics it reads and writes.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The group.
+    pub group: String,
+    /// Its stable name: a restart ends what it left open.
+    pub transactional_id: String,
+    /// The log.
+    pub events: String,
+    /// The changelogs.
+    pub cells: String,
+    /// Where records go that are none of ours.
+    pub dead_letters: String,
+}
+
+/// What the group decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// These partitions are to be read, once [`Group::begin_reading`] says from where.
+    Given(Vec<u32>),
+    /// These are to be given up by [`Group::stop_reading`].
+    Taken(Vec<u32>),
+}
+
+/// What comes next.
+pub enum Next<'a> {
+    /// A record of the log.
+    Record(Read<'a>),
+    /// The group decided something.
+    Turn(Turn),
+    /// Nothing came in time.
+    Nothing,
+}
+
+/// A member of the group.
+pub struct Group {
+    consumer: BaseConsumer<Turns>,
+    producer: BaseProducer<Reports>,
+    member: Member,
+    /// Whether the group waits for an answer to what it gave.
+    owes: AtomicBool,
+}
+
+/// Keeps what the group decided until it is asked for. Once the member is leaving,
+/// nobody asks any more, and whatever is decided is answered at once: else leaving would
+/// wait for it for ever.
+struct Turns {
+    turns: Mutex<VecDeque<Turn>>,
+    leaving: AtomicBool,
+    context: Context,
+}
+
+impl ClientContext for Turns {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.context.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Turns {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let gives = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.leaving.load(Ordering::Relaxed) {
+            // What cannot be answered either is cut off by the broker in time.
+            let _ = match gives {
+                true => consumer.incremental_assign(&TopicPartitionList::new()),
+                false => consumer.incremental_unassign(list),
+            };
+            return;
+        }
+        let elements = list.elements();
+        let partitions = elements.iter().map(|of| of.partition() as u32).collect();
+        let turn = match gives {
+            true => Turn::Given(partitions),
+            false => Turn::Taken(partitions),
+        };
+        self.turns.lock().push_back(turn);
+    }
+}
+
+/// Keeps why a record could not be delivered.
+struct Reports {
+    failed: Mutex<Option<KafkaError>>,
+    context: Context,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.context.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+impl Group {
+    /// Joins the group. What was left open under this name is ended first.
+    ///
+    /// # Errors
+    /// A configuration that the client does not take; the broker's.
+    pub fn join(connection: &Connection, member: Member) -> Result<Self, Failure> {
+        let producer = producer(connection, &member)?;
+        let consumer = consumer(connection, &member)?;
+        Ok(Self {
+            consumer,
+            producer,
+            member,
+            owes: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// What the client cannot recover from by itself.
+    pub fn next(&self, wait: Duration) -> Result<Next<'_>, Failure> {
+        if let Some(turn) = self.turn() {
+            return Ok(Next::Turn(turn));
+        }
+        let polled = self.consumer.poll(wait);
+        // What was decided meanwhile comes before the record; none is polled with it.
+        match polled {
+            Some(Ok(message)) => Ok(Next::Record(Read::of(message))),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Next::Nothing),
+            Some(Err(error)) => {
+                let failure = Failure::of("read the log")(error);
+                match failure.kind {
+                    // The client goes on trying.
+                    Kind::Retry => {
+                        let cause: &dyn std::error::Error = &failure;
+                        tracing::warn!(cause, "reading the log");
+                        Ok(Next::Nothing)
+                    }
+                    Kind::Abort | Kind::Fatal => Err(failure),
+                }
+            }
+            None => Ok(self.turn().map_or(Next::Nothing, Next::Turn)),
+        }
+    }
+
+    fn turn(&self) -> Option<Turn> {
+        let turn = self.consumer.context().turns.lock().pop_front();
+        if matches!(turn, Some(Turn::Given(_))) {
+            self.owes.store(true, Ordering::Relaxed);
+        }
+        turn
+    }
+
+    /// Whether partitions were lost: another member may have them already.
+    pub fn has_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// Reads partitions that were given, each from an offset on.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn begin_reading(&self, from: &[(u32, Offset)]) -> Result<(), Failure> {
+        let list = self.list(from)?;
+        let begun = self.consumer.incremental_assign(&list);
+        begun.map_err(Failure::of("begin to read partitions"))?;
+        self.owes.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Stops reading partitions that were taken.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn stop_reading(&self, partitions: &[u32]) -> Result<(), Failure> {
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            list.add_partition(&self.member.events, partition as i32);
+        }
+        let stopped = self.consumer.incremental_unassign(&list);
+        stopped.map_err(Failure::of("stop reading partitions"))
+    }
+
+    /// Reads partitions again from offsets.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn read_again(&self, from: &[(u32, Offset)]) -> Result<(), Failure> {
+        let operation = "go back in partitions";
+        let sought = self.consumer.seek_partitions(self.list(from)?, STEP);
+        // What became of each partition is told with it, and with it alone.
+        for of in sought.map_err(Failure::of(operation))?.elements() {
+            of.error().map_err(Failure::aborting(operation))?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn begin(&self) -> Result<(), Failure> {
+        // What was given up with the last one may have been told since.
+        self.producer.poll(Duration::ZERO);
+        self.producer.context().failed.lock().take();
+        let begun = self.producer.begin_transaction();
+        begun.map_err(Failure::of("begin a transaction"))
+    }
+
+    /// Puts a record into a partition's changelog.
+    ///
+    /// # Errors
+    /// The client's: the transaction is to be aborted.
+    pub fn put(&self, partition: u32, key: &[u8], value: Option<&[u8]>) -> Result<(), Failure> {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.member.cells)
+            .partition(partition as i32)
+            .key(key);
+        record.payload = value;
+        self.send(record)
+    }
+
+    /// Puts a record where records go that are none of ours.
+    ///
+    /// # Errors
+    /// The client's: the transaction is to be aborted.
+    pub fn put_away(&self, letter: &Letter) -> Result<(), Failure> {
+        let letter = letter.dead(&self.member.events);
+        self.send(letter.to(&self.member.dead_letters, ()))
+    }
+
+    fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Failure> {
+        let started = Instant::now();
+        let mut record = record;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if started.elapsed() < STEP =>
+                {
+                    record = back;
+                    self.producer.poll(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(Failure::aborting("write a transaction")(error)),
+            }
+        }
+    }
+
+    /// Commits what was put, and that the log is read up to these offsets. Only the
+    /// latter is refused if the partitions are another member's by now.
+    ///
+    /// # Errors
+    /// Then nothing is committed, or the outcome is not known, which a restart of the
+    /// producer settles.
+    pub fn commit(&self, read: &[(u32, Offset)]) -> Result<(), Failure> {
+        self.drain()?;
+        let metadata = self.consumer.group_metadata();
+        // A broker takes offsets of nobody without looking; such a commit is not fenced.
+        let lost = || KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownMemberId);
+        let (false, Some(metadata)) = (self.has_lost(), metadata) else {
+            return Err(Failure::aborting("commit, being no member")(lost()));
+        };
+        let offsets = self.list(read)?;
+        self.again("commit offsets", || {
+            self.producer
+                .send_offsets_to_transaction(&offsets, &metadata, STEP)
+        })?;
+        self.again("commit a transaction", || {
+            self.producer.commit_transaction(STEP)
+        })
+    }
+
+    /// Aborts the transaction that is open, if there is one.
+    ///
+    /// # Errors
+    /// The client's: the member is to be made anew.
+    pub fn abort(&self) -> Result<(), Failure> {
+        // An abort with reports outstanding would wait for its whole time.
+        let _ = self.drain();
+        self.again("abort a transaction", || {
+            self.producer.abort_transaction(STEP)
+        })
+    }
+
+    /// Waits until all that was put is reported; fails if some of it was not delivered.
+    fn drain(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::from_millis(1));
+            if started.elapsed() > STEP {
+                let late = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+                return Err(Failure::aborting("write a transaction")(late));
+            }
+        }
+        let reports = self.producer.context();
+        match reports.failed.lock().take() {
+            None => Ok(()),
+            Some(error) => Err(Failure::aborting("write a transaction")(error)),
+        }
+    }
+
+    /// Calls a step again while it says that this may help.
+    fn again(
+        &self,
+        operation: &'static str,
+        step: impl Fn() -> Result<(), KafkaError>,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        loop {
+            let Err(error) = step() else { return Ok(()) };
+            let failure = Failure::of(operation)(error);
+            if failure.kind != Kind::Retry || started.elapsed() > STEP {
+                return Err(failure);
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+    }
+
+    fn list(&self, offsets: &[(u32, Offset)]) -> Result<TopicPartitionList, Failure> {
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in offsets {
+            let offset = rdkafka::Offset::Offset(offset as i64);
+            let added = list.add_partition_offset(&self.member.events, partition as i32, offset);
+            added.map_err(Failure::of("name a partition"))?;
+        }
+        Ok(list)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let context = self.consumer.context();
+        context.leaving.store(true, Ordering::Relaxed);
+        let gives = |turn: &Turn| matches!(turn, Turn::Given(_));
+        let given = context.turns.lock().drain(..).any(|turn| gives(&turn));
+        if given || self.owes.load(Ordering::Relaxed) {
+            let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
+        }
+    }
+}
+
+fn producer(connection: &Connection, member: &Member) -> Result<BaseProducer<Reports>, Failure> {
+    let mut config = connection.client();
+    let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
+    config
+        .set("transactional.id", &member.transactional_id)
+        .set("transaction.timeout.ms", timeout)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "2")
+        .set("compression.type", "lz4")
+        .set("message.max.bytes", "4194304")
+        .set("queue.buffering.max.kbytes", "262144");
+    let made = config.create_with_context(Reports {
+        failed: Mutex::default(),
+        context: connection.context(),
+    });
+    let producer: BaseProducer<Reports> = made.map_err(Failure::of("make a producer"))?;
+    let begun = producer.init_transactions(2 * STEP);
+    begun.map_err(Failure::of("begin to write transactions"))?;
+    Ok(producer)
+}
+
+fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Turns>, Failure> {
+    let mut config = connection.client();
+    config
+        .set("group.id", &member.group)
+        // Whoever is back within the session has his partitions again at once.
+        .set("group.instance.id", &member.transactional_id)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("session.timeout.ms", "10000")
+        .set("heartbeat.interval.ms", "2000")
+        .set("fetch.wait.max.ms", "20")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("queued.max.messages.kbytes", "65536");
+    let made = config.create_with_context(Turns {
+        turns: Mutex::default(),
+        leaving: AtomicBool::new(false),
+        context: connection.context(),
+    });
+    let consumer: BaseConsumer<Turns> = made.map_err(Failure::of("make a consumer"))?;
+    let subscribed = consumer.subscribe(&[&member.events]);
+    subscribed.map_err(Failure::of("join the group"))?;
+    Ok(consumer)
+}

@@ -1,0 +1,223 @@
+//! What keeps the events and counts them: the log of this machine with its worker, or
+//! Kafka with an instance of the group.
+
+mod kafka;
+
+use super::Error;
+use super::options::{committer_options, store_options, worker_options};
+use crate::config::Config;
+use crate::config::LogKind;
+use crate::fingerprint::Fingerprints;
+use crate::ingest::{Appends, Clock};
+use crate::log::appender::Appender;
+use crate::log::committer::{Committer, Handle};
+use crate::log::dir::DataDir;
+use crate::log::disk::Disk;
+use crate::log::embedded::{self, Log};
+use crate::metrics::Metrics;
+use crate::pseudonym::Pseudonyms;
+use crate::store::Store;
+use crate::view::View;
+use crate::worker::{self, Batch, Worker, checkpoint};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Events that are durable and wait for the worker: a sixth of a second's, if they
+/// come as fast as they can.
+const UNCOUNTED_MAX: usize = 50_000;
+
+/// Tells how many bytes wait to be durable.
+pub type Waiting = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// What keeps and counts.
+pub(super) enum Keeper {
+    /// On this machine.
+    Embedded(Box<Embedded>),
+    /// With others.
+    Kafka(Box<kafka::Kafka>),
+}
+
+/// What is at hand.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) dir: &'a DataDir,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: &'a Clock,
+    pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) pseudonyms: &'a Pseudonyms,
+}
+
+impl Keeper {
+    /// Restores the state, brings it up to the log's end and starts the threads that
+    /// append and apply.
+    pub(super) fn open(parts: &Parts<'_>) -> Result<Self, Error> {
+        match parts.config.log.kind {
+            LogKind::Embedded => Ok(Self::Embedded(Box::new(Embedded::open(parts)?))),
+            LogKind::Kafka => Ok(Self::Kafka(Box::new(kafka::Kafka::open(parts)?))),
+        }
+    }
+
+    /// What questions read.
+    pub(super) fn view(&self) -> &Arc<View> {
+        match self {
+            Self::Embedded(of) => &of.view,
+            Self::Kafka(of) => of.view(),
+        }
+    }
+
+    /// Takes fingerprints as what counts here takes them.
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        match self {
+            Self::Embedded(of) => of.fingerprints,
+            // Each partition's owner takes its own, of what it reads.
+            Self::Kafka(_) => Fingerprints::new(&[0; 16]),
+        }
+    }
+
+    /// Where ingest appends.
+    pub(super) fn appends(&self) -> Appends {
+        match self {
+            Self::Embedded(of) => Appends::Embedded(of.handle.clone()),
+            Self::Kafka(of) => Appends::Kafka(of.producer()),
+        }
+    }
+
+    /// Tells how many bytes wait to be durable.
+    pub(super) fn waiting(&self) -> Waiting {
+        match self {
+            Self::Embedded(of) => {
+                let gauge = of.handle.gauge();
+                Box::new(move || gauge.waiting_bytes())
+            }
+            Self::Kafka(of) => {
+                let gauge = of.producer().gauge();
+                Box::new(move || gauge.waiting_bytes())
+            }
+        }
+    }
+
+    /// The log and the store of this machine, if it keeps the events.
+    pub(super) fn embedded(&self) -> Option<(&Log, &Arc<Store>)> {
+        match self {
+            Self::Embedded(of) => Some((&of.log, &of.store)),
+            Self::Kafka(_) => None,
+        }
+    }
+
+    /// Resolves when it has stopped by itself; an error if it is known why.
+    pub(super) async fn failed(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Embedded(of) => tokio::select! {
+                error = of.handle.failed() => Err(Error::Log(error)),
+                _ = &mut of.worker_gone => Ok(()),
+            },
+            Self::Kafka(of) => of.failed().await,
+        }
+    }
+
+    /// Appends what was taken, counts it, stores the state and stops.
+    pub(super) async fn stop(self, within: Duration) -> Result<(), Error> {
+        match self {
+            Self::Embedded(of) => of.stop().await,
+            Self::Kafka(of) => of.stop(within).await,
+        }
+    }
+}
+
+/// The log of this machine, and its worker.
+pub(super) struct Embedded {
+    view: Arc<View>,
+    fingerprints: Fingerprints,
+    handle: Handle<Batch>,
+    store: Arc<Store>,
+    log: Log,
+    worker: JoinHandle<Result<(), worker::Error>>,
+    worker_gone: oneshot::Receiver<()>,
+}
+
+impl Embedded {
+    fn open(parts: &Parts<'_>) -> Result<Self, Error> {
+        let &Parts {
+            config,
+            dir,
+            metrics,
+            ..
+        } = parts;
+        dir.has_own_log()?;
+        let store = Arc::new(Store::open_with(&dir.store(), store_options(config))?);
+        let (log, appender) = open_log(config, dir, Arc::clone(&parts.disk), &store)?;
+        // Else both would be 0 until something is written.
+        metrics.log_end_offset.set(log.end() as f64);
+        let stored = checkpoint::progress(&store)?.position;
+        metrics.checkpoint_offset.set(stored as f64);
+        let worker = Worker::open(
+            Arc::clone(&store),
+            &log,
+            worker_options(config),
+            Arc::clone(metrics),
+        )?;
+        let (view, fingerprints) = (Arc::clone(worker.view()), worker.fingerprints());
+        let (to_worker, inbox) = worker::inbox::inbox(UNCOUNTED_MAX);
+        let (gone, worker_gone) = oneshot::channel();
+        let worker = std::thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || {
+                let _gone: oneshot::Sender<()> = gone;
+                worker.run(&inbox)
+            })
+            .map_err(Error::Thread)?;
+        let now = Arc::clone(parts.clock);
+        let handle = Committer::start(
+            appender,
+            move || now(),
+            committer_options(config, metrics),
+            move |group: worker::Group| {
+                let events = group.iter().map(|batch| batch.payload.len()).sum();
+                to_worker.send(group, events)
+            },
+        )?;
+        Ok(Self {
+            view,
+            fingerprints,
+            handle,
+            store,
+            log,
+            worker,
+            worker_gone,
+        })
+    }
+
+    async fn stop(self) -> Result<(), Error> {
+        let closed = self.handle.close().await.map_err(Error::Log);
+        drop(self.handle);
+        let worker = self.worker;
+        let worked = tokio::task::spawn_blocking(move || worker.join()).await;
+        let worked = worked.map_err(|_| Error::Died)?.map_err(|_| Error::Died)?;
+        // A log without its worker fails too, but knows nothing of the cause.
+        worked.map_err(Error::Worker).and(closed)
+    }
+}
+
+/// The log of a data directory, from the last checkpoint on.
+pub(super) fn open_log(
+    config: &Config,
+    dir: &DataDir,
+    disk: Arc<dyn Disk>,
+    store: &Store,
+) -> Result<(Log, Appender), Error> {
+    let from = checkpoint::progress(store)?.position;
+    let options = embedded::Options {
+        segment_bytes: config.log_segment_bytes,
+    };
+    let opened = Log::open(disk, &dir.log(), options, from)?;
+    if opened.truncated_bytes > 0 {
+        let bytes = opened.truncated_bytes;
+        tracing::warn!(
+            bytes,
+            "cut off a torn tail of the log: it was never acknowledged"
+        );
+    }
+    Ok((opened.log, opened.appender))
+}

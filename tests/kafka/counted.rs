@@ -1,0 +1,183 @@
+//! Whatever happens to instances and to the broker, each instance answers what was meant.
+
+use crate::broker::Broker;
+use crate::instances::{World, a_day, assert_meant};
+use crate::service::Service;
+use quaymeter::deliver::{Delivered, Delivery, deliver};
+use quaymeter::simulate::Simulation;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const EVENTS: u32 = 6_000;
+
+/// How often an instance is killed; `KAFKA_KILLS` says how often in a long run.
+const KILLS: u32 = 8;
+
+/// Events a second while something is killed: as many as it takes to be always busy.
+const RATE: u32 = 400;
+
+/// A day on its way to an instance.
+struct Underway {
+    done: tokio::task::JoinHandle<Delivered>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Underway {
+    fn begin(day: &Arc<Simulation>, to: &Service, rate: Option<u32>) -> Self {
+        let delivery = Delivery {
+            endpoint: to.grpc.clone(),
+            streams: 2,
+            batch_events: 20,
+            rate,
+        };
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let (day, told) = (Arc::clone(day), Arc::clone(&acknowledged));
+        let done = tokio::spawn(async move {
+            let delivered = deliver(&day, &delivery, told).await.unwrap();
+            assert_eq!(delivered.surprises, 0, "{:?}", delivered.told);
+            delivered
+        });
+        Self { done, acknowledged }
+    }
+
+    /// Waits until so many events are acknowledged, or all.
+    async fn reaches(&self, events: u64) {
+        let mut beat = tokio::time::interval(Duration::from_millis(1));
+        while self.acknowledged.load(Ordering::Relaxed) < events && !self.done.is_finished() {
+            beat.tick().await;
+        }
+    }
+
+    async fn delivered(self) -> Vec<String> {
+        self.done.await.unwrap().positions
+    }
+}
+
+fn day_of(seed: u64, events: u32) -> Arc<Simulation> {
+    println!("seed {seed}");
+    Arc::new(a_day(seed, events))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_instance_takes_every_instance_answers() {
+    let world = World::new();
+    let (first, second) = (world.start("first"), world.start("second"));
+    let day = day_of(21, EVENTS);
+    let positions = Underway::begin(&day, &second, None).delivered().await;
+    for instance in [&first, &second] {
+        assert_meant(instance, &day, &positions).await;
+    }
+    // One that comes later, and one that comes back with an empty disk.
+    let third = world.start("third");
+    assert_meant(&third, &day, &positions).await;
+    first.stop();
+    fs::remove_dir_all(world.data("first")).unwrap();
+    let first = world.start("first");
+    assert_meant(&first, &day, &positions).await;
+    for instance in [first, second, third] {
+        instance.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_instance_loses_nothing_and_counts_nothing_twice() {
+    let kills = std::env::var("KAFKA_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let seed = rand::random();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let world = World::new();
+    let stays = world.start("stays");
+    let mut killed = world.start("killed");
+    let day = day_of(seed, (kills * RATE).max(EVENTS));
+    let underway = Underway::begin(&day, &stays, Some(RATE));
+    let mut at = 0;
+    for _ in 0..kills {
+        at += random.random_range(1..2 * u64::from(RATE));
+        underway.reaches(at).await;
+        killed.kill();
+        killed = tokio::task::block_in_place(|| world.start("killed"));
+    }
+    let positions = underway.delivered().await;
+    assert_meant(&stays, &day, &positions).await;
+    assert_meant(&killed, &day, &positions).await;
+    // Whatever it had, the other one has it all now.
+    stays.stop();
+    assert_meant(&killed, &day, &positions).await;
+    killed.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_wakes_up_after_its_partitions_moved_commits_nothing() {
+    let world = World::new();
+    let (awake, asleep) = (world.start("awake"), world.start("asleep"));
+    let day = day_of(31, EVENTS);
+    let underway = Underway::begin(&day, &awake, Some(3 * RATE));
+    underway.reaches(u64::from(EVENTS) / 3).await;
+    asleep.signal("STOP");
+    let positions = underway.delivered().await;
+    // Its partitions are counted by the other one, once its session is over.
+    assert_meant(&awake, &day, &positions).await;
+    asleep.signal("CONT");
+    assert_meant(&asleep, &day, &positions).await;
+    assert_meant(&awake, &day, &positions).await;
+    for instance in [awake, asleep] {
+        instance.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_join_and_leave_again_and_again_count_each_event_once() {
+    let world = World::new();
+    let stays = world.start("stays");
+    let day = day_of(41, EVENTS);
+    let underway = Underway::begin(&day, &stays, Some(RATE));
+    let (done, mut ended) = watch::channel(false);
+    let mut comings = 0;
+    let coming = async {
+        while !*ended.borrow_and_update() {
+            let comes = tokio::task::block_in_place(|| world.start("comes"));
+            comes.stop();
+            comings += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let leaving = async {
+        let positions = underway.delivered().await;
+        done.send_replace(true);
+        positions
+    };
+    let ((), positions) = tokio::join!(coming, leaving);
+    assert!(comings > 1);
+    assert_meant(&stays, &day, &positions).await;
+    stays.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_dies_and_comes_back_is_waited_for() {
+    let Some(broker) = Broker::own(1) else { return };
+    let world = World::on(Arc::new(broker));
+    let (first, second) = (world.start("first"), world.start("second"));
+    let day = day_of(51, EVENTS);
+    let underway = Underway::begin(&day, &first, Some(2 * RATE));
+    underway.reaches(u64::from(EVENTS) / 3).await;
+    // One that starts meanwhile waits for it too.
+    let third = tokio::task::block_in_place(|| {
+        world.broker.kill(1);
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| world.start("third"));
+            world.broker.start_node(1);
+            third.join().unwrap()
+        })
+    });
+    let positions = underway.delivered().await;
+    for instance in [&first, &second, &third] {
+        assert_meant(instance, &day, &positions).await;
+    }
+    for instance in [first, second, third] {
+        instance.stop();
+    }
+}
