@@ -80,7 +80,7 @@ fn python_reads(broker: &Broker, topic: &str) -> Vec<Value> {
     let python = PathBuf::from(env::var_os("QUAYMETER_TEST_PYTHON").unwrap_or_else(default));
     assert!(python.exists(), "{python:?} is missing: run `make tools`");
     let read = Command::new(python)
-        .arg(root.join("tests/python/records.py"))
+        .arg(root.join("examples/records.py"))
         .args([broker.bootstrap(), topic])
         .arg(root.join("proto"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
