@@ -10,5 +10,5 @@ pub mod mark;
 pub mod mirror;
 mod naming;
 pub mod owned;
-pub mod past;
+pub mod records;
 mod shelf;

@@ -9,6 +9,7 @@ pub mod dir;
 pub mod disk;
 pub mod embedded;
 pub mod frame;
+pub mod gauge;
 pub mod hold;
 pub mod kafka;
 pub mod reader;

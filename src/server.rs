@@ -226,7 +226,7 @@ impl Service {
             &self.view,
             &self.metrics,
             self.budgets.clone(),
-            self.keeper.waiting(),
+            self.keeper.gauge(),
             draining,
         ));
         let side = tokio::spawn(http::run(http, side, async {

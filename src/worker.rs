@@ -11,14 +11,16 @@ pub mod past;
 mod publisher;
 mod replay;
 pub mod retention;
+pub mod seen;
 pub mod shelf;
 mod writing;
 
 pub use item::Item;
 
-use crate::event::{Classifier, Millis};
+use crate::event::Millis;
 use crate::failpoint;
 use crate::fingerprint::Fingerprints;
+use crate::log::archive::Archive;
 use crate::log::embedded::Log;
 use crate::log::frame::event_bytes;
 use crate::log::{self, Address, Durable, Offset};
@@ -28,13 +30,14 @@ use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::view::{SourceSeen, State, View};
+use crate::view::{State, View};
 use crate::wire;
 use compact_str::CompactString;
 use inbox::Inbox;
 use past::Past;
 use publisher::{Part, Publisher};
 use retention::Retention;
+use seen::Seen;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
@@ -127,7 +130,7 @@ pub struct Worker {
     appended_at: Option<Millis>,
     stored: checkpoint::Stored,
     stored_position: Offset,
-    past: Past,
+    past: Past<Archive>,
     // On which UTC day it was looked for, and the lowest address at which the
     // log is needed.
     needed: (Day, Address),
@@ -137,7 +140,7 @@ pub struct Worker {
     writing: Option<JoinHandle<Result<(), Unwritten>>>,
     owed: Option<Box<Owed>>,
     changes: Vec<Change>,
-    seen: Vec<(CompactString, SourceSeen)>,
+    seen: Seen,
 }
 
 impl Worker {
@@ -154,7 +157,7 @@ impl Worker {
     ) -> Result<Self, Error> {
         let retention = Retention::new(log.clone(), options.log, Arc::clone(&metrics));
         let fingerprints = checkpoint::fingerprints(&store)?;
-        let past = Past::new(log.clone(), fingerprints);
+        let past = Past::new(Archive::new(log.clone()), fingerprints);
         let Options { rules, keeping, .. } = options;
         let restored = checkpoint::restore(&store, rules, keeping, fingerprints, &past)?;
         let appended_at = restored.meter.clock();
@@ -186,7 +189,7 @@ impl Worker {
             writing: None,
             owed: None,
             changes: Vec::new(),
-            seen: Vec::new(),
+            seen: Seen::default(),
         };
         worker.replay(log)?;
         Ok(worker)
@@ -281,26 +284,7 @@ impl Worker {
         };
         self.meter.apply(&record, &self.past, &mut self.changes)?;
         self.appended_at = self.meter.clock();
-        let instant = item
-            .event
-            .statement
-            .as_ref()
-            .filter(|s| s.classifier == Classifier::Actual);
-        let instant = instant.map(|statement| statement.occurred_at);
-        match self.seen.last_mut().filter(|(last, _)| last == source) {
-            Some((_, seen)) => {
-                seen.last_active = seen.last_active.max(at);
-                seen.latest_actual = seen.latest_actual.max(instant);
-            }
-            // One source may be noted several times; the view takes the latest.
-            None => {
-                let seen = SourceSeen {
-                    last_active: at,
-                    latest_actual: instant,
-                };
-                self.seen.push((source.clone(), seen));
-            }
-        }
+        self.seen.note(source, at, &item.event);
         Ok(())
     }
 
@@ -314,7 +298,7 @@ impl Worker {
             position: self.position,
             appended_at,
             counts: self.meter.counts(),
-            sources: std::mem::take(&mut self.seen),
+            sources: self.seen.take(),
         })
     }
 

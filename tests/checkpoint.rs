@@ -6,6 +6,7 @@ use quaymeter::event::*;
 use quaymeter::fingerprint::Fingerprints;
 use quaymeter::log::Durable;
 use quaymeter::log::appender::Appender;
+use quaymeter::log::archive::Archive;
 use quaymeter::log::disk::RealDisk;
 use quaymeter::log::embedded::{Log, Options as LogOptions};
 use quaymeter::log::frame::Draft;
@@ -199,7 +200,7 @@ impl Life {
     fn cells(&self) -> Kept {
         let store = Arc::new(Store::open(&self.store).unwrap());
         let of = checkpoint::fingerprints(&store).unwrap();
-        let past = Past::new(self.log.clone(), of);
+        let past = Past::new(Archive::new(self.log.clone()), of);
         let restored = checkpoint::restore(&store, RULES, keeping(), of, &past);
         Kept::of(&restored.unwrap().cells)
     }

@@ -7,7 +7,7 @@ mod wherever;
 use quaymeter::cluster::mark::{self, Broken, KEY, Tally};
 use quaymeter::cluster::mirror::{self, Error, Mirror};
 use quaymeter::cluster::owned::{Counted, Owned, Terms};
-use quaymeter::cluster::past::Fetch;
+use quaymeter::cluster::records::Fetch;
 use quaymeter::event::Millis;
 use quaymeter::log::kafka::partition::partition_of;
 use quaymeter::meter::Rules;

@@ -2,18 +2,19 @@
 //! committed by one transaction at most. If that is aborted, all of this is dropped and
 //! restored from what is committed.
 
-use super::past::{Fetch, Past};
-use crate::event::{Classifier, Event, Millis};
+use super::records::{Fetch, Records};
+use crate::event::{Event, Millis};
 use crate::log::Offset;
 use crate::meter::cell::{Change, Days, Keeping, Round, Unread};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
 use crate::store::{self, Batch, Store, Table};
-use crate::view::{Published, SourceSeen, State, View};
+use crate::view::{Published, State, View};
 use crate::worker::checkpoint;
+use crate::worker::past::Past;
+use crate::worker::seen::Seen;
 use crate::worker::shelf::OfStore;
-use compact_str::CompactString;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -103,13 +104,13 @@ pub struct Owned<F> {
     meter: Meter,
     view: View,
     slice: Arc<Store>,
-    past: Past<F>,
+    past: Past<Records<F>>,
     stored: checkpoint::Stored,
     days: Days,
     /// What is committed once, with the first transaction of all.
     first: Batch,
     changes: Vec<Change>,
-    seen: Vec<(CompactString, SourceSeen)>,
+    seen: Seen,
     /// The offset of the next record that is to be counted.
     position: Offset,
     committed: Offset,
@@ -141,7 +142,7 @@ impl<F: Fetch> Owned<F> {
                 checkpoint::draw_fingerprints(&mut first).map_err(failed)?
             }
         };
-        let past = Past::new(partition, fingerprints, fetch);
+        let past = Past::new(Records::new(partition, fetch), fingerprints);
         let (rules, keeping) = (terms.rules, terms.keeping.clone());
         let days = Days::of(keeping.zone.clone());
         let restored = checkpoint::restore(slice, rules, keeping, fingerprints, &past);
@@ -161,7 +162,7 @@ impl<F: Fetch> Owned<F> {
             days,
             first,
             changes: Vec::new(),
-            seen: Vec::new(),
+            seen: Seen::default(),
             position,
             committed: position,
         })
@@ -204,12 +205,12 @@ impl<F: Fetch> Owned<F> {
                 content,
             },
         };
-        self.past.keep(of.offset, of.canonical);
+        self.past.source().keep(of.offset, of.canonical);
         let partition = self.partition;
         let counted = self.meter.apply(&record, &self.past, &mut self.changes);
         counted.map_err(|source| Error::Lost { partition, source })?;
         self.position = of.offset + 1;
-        self.saw(of);
+        self.seen.note(&of.source.into(), of.appended_at, of.event);
         match self.changes.len() >= PUBLISH {
             true => self.publish(),
             false => Ok(()),
@@ -219,22 +220,6 @@ impl<F: Fetch> Owned<F> {
     /// Leaves a record out.
     pub fn skip(&mut self, offset: Offset) {
         self.position = offset + 1;
-    }
-
-    fn saw(&mut self, of: Counted<'_>) {
-        let statement = of.event.statement.as_ref();
-        let actual = statement.filter(|s| s.classifier == Classifier::Actual);
-        let now = SourceSeen {
-            last_active: of.appended_at,
-            latest_actual: actual.map(|statement| statement.occurred_at),
-        };
-        match self.seen.last_mut().filter(|(last, _)| last == of.source) {
-            Some((_, seen)) => {
-                seen.last_active = seen.last_active.max(now.last_active);
-                seen.latest_actual = seen.latest_actual.max(now.latest_actual);
-            }
-            None => self.seen.push((of.source.into(), now)),
-        }
     }
 
     /// Takes changes to the cells.
@@ -259,9 +244,8 @@ impl<F: Fetch> Owned<F> {
             position: self.position,
             appended_at,
             counts: self.meter.counts(),
-            sources: &self.seen,
+            sources: &self.seen.take(),
         });
-        self.seen.clear();
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 use super::appender::{Appender, Written};
 use super::frame::{Draft, Frame};
+use super::gauge::Gauge;
 use super::{Appended, Batch, Closed, Durable, Error, Kind};
 use crate::failpoint;
 use compact_str::CompactString;
@@ -93,28 +94,10 @@ struct Waiting<T> {
     room: OwnedSemaphorePermit,
 }
 
-/// Tells how much waits, without being one who appends.
-#[derive(Clone)]
-pub struct Gauge {
-    room: Arc<Semaphore>,
-    room_bytes: u32,
-}
-
-impl Gauge {
-    /// Bytes of batches that wait, encoded.
-    pub fn waiting_bytes(&self) -> u64 {
-        let room = self.room.available_permits() as u64;
-        u64::from(self.room_bytes).saturating_sub(room)
-    }
-}
-
 impl<T> Handle<T> {
     /// Tells how much waits.
     pub fn gauge(&self) -> Gauge {
-        Gauge {
-            room: Arc::clone(&self.0.room),
-            room_bytes: self.0.room_bytes,
-        }
+        Gauge::new(&self.0.room, self.0.room_bytes)
     }
 }
 

@@ -12,10 +12,10 @@ pub mod dead_letter;
 pub mod failure;
 pub mod group;
 pub mod partition;
+pub mod polled;
 pub mod producer;
 pub mod ranges;
 pub mod record;
-pub mod stranger;
 pub mod tail;
 pub mod topics;
 

@@ -14,6 +14,7 @@ use crate::log::committer::{Committer, Handle};
 use crate::log::dir::DataDir;
 use crate::log::disk::Disk;
 use crate::log::embedded::{self, Log};
+use crate::log::gauge::Gauge;
 use crate::metrics::Metrics;
 use crate::pseudonym::Pseudonyms;
 use crate::store::Store;
@@ -27,9 +28,6 @@ use tokio::sync::oneshot;
 /// Events that are durable and wait for the worker: a sixth of a second's, if they
 /// come as fast as they can.
 const UNCOUNTED_MAX: usize = 50_000;
-
-/// Tells how many bytes wait to be durable.
-pub type Waiting = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// What keeps and counts.
 pub(super) enum Keeper {
@@ -85,16 +83,10 @@ impl Keeper {
     }
 
     /// Tells how many bytes wait to be durable.
-    pub(super) fn waiting(&self) -> Waiting {
+    pub(super) fn gauge(&self) -> Gauge {
         match self {
-            Self::Embedded(of) => {
-                let gauge = of.handle.gauge();
-                Box::new(move || gauge.waiting_bytes())
-            }
-            Self::Kafka(of) => {
-                let gauge = of.producer().gauge();
-                Box::new(move || gauge.waiting_bytes())
-            }
+            Self::Embedded(of) => of.handle.gauge(),
+            Self::Kafka(of) => of.producer().gauge(),
         }
     }
 

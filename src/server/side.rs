@@ -2,7 +2,7 @@
 
 use super::Budgets;
 use super::http::Side;
-use super::keeper::Waiting;
+use crate::log::gauge::Gauge;
 use crate::metrics::{EnterpriseTotal, Metrics};
 use crate::view::{State, View};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(super) struct Tells {
     view: Arc<View>,
     metrics: Arc<Metrics>,
     budgets: Budgets,
-    waiting: Waiting,
+    log: Gauge,
     draining: watch::Receiver<bool>,
 }
 
@@ -23,14 +23,14 @@ impl Tells {
         view: &Arc<View>,
         metrics: &Arc<Metrics>,
         budgets: Budgets,
-        waiting: Waiting,
+        log: Gauge,
         draining: watch::Receiver<bool>,
     ) -> Self {
         Self {
             view: Arc::clone(view),
             metrics: Arc::clone(metrics),
             budgets,
-            waiting,
+            log,
             draining,
         }
     }
@@ -62,7 +62,7 @@ impl Side for Tells {
     fn metrics(&self) -> String {
         let Budgets { requests, answers } = &self.budgets;
         self.metrics.request_bytes.set(requests.held() as f64);
-        let buffered = (self.waiting)();
+        let buffered = self.log.waiting_bytes();
         self.metrics.buffered_bytes.set(buffered as f64);
         self.metrics.answer_bytes.set(answers.held() as f64);
         self.view.scan(|state| {

@@ -3,15 +3,33 @@
 
 use crate::event::Event;
 use crate::fingerprint::Fingerprints;
+use crate::log::Address;
 use crate::log::archive::Archive;
-use crate::log::embedded::Log;
 use crate::meter::ledger::Whence;
 use crate::meter::recall::{Lost, Recall};
 use crate::wire;
 
+/// Why a record cannot be read.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where records are that were counted.
+pub trait Source {
+    /// The canonical bytes of the event at an address.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn bytes(&self, address: Address) -> Result<Vec<u8>, Cause>;
+}
+
+impl Source for Archive {
+    fn bytes(&self, address: Address) -> Result<Vec<u8>, Cause> {
+        Ok(self.event(address)?)
+    }
+}
+
 /// Reads the log.
-pub struct Past {
-    archive: Archive,
+pub struct Past<S> {
+    source: S,
     fingerprints: Fingerprints,
 }
 
@@ -20,18 +38,24 @@ pub struct Past {
 #[error("corrupt log: the event is not the one that was counted")]
 struct Spoilt;
 
-impl Past {
-    /// Of this log; fingerprints are taken as the meter's were.
-    pub fn new(log: Log, fingerprints: Fingerprints) -> Self {
+impl<S: Source> Past<S> {
+    /// Of these records; fingerprints are taken as the meter's were.
+    pub fn new(source: S, fingerprints: Fingerprints) -> Self {
         Self {
-            archive: Archive::new(log),
+            source,
             fingerprints,
         }
     }
 
+    /// Where the records are.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
     fn bytes(&self, record: Whence) -> Result<Vec<u8>, Lost> {
         let Whence { address, content } = record;
-        let bytes = self.archive.event(address).map_err(lost(address))?;
+        let bytes = self.source.bytes(address);
+        let bytes = bytes.map_err(|source| Lost { address, source })?;
         if self.fingerprints.content(&bytes) == content {
             Ok(bytes)
         } else {
@@ -40,7 +64,7 @@ impl Past {
     }
 }
 
-impl Recall for Past {
+impl<S: Source> Recall for Past<S> {
     fn event(&self, record: Whence) -> Result<Event, Lost> {
         wire::decode(&self.bytes(record)?).map_err(lost(record.address))
     }

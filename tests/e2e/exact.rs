@@ -1,5 +1,6 @@
 //! What was meant is what is answered, whatever happens in between.
 
+use crate::same::assert_same;
 use crate::service::Service;
 use jiff::{Timestamp, tz::TimeZone};
 use quaymeter::answers::{self, Client, Question};
@@ -66,25 +67,6 @@ async fn everything(client: &mut Client) -> Truth {
     answers::everything(client, &shanghai(), &question())
         .await
         .unwrap()
-}
-
-#[track_caller]
-fn assert_same(truth: &Truth, answered: &Truth) {
-    let differences = diff(truth, answered);
-    let told: Vec<String> = differences
-        .iter()
-        .take(10)
-        .map(ToString::to_string)
-        .collect();
-    assert!(
-        differences.is_empty(),
-        "{} differences: {told:#?}",
-        differences.len()
-    );
-    assert!(
-        answered.count(Grain::Quarter) > 1_000,
-        "hardly anything was compared"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ mod progress;
 mod publish;
 mod query;
 mod registry;
+#[path = "../support/same.rs"]
+mod same;
 mod service;
 mod settings;
 mod side;

@@ -79,10 +79,17 @@ fn python_reads(broker: &Broker, topic: &str) -> Vec<Value> {
     let default = || root.join("target/tools/python/bin/python").into();
     let python = PathBuf::from(env::var_os("QUAYMETER_TEST_PYTHON").unwrap_or_else(default));
     assert!(python.exists(), "{python:?} is missing: run `make tools`");
+    let stubs = tempfile::tempdir().unwrap();
+    let mut made = Command::new(&python);
+    made.current_dir(root)
+        .args(["-m", "grpc_tools.protoc", "-Iproto", "--python_out"])
+        .arg(stubs.path())
+        .arg("proto/quaymeter/v1/event.proto");
+    assert!(made.status().unwrap().success());
     let read = Command::new(python)
         .arg(root.join("examples/records.py"))
         .args([broker.bootstrap(), topic])
-        .arg(root.join("proto"))
+        .env("PYTHONPATH", stubs.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .expect("the program runs");

@@ -3,12 +3,14 @@
 use super::Error;
 use crate::cluster::mark::{self, KEY, Tally};
 use crate::cluster::owned::{Counted, Owned, Terms};
-use crate::cluster::past::Fetch;
+use crate::cluster::records::Fetch;
 use crate::log::Offset;
+use crate::log::kafka::dead_letter::DeadLetter;
 use crate::log::kafka::group::Group;
+use crate::log::kafka::polled::Read;
 use crate::log::kafka::ranges::Reader;
-use crate::log::kafka::stranger::{Letter, Read};
 use crate::store::Store;
+use crate::worker::past::Cause;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,11 +19,7 @@ use std::time::Instant;
 pub struct Events(Arc<Reader>);
 
 impl Fetch for Events {
-    fn fetch(
-        &self,
-        partition: u32,
-        offset: Offset,
-    ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    fn fetch(&self, partition: u32, offset: Offset) -> Result<Vec<u8>, Cause> {
         Ok(self.0.record(partition, offset)?)
     }
 }
@@ -35,7 +33,7 @@ pub struct Desk {
     events: Arc<Reader>,
     owned: BTreeMap<u32, Owned<Events>>,
     /// Records that are none of ours.
-    letters: Vec<Letter>,
+    letters: Vec<DeadLetter>,
     /// Whether a transaction is open: only while it is written.
     open: bool,
     /// Since when something is to be committed, and how many records that are.
@@ -156,7 +154,7 @@ impl Desk {
                     reason = refused.reason.code(),
                     "a record of the log is none of ours"
                 );
-                self.letters.push(Letter::of(record, refused));
+                self.letters.push(record.dead(&refused));
                 owned.skip(offset);
             }
         }

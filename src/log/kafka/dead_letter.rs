@@ -35,22 +35,22 @@ pub struct Origin<'a> {
 
 /// A record that was left out.
 #[derive(Clone, Debug)]
-pub struct DeadLetter<'a> {
+pub struct DeadLetter {
     /// Its key.
-    pub key: Option<&'a [u8]>,
+    pub key: Option<Vec<u8>>,
     /// Its value.
-    pub value: Option<&'a [u8]>,
+    pub value: Option<Vec<u8>>,
     /// Its headers, byte for byte, and after them why and whence. If it was a
     /// dead letter before, the last ones of a name are the latest.
     pub headers: OwnedHeaders,
 }
 
-impl<'a> DeadLetter<'a> {
+impl DeadLetter {
     /// Of a record with these parts. `headers` are its own; detached from the
     /// message they keep names that are not even UTF-8.
     pub fn of(
-        key: Option<&'a [u8]>,
-        value: Option<&'a [u8]>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
         headers: Option<OwnedHeaders>,
         refused: &Refused,
         origin: Origin<'_>,
@@ -62,16 +62,21 @@ impl<'a> DeadLetter<'a> {
         let headers = headers.unwrap_or_default();
         let headers = told(refused, origin).into_iter().fold(headers, add);
         Self {
-            key,
-            value,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
             headers,
         }
     }
 
     /// The record to be sent.
-    pub fn to<D: IntoOpaque>(self, topic: &'a str, opaque: D) -> BaseRecord<'a, [u8], [u8], D> {
-        let mut record = BaseRecord::with_opaque_to(topic, opaque).headers(self.headers);
-        (record.key, record.payload) = (self.key, self.value);
+    pub fn to<'a, D: IntoOpaque>(
+        &'a self,
+        topic: &'a str,
+        opaque: D,
+    ) -> BaseRecord<'a, [u8], [u8], D> {
+        let headers = self.headers.clone();
+        let mut record = BaseRecord::with_opaque_to(topic, opaque).headers(headers);
+        (record.key, record.payload) = (self.key.as_deref(), self.value.as_deref());
         record
     }
 }

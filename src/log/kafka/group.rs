@@ -3,8 +3,9 @@
 //! blocks, so it belongs to a thread of its own.
 
 use super::connection::{Connection, Context};
+use super::dead_letter::DeadLetter;
 use super::failure::Failure;
-use super::stranger::{Letter, Read};
+use super::polled::Read;
 use crate::log::{Kind, Offset};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -264,8 +265,7 @@ impl Group {
     ///
     /// # Errors
     /// The client's: the transaction is to be aborted.
-    pub fn put_away(&self, letter: &Letter) -> Result<(), Failure> {
-        let letter = letter.dead(&self.member.events);
+    pub fn put_away(&self, letter: &DeadLetter) -> Result<(), Failure> {
         self.send(letter.to(&self.member.dead_letters, ()))
     }
 

@@ -12,6 +12,7 @@ mod poll;
 mod settings;
 
 use super::record::{self, Header};
+use crate::log::gauge::Gauge;
 use crate::log::{Batch, Error};
 use context::Context;
 use draft::Draft;
@@ -72,21 +73,6 @@ struct Shared {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
-/// Tells how much waits, without being one who appends.
-#[derive(Clone)]
-pub struct Gauge {
-    room: Arc<Semaphore>,
-    room_bytes: u32,
-}
-
-impl Gauge {
-    /// Bytes of batches that wait, with what the library keeps beside them.
-    pub fn waiting_bytes(&self) -> u64 {
-        let room = self.room.available_permits() as u64;
-        u64::from(self.room_bytes).saturating_sub(room)
-    }
-}
-
 impl Producer {
     /// Starts the thread that takes the brokers' reports. `client` says where
     /// they are and who we are; whatever acknowledging depends on is set here.
@@ -126,10 +112,7 @@ impl Producer {
 
     /// Tells how much waits.
     pub fn gauge(&self) -> Gauge {
-        Gauge {
-            room: Arc::clone(&self.0.room),
-            room_bytes: self.0.room_bytes,
-        }
+        Gauge::new(&self.0.room, self.0.room_bytes)
     }
 
     /// Appends a batch, each event under its facility; returns once the brokers
