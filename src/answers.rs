@@ -3,7 +3,7 @@
 
 mod spool;
 
-pub use spool::{Error as SpoolError, Reach, Spool, offset};
+pub use spool::{Error as SpoolError, InPartition, Reach, Spool, position};
 
 use crate::pb;
 use crate::pb::throughput_service_client::ThroughputServiceClient;

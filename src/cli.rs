@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod check_config;
 mod completions;
+mod dead_letter;
 mod demo;
 mod digits;
 mod explain;
@@ -56,8 +57,10 @@ enum Command {
     Explain(explain::Args),
     /// Copy a running service's data, or check such a copy
     Backup(backup::Args),
-    /// Show, make or check the topics in Kafka
+    /// Show, make, check or fill the topics in Kafka
     Topics(topics::Args),
+    /// Show records in Kafka that are none of ours, or put them back
+    DeadLetter(dead_letter::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -72,6 +75,8 @@ Examples:
   QUAYMETER_LISTEN=0.0.0.0:7070 quaymeter serve
   quaymeter check-config --config quaymeter.toml
   quaymeter topics create --brokers kafka-0:9092,kafka-1:9092
+  quaymeter topics import --data-dir /var/lib/quaymeter --brokers kafka-0:9092
+  quaymeter dead-letter list --brokers kafka-0:9092
   quaymeter demo
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
@@ -81,7 +86,7 @@ Examples:
   quaymeter explain event CNNBO/BLCT2 tos gate-4711
 
 Exit status: 0 done, 1 failed; publish: 2 some events were refused; audit: 2
-some figures differ; explain: 2 the event was never seen, or a cell's events do
+some figures differ; dead-letter requeue: 2 some are still no events; explain: 2 the event was never seen, or a cell's events do
 not come to its figures.";
 
 impl Cli {
@@ -117,6 +122,7 @@ impl Cli {
             Command::Explain(args) => explain::run(args).await,
             Command::Backup(args) => backup::run(args).await,
             Command::Topics(args) => topics::run(args).await,
+            Command::DeadLetter(args) => dead_letter::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

@@ -41,6 +41,7 @@ pub mod intake;
 pub mod worker;
 
 pub mod cluster;
+pub mod transfer;
 
 pub mod audit;
 

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod gauge;
 pub mod hold;
 pub mod kafka;
+pub mod readable;
 pub mod reader;
 mod recovery;
 pub mod scan;

@@ -13,6 +13,8 @@ pub mod offline;
 mod options;
 mod side;
 
+pub use options::shaping;
+
 use crate::backup;
 use crate::backup::give::{self, Admin};
 use crate::budget::Budget;
@@ -34,7 +36,7 @@ use crate::view::View;
 use crate::worker::{self, checkpoint};
 use keeper::Keeper;
 use names::Names;
-use options::{past, query_settings, shaping};
+use options::{past, query_settings};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -276,7 +278,7 @@ impl Service {
     }
 
     /// Who answers questions.
-    fn query(&self, draining: &watch::Receiver<bool>) -> query::Service {
+    fn query(&self, draining: &watch::Receiver<bool>) -> Result<query::Service, Error> {
         let config = &self.config;
         let names = Arc::clone(&self.names);
         let query = query::Service::new(
@@ -287,11 +289,8 @@ impl Service {
             query_settings(config),
             Arc::clone(&self.budgets.answers),
         );
-        let query = match self.keeper.embedded() {
-            Some(_) => query.explaining(past(config, &self.dir)),
-            None => query,
-        };
-        query.counting(Arc::clone(&self.metrics))
+        let query = query.explaining(past(config, &self.dir)?);
+        Ok(query.counting(Arc::clone(&self.metrics)))
     }
 
     /// The gRPC server, not running yet.
@@ -315,7 +314,7 @@ impl Service {
             Arc::clone(&self.metrics),
             draining.clone(),
         );
-        let query = self.query(&draining);
+        let query = self.query(&draining)?;
         let (mut reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<IngestServiceServer<Ingest>>().await;
         reporter

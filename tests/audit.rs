@@ -96,7 +96,7 @@ impl Answers for Answered {
 
 fn at(scan: &Scan, position: u64) -> Truth {
     let facility = CompactString::from(FACILITY);
-    let mut feed = Feed::new(scan, &rules(), [&facility]);
+    let mut feed = Feed::new(scan, &rules(), [&facility]).unwrap();
     feed.until(position, |_| {}).unwrap();
     let clock = feed.clock().unwrap();
     feed.recount(FACILITY)
@@ -120,7 +120,7 @@ fn audited(again_of: u64) -> Report {
     assert_eq!(at(&scan, 1), at(&scan, 3));
     assert_ne!(at(&scan, 1), answered.first);
     let audit = Audit {
-        scan: &scan,
+        log: &scan,
         rules: &rules(),
         survey: &survey(&scan, 3, |_| {}).unwrap(),
         first: 1,

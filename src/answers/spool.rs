@@ -4,14 +4,14 @@
 
 use super::{CLASSIFIERS, Client, PAGE_ROWS, instant};
 use crate::audit::compare::{Again, Answers, Part};
-use crate::log::Offset;
+use crate::log::kafka::partition::partition_of;
 use crate::pb;
 use crate::truth::{Grain, QUARTER_MS, Truth};
 use crate::view::position::Position;
 use compact_str::CompactString;
 use jiff::{Timestamp, tz::TimeZone};
 use prost::Message as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use tokio::runtime::Handle;
@@ -41,8 +41,8 @@ pub enum Error {
     /// The temporary file does not give back what it was given.
     #[error("read the answers from the temporary file")]
     Decode(#[from] prost::DecodeError),
-    /// An answer without a position of the embedded log.
-    #[error("an answer names no position of a log of one partition")]
+    /// An answer without a position.
+    #[error("an answer names no position of the log")]
     Position,
 }
 
@@ -80,15 +80,21 @@ pub struct Spool {
     pub rows: u64,
 }
 
-/// The offset that an answer stands at.
+/// The position that an answer stands at.
 ///
 /// # Errors
 /// It names none.
-pub fn offset(freshness: Option<&pb::Freshness>) -> Result<Offset, Error> {
+pub fn position(freshness: Option<&pb::Freshness>) -> Result<Position, Error> {
     let position = freshness.and_then(|of| Position::decode(&of.position));
-    position
-        .and_then(|position| position.offset())
-        .ok_or(Error::Position)
+    position.ok_or(Error::Position)
+}
+
+/// What was answered of the facilities of one partition, in answers of an embedded log,
+/// which is one, or of one in Kafka.
+pub struct InPartition<'a> {
+    spool: &'a mut Spool,
+    partition: u32,
+    partitions: u32,
 }
 
 impl Spool {
@@ -142,6 +148,15 @@ impl Spool {
         progress(spool.rows);
         spool.after = status(&mut spool.client).await?;
         Ok(spool)
+    }
+
+    /// What was answered of one of so many partitions.
+    pub fn in_partition(&mut self, partition: u32, partitions: u32) -> InPartition<'_> {
+        InPartition {
+            spool: self,
+            partition,
+            partitions,
+        }
     }
 
     async fn calls_and_slots(&mut self) -> Result<(), Error> {
@@ -222,7 +237,7 @@ impl Spool {
         Ok(truth)
     }
 
-    async fn ask(&mut self, facility: &CompactString, part: &Part) -> Result<Again, Error> {
+    async fn ask(&mut self, facility: &CompactString, part: &Part) -> Result<Answer, Error> {
         match part {
             Part::Cells(grain, start) => self.ask_cells(facility, *grain, *start).await,
             Part::Call(id, classifier) => self.ask_call(facility, id, *classifier).await,
@@ -235,7 +250,7 @@ impl Spool {
         facility: &CompactString,
         grain: Grain,
         start: i64,
-    ) -> Result<Again, Error> {
+    ) -> Result<Answer, Error> {
         let (asked, end) = match grain {
             Grain::Quarter => (pb::Grain::Quarter, start + QUARTER_MS),
             _ => (pb::Grain::Day, next_day(&self.reach.zone, start)?),
@@ -253,15 +268,15 @@ impl Spool {
             page_size: 10_000,
             ..Default::default()
         };
-        let (mut truth, mut positions) = (Truth::default(), BTreeSet::new());
+        let (mut truth, mut positions) = (Truth::default(), Vec::new());
         loop {
             let page = self.client.get_throughput(request.clone()).await?;
             let page = page.into_inner();
-            positions.insert(offset(page.freshness.as_ref())?);
+            positions.push(position(page.freshness.as_ref())?);
             truth.add_cells(grain, &page.rows);
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
-                return Ok((truth, one(&positions)));
+                return Ok((truth, one(positions)));
             }
         }
     }
@@ -271,8 +286,8 @@ impl Spool {
         facility: &CompactString,
         id: &CompactString,
         classifier: pb::Classifier,
-    ) -> Result<Again, Error> {
-        let (mut truth, mut positions) = (Truth::default(), BTreeSet::new());
+    ) -> Result<Answer, Error> {
+        let (mut truth, mut positions) = (Truth::default(), Vec::new());
         for (from, to) in self.days(self.reach.day_days, COARSE_DAYS)? {
             let request = pb::ListVesselCallsRequest {
                 from: Some(instant(from)),
@@ -283,13 +298,13 @@ impl Spool {
                 ..Default::default()
             };
             let page = self.client.list_vessel_calls(request).await?.into_inner();
-            positions.insert(offset(page.freshness.as_ref())?);
+            positions.push(position(page.freshness.as_ref())?);
             truth.add_calls(&page.calls);
         }
-        Ok((truth, one(&positions)))
+        Ok((truth, one(positions)))
     }
 
-    async fn ask_slots(&mut self, facility: &CompactString, start: i64) -> Result<Again, Error> {
+    async fn ask_slots(&mut self, facility: &CompactString, start: i64) -> Result<Answer, Error> {
         let mut request = pb::ListNoShowsRequest {
             filter: Some(filter(facility)),
             from: Some(instant(start)),
@@ -298,28 +313,30 @@ impl Spool {
             page_size: PAGE_ROWS,
             ..Default::default()
         };
-        let (mut truth, mut positions) = (Truth::default(), BTreeSet::new());
+        let (mut truth, mut positions) = (Truth::default(), Vec::new());
         loop {
             let page = self.client.list_no_shows(request.clone()).await?;
             let page = page.into_inner();
-            positions.insert(offset(page.freshness.as_ref())?);
+            positions.push(position(page.freshness.as_ref())?);
             truth.add_slots(&page.rows);
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
-                return Ok((truth, one(&positions)));
+                return Ok((truth, one(positions)));
             }
         }
     }
 }
 
-impl Answers for Spool {
+impl Answers for InPartition<'_> {
     fn facilities(&self) -> Vec<CompactString> {
-        let of_cells = self.cells.keys().map(|(facility, _)| facility);
-        of_cells.chain(self.others.keys()).cloned().collect()
+        let of_cells = self.spool.cells.keys().map(|(facility, _)| facility);
+        let all = of_cells.chain(self.spool.others.keys());
+        let is_here = |of: &&CompactString| partition_of(of, self.partitions) == self.partition;
+        all.filter(is_here).cloned().collect()
     }
 
     fn of(&mut self, facility: &CompactString) -> Result<Truth, crate::audit::Error> {
-        self.read(facility).map_err(failed)
+        self.spool.read(facility).map_err(failed)
     }
 
     fn again(
@@ -327,8 +344,10 @@ impl Answers for Spool {
         facility: &CompactString,
         part: &Part,
     ) -> Result<Again, crate::audit::Error> {
-        let handle = self.handle.clone();
-        handle.block_on(self.ask(facility, part)).map_err(failed)
+        let handle = self.spool.handle.clone();
+        let asked = handle.block_on(self.spool.ask(facility, part));
+        let (truth, position) = asked.map_err(failed)?;
+        Ok((truth, position.map(|of| of.in_partition(self.partition))))
     }
 }
 
@@ -336,8 +355,13 @@ fn failed(error: Error) -> crate::audit::Error {
     crate::audit::Error::Ask(Box::new(error))
 }
 
-fn one(positions: &BTreeSet<Offset>) -> Option<Offset> {
-    positions.first().copied().filter(|_| positions.len() == 1)
+/// A part's answer, and of which position it is; none if it is of several.
+type Answer = (Truth, Option<Position>);
+
+fn one(positions: Vec<Position>) -> Option<Position> {
+    let mut positions = positions.into_iter();
+    let first = positions.next()?;
+    positions.all(|other| other == first).then_some(first)
 }
 
 fn filter(facility: &CompactString) -> pb::Filter {

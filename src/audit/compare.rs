@@ -12,7 +12,7 @@ use super::feed::{Extent, Survey};
 use super::{Day, Error, Feed, Rules, utc_day};
 use crate::event::{Classifier, Millis};
 use crate::log::Offset;
-use crate::log::scan::Scan;
+use crate::log::readable::Readable;
 use crate::truth::{self, Difference, Figure, Figures, Grain, QUARTER_MS, Truth};
 use compact_str::CompactString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ pub trait Answers {
 /// What is to be held against what.
 pub struct Audit<'a> {
     /// The log.
-    pub scan: &'a Scan,
+    pub log: &'a dyn Readable,
     /// The settings that the numbers came about under.
     pub rules: &'a Rules,
     /// What there is in the log.
@@ -102,9 +102,31 @@ pub struct Report {
     pub vouches_from: Option<(Millis, Millis)>,
 }
 
+impl Report {
+    /// Adds what came of another partition of the same log; of the differences, so many
+    /// are shown.
+    pub fn include(&mut self, other: Self, shown_max: usize) {
+        self.identities += other.identities;
+        self.forgotten += other.forgotten;
+        self.quarters += other.quarters;
+        self.days += other.days;
+        self.calls += other.calls;
+        self.slots += other.slots;
+        self.differences += other.differences;
+        self.asked_again += other.asked_again;
+        self.unsettled += other.unsettled;
+        let room = shown_max.saturating_sub(self.shown.len());
+        self.shown.extend(other.shown.into_iter().take(room));
+        self.vouches_from = match (self.vouches_from, other.vouches_from) {
+            (Some((acts, ahead)), Some((also, and))) => Some((acts.max(also), ahead.max(and))),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
 impl Audit<'_> {
-    /// Recounts and compares everything. `progress` is told how many bytes of
-    /// the log were read, over all passes.
+    /// Recounts and compares everything. `progress` is told how much of the
+    /// log was read, over all passes.
     ///
     /// # Errors
     /// The log's and the answers'.
@@ -121,16 +143,16 @@ impl Audit<'_> {
         for pass in self.passes(answers) {
             let mut pass = Pass {
                 audit: self,
-                feed: Feed::new(self.scan, self.rules, &pass),
+                feed: Feed::new(self.log, self.rules, &pass)?,
                 facilities: pass,
                 report: &mut report,
             };
-            let mut bytes = 0;
+            let mut amount = 0;
             pass.run(answers, &mut |of_pass| {
-                bytes = of_pass;
+                amount = of_pass;
                 progress(read + of_pass);
             })?;
-            read += bytes;
+            read += amount;
         }
         Ok(report)
     }
@@ -164,7 +186,7 @@ impl Audit<'_> {
 /// Some facilities, in one pass over the log.
 struct Pass<'a> {
     audit: &'a Audit<'a>,
-    feed: Feed,
+    feed: Feed<'a>,
     facilities: Vec<CompactString>,
     report: &'a mut Report,
 }

@@ -16,7 +16,7 @@ pub use tale::{Fate, Told};
 use super::{Error, Rules};
 use crate::event::{Classifier, Millis, Role};
 use crate::log::Offset;
-use crate::log::scan::Scan;
+use crate::log::readable::Readable;
 use compact_str::CompactString;
 use search::{Found, Keys, Members, Needles, Passed};
 use std::collections::BTreeSet;
@@ -60,7 +60,7 @@ pub struct Cell {
 /// Reads a log to explain what was counted from it.
 pub struct Inquiry<'a> {
     /// The log.
-    pub scan: &'a Scan,
+    pub log: &'a dyn Readable,
     /// The settings that the numbers came about under.
     pub rules: &'a Rules,
     /// The position that is explained: records from there on are left out.

@@ -4,7 +4,7 @@ use super::peek::peek;
 use super::recount::Record;
 use super::{Day, Recount, Rules, utc_day};
 use crate::event::Millis;
-use crate::log::scan::{Records, Scan};
+use crate::log::readable::{Readable, Records};
 use crate::log::{self, Offset};
 use crate::wire;
 use compact_str::CompactString;
@@ -113,13 +113,17 @@ pub struct Extent {
 ///
 /// # Errors
 /// The log's; a log that ends before.
-pub fn survey(scan: &Scan, end: Offset, mut progress: impl FnMut(u64)) -> Result<Survey, Error> {
-    let start = scan.start();
+pub fn survey(
+    log: &dyn Readable,
+    end: Offset,
+    mut progress: impl FnMut(u64),
+) -> Result<Survey, Error> {
+    let start = log.start();
     let mut survey = Survey {
         start,
         ..Survey::default()
     };
-    let mut records = scan.records(start);
+    let mut records = log.read()?;
     while let Some(record) = records.next_before(end)? {
         survey.first.get_or_insert(record.appended_at);
         survey.newest = survey.newest.max(Some(record.appended_at));
@@ -134,13 +138,13 @@ pub fn survey(scan: &Scan, end: Offset, mut progress: impl FnMut(u64)) -> Result
             };
             survey.records += 1;
         }
-        progress(records.bytes());
+        progress(records.amount());
     }
-    reached(&records, end)?;
+    reached(&*records, end)?;
     Ok(survey)
 }
 
-pub(super) fn reached(records: &Records, wanted: Offset) -> Result<(), Error> {
+pub(super) fn reached(records: &dyn Records, wanted: Offset) -> Result<(), Error> {
     match records.position() {
         end if end < wanted => Err(Error::Short { end, wanted }),
         _ => Ok(()),
@@ -148,30 +152,33 @@ pub(super) fn reached(records: &Records, wanted: Offset) -> Result<(), Error> {
 }
 
 /// Some facilities' recounts, fed from the log as far as is asked.
-pub struct Feed {
-    records: Records,
+pub struct Feed<'a> {
+    records: Box<dyn Records + 'a>,
     clock: Option<Day>,
     recounts: BTreeMap<CompactString, Recount>,
     undecodable: u64,
 }
 
-impl Feed {
+impl<'a> Feed<'a> {
     /// Recounts of these facilities, without a record yet.
-    pub fn new<'a>(
-        scan: &Scan,
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn new<'f>(
+        log: &'a dyn Readable,
         rules: &Rules,
-        facilities: impl IntoIterator<Item = &'a CompactString>,
-    ) -> Self {
+        facilities: impl IntoIterator<Item = &'f CompactString>,
+    ) -> Result<Self, Error> {
         let recount = |facility: &CompactString| {
             let recount = Recount::new(rules.clone(), facility.clone());
             (facility.clone(), recount)
         };
-        Self {
-            records: scan.records(scan.start()),
+        Ok(Self {
+            records: log.read()?,
             clock: None,
             recounts: facilities.into_iter().map(recount).collect(),
             undecodable: 0,
-        }
+        })
     }
 
     /// Takes all records before an offset in.
@@ -181,9 +188,9 @@ impl Feed {
     pub fn until(&mut self, end: Offset, mut progress: impl FnMut(u64)) -> Result<(), Error> {
         while let Some(record) = self.records.next_before(end)? {
             self.take(&record)?;
-            progress(self.records.bytes());
+            progress(self.records.amount());
         }
-        reached(&self.records, end)
+        reached(&*self.records, end)
     }
 
     fn take(&mut self, record: &log::Record) -> Result<(), Error> {

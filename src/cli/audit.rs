@@ -2,15 +2,22 @@
 
 use super::asked::{self, Asked};
 use super::progress::Bar;
-use crate::answers::{Reach, Spool, offset};
+use super::settings::SettingArgs;
+use crate::answers::{Reach, Spool, position};
 use crate::audit::compare::{Audit, Report};
 use crate::audit::{Rules, Survey, survey};
+use crate::config::{Config, LogKind};
 use crate::log::dir::ShapingSettings;
+use crate::log::kafka::connection::Connection;
+use crate::log::kafka::topics::{Plan, Topics, admin};
+use crate::log::kafka::whole::Whole;
+use crate::log::readable::Readable;
 use crate::log::scan::Scan;
+use crate::server::shaping;
+use crate::view::position::Position;
 use anyhow::{Context as _, bail};
 use jiff::{Timestamp, tz::TimeZone};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The exit status when something differs.
@@ -19,14 +26,12 @@ const DIFFERS: u8 = 2;
 /// What a record takes in memory while its facility is recounted: measured.
 const RECORD_BYTES: u64 = 450;
 
-/// What `audit` may be told.
+/// What `audit` may be told. Of the settings, the ones that say where the log is: a
+/// data directory, whose own settings are in it; or Kafka, with those that `serve` has.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data directory whose log is recounted
-    #[arg(long, value_name = "DIR", default_value = "./quaymeter-data")]
-    data_dir: PathBuf,
-    /// The running service on that directory; without it, a stopped service's
-    /// state is restored and asked
+    /// The running service on that log: on Kafka, any instance. Without it, the state
+    /// that a stopped service left in its data directory is restored and asked
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Differences that are shown one by one; all are counted
@@ -40,6 +45,8 @@ pub struct Args {
     /// No progress bar
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
 }
 
 /// Recounts and compares.
@@ -47,12 +54,19 @@ pub struct Args {
 /// # Errors
 /// A log or a service that cannot be read. A difference is the status 2.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = asked::settings(&args.data_dir)?;
+    let config = args.settings.resolve()?;
+    let settings = match config.log.kind {
+        LogKind::Embedded => asked::settings(&config.data_dir)?,
+        LogKind::Kafka => shaping(&config),
+    };
     let rules = rules(&settings)?;
     let bar = Bar::new(args.quiet);
-    let asked = match &args.server {
-        Some(url) => Asked::connected(url).await?,
-        None => Asked::restored(&args.data_dir, &settings, &bar).await?,
+    let asked = match (&args.server, config.log.kind) {
+        (Some(url), _) => Asked::connected(url).await?,
+        (None, LogKind::Embedded) => Asked::restored(&config.data_dir, &settings, &bar).await?,
+        (None, LogKind::Kafka) => {
+            bail!("--server must name the instance that the log in Kafka is compared with")
+        }
     };
     let reach = Reach {
         zone: rules.zone.clone(),
@@ -62,15 +76,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     bar.counts("cells answered");
     let spool = Spool::fill(asked.client.clone(), reach, |rows| bar.at(rows)).await?;
     same_settings(&spool, &settings)?;
-    let scan = Scan::open(&args.data_dir.join("log")).context("open the log to recount")?;
-    let recounting = Recounting {
-        rules,
-        scan,
-        records_max: u64::from(args.memory) * (1 << 20) / RECORD_BYTES,
-        show: args.show,
-        bar,
-    };
-    let done = tokio::task::spawn_blocking(move || recounting.run(spool)).await??;
+    let (records_max, show) = (u64::from(args.memory) * (1 << 20) / RECORD_BYTES, args.show);
+    let done = tokio::task::spawn_blocking(move || {
+        let logs = logs(&config)?;
+        let recounting = Recounting {
+            rules,
+            logs,
+            records_max,
+            show,
+            bar,
+        };
+        recounting.run(spool)
+    });
+    let done = done.await??;
     tell(&done, &asked.name)?;
     let exact = done.report.differences == 0 && done.report.unsettled == 0 && done.known();
     Ok(if exact {
@@ -78,6 +96,25 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::from(DIFFERS)
     })
+}
+
+/// The log, partition by partition.
+fn logs(config: &Config) -> anyhow::Result<Vec<Box<dyn Readable>>> {
+    let what = "open the log to recount";
+    if config.log.kind == LogKind::Embedded {
+        let scan = Scan::open(&config.data_dir.join("log")).context(what)?;
+        return Ok(vec![Box::new(scan)]);
+    }
+    let connection = Connection::of(config)?;
+    // With another number of partitions, facilities would be looked for elsewhere.
+    admin::require(&connection, &Plan::of(config))?;
+    let topic = Topics::of(&config.kafka.prefix).events;
+    let partitions = config.kafka.partitions as u32;
+    let open = |partition| -> anyhow::Result<Box<dyn Readable>> {
+        let whole = Whole::open(&connection, &topic, partition, partitions);
+        Ok(Box::new(whole.context(what)?))
+    };
+    (0..partitions).map(open).collect()
 }
 
 fn rules(settings: &ShapingSettings) -> anyhow::Result<Rules> {
@@ -98,7 +135,7 @@ fn same_settings(spool: &Spool, settings: &ShapingSettings) -> anyhow::Result<()
     let of_data = (&*settings.reporting_zone, settings.horizon_days);
     if of_service != of_data {
         bail!(
-            "the service counts in zone and horizon {of_service:?}, the data directory in {of_data:?}: is it another service's?"
+            "the service counts in zone and horizon {of_service:?}, the log in {of_data:?}: is it another service's?"
         );
     }
     Ok(())
@@ -107,7 +144,8 @@ fn same_settings(spool: &Spool, settings: &ShapingSettings) -> anyhow::Result<()
 /// All that the recount needs.
 struct Recounting {
     rules: Rules,
-    scan: Scan,
+    /// The log, partition by partition.
+    logs: Vec<Box<dyn Readable>>,
     records_max: u64,
     show: usize,
     bar: Bar,
@@ -115,10 +153,10 @@ struct Recounting {
 
 /// What came of it.
 struct Done {
-    survey: Survey,
+    surveys: Vec<Survey>,
     report: Report,
     /// The last position that was compared.
-    last: u64,
+    last: Position,
     /// Identities that the service knows there.
     answered_identities: i64,
     passes: usize,
@@ -135,45 +173,93 @@ impl Done {
 
 impl Recounting {
     fn run(self, mut spool: Spool) -> anyhow::Result<Done> {
-        let first = offset(spool.before.freshness.as_ref())?;
-        let last = offset(spool.after.freshness.as_ref())?;
-        let bar = &self.bar;
-        bar.bytes(self.scan.bytes(), "surveying the log");
-        let survey = survey(&self.scan, last, |bytes| bar.at(bytes))?;
-        let audit = Audit {
-            scan: &self.scan,
-            rules: &self.rules,
-            survey: &survey,
-            first,
-            last,
-            records_max: self.records_max,
-            shown_max: self.show,
-        };
-        let passes = audit.passes(&spool).len();
-        let total = self.scan.bytes() * passes as u64;
-        bar.bytes(total, "recounting");
-        let report = audit.run(&mut spool, &mut |bytes| bar.at(bytes))?;
-        bar.clear();
+        let first = position(spool.before.freshness.as_ref())?;
+        let last = position(spool.after.freshness.as_ref())?;
+        let surveys = self.survey(&last)?;
+        let partitions = self.logs.len() as u32;
+        let audits: Vec<Audit<'_>> = (0..)
+            .zip(self.logs.iter().zip(&surveys))
+            .map(|(partition, (log, survey))| Audit {
+                log: &**log,
+                rules: &self.rules,
+                survey,
+                first: first.in_partition(partition),
+                last: last.in_partition(partition),
+                records_max: self.records_max,
+                shown_max: self.show,
+            })
+            .collect();
+        let mut passes = Vec::new();
+        for (partition, audit) in (0..).zip(&audits) {
+            passes.push(
+                audit
+                    .passes(&spool.in_partition(partition, partitions))
+                    .len(),
+            );
+        }
+        let amounts = self.logs.iter().zip(&passes);
+        let total = amounts.map(|(log, &passes)| log.amount() * passes as u64);
+        self.stage(total.sum(), "recounting");
+        let (mut report, mut read) = (Report::default(), 0);
+        for (partition, audit) in (0..).zip(&audits) {
+            let mut amount = 0;
+            let mut answers = spool.in_partition(partition, partitions);
+            let of = audit.run(&mut answers, &mut |now| {
+                amount = now;
+                self.bar.at(read + now);
+            })?;
+            read += amount;
+            report.include(of, self.show);
+        }
+        self.bar.clear();
         Ok(Done {
             answered_identities: spool.after.identities,
-            survey,
+            surveys,
             report,
             last,
-            passes,
+            passes: passes.into_iter().sum(),
         })
+    }
+
+    fn survey(&self, last: &Position) -> anyhow::Result<Vec<Survey>> {
+        self.stage(
+            self.logs.iter().map(|log| log.amount()).sum(),
+            "surveying the log",
+        );
+        let mut read = 0;
+        let surveys = (0..).zip(&self.logs).map(|(partition, log)| {
+            let survey = survey(&**log, last.in_partition(partition), |amount| {
+                self.bar.at(read + amount);
+            })?;
+            read += log.amount();
+            Ok(survey)
+        });
+        surveys.collect()
+    }
+
+    /// What is read is measured in bytes of one log, or in records of several.
+    fn stage(&self, total: u64, what: &'static str) {
+        match self.logs.len() {
+            1 => self.bar.bytes(total, what),
+            _ => self.bar.records(total, what),
+        }
     }
 }
 
 fn tell(done: &Done, of: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let Done { survey, report, .. } = done;
+    let Done {
+        surveys, report, ..
+    } = done;
+    let where_from = match &surveys[..] {
+        [survey] => format!("offsets {} to {}", survey.start, done.last),
+        surveys => format!("{} partitions", surveys.len()),
+    };
     writeln!(
         out,
-        "recounted {} records (offsets {} to {}) of {} facilities in {} passes: {} identities known, {} forgotten",
-        survey.records,
-        survey.start,
-        done.last,
-        survey.facilities.len(),
+        "recounted {} records ({where_from}) of {} facilities in {} passes: {} identities known, {} forgotten",
+        surveys.iter().map(|of| of.records).sum::<u64>(),
+        surveys.iter().map(|of| of.facilities.len()).sum::<usize>(),
         done.passes,
         report.identities,
         report.forgotten

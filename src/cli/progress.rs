@@ -56,6 +56,12 @@ impl Bar {
         self.stage(Some(total), template, what);
     }
 
+    /// A stage over so many records.
+    pub fn records(&self, total: u64, what: &'static str) {
+        let template = "{bar:32} {percent:>3} %  {per_sec}  {eta} left  {wide_msg}";
+        self.stage(Some(total), template, what);
+    }
+
     pub fn at(&self, position: u64) {
         self.0.set_position(position);
     }

@@ -1,5 +1,7 @@
-//! `quaymeter topics`: what the topics in Kafka must be, makes them, and tells
-//! what is otherwise.
+//! `quaymeter topics`: what the topics in Kafka must be, makes them, tells what is
+//! otherwise, and fills them with what was appended elsewhere.
+
+mod copy;
 
 use super::query::output::{Cell, Format, Output};
 use super::{FAILED, settings};
@@ -30,6 +32,12 @@ enum What {
     /// Tell in what the topics are not as planned; the exit status is 1 if in
     /// anything
     Check(How),
+    /// Copy the log of a stopped service into the topics, each event once, as it was
+    /// appended; begun again after a failure, it goes on where it ended
+    Import(copy::ImportArgs),
+    /// Copy the events of other topics, for another number of partitions; begun again,
+    /// it goes on where it ended, also with what came since
+    Migrate(copy::MigrateArgs),
 }
 
 /// All settings, of which the plan and the connection are made.
@@ -51,6 +59,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         What::Plan(how) => plan(how),
         What::Create(how) => create(how).await,
         What::Check(how) => check(how).await,
+        What::Import(args) => copy::import(args).await,
+        What::Migrate(args) => copy::migrate(args).await,
     }
 }
 

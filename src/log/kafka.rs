@@ -8,6 +8,7 @@
 //! line.
 
 pub mod connection;
+pub mod copy;
 pub mod dead_letter;
 pub mod failure;
 pub mod group;
@@ -17,7 +18,10 @@ pub mod producer;
 pub mod ranges;
 pub mod record;
 pub mod tail;
+pub mod sweep;
 pub mod topics;
+pub mod transactions;
+pub mod whole;
 
 use crate::log::Kind;
 use rdkafka::types::RDKafkaErrorCode as Code;

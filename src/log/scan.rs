@@ -6,6 +6,7 @@
 //! that the service has answered with.
 
 use super::disk;
+use super::readable::{self, Readable};
 use super::segment::{self, Cursor, HEADER_BYTES, Header, HeaderFault, Step};
 use super::{Error, Offset, Record};
 use std::fs;
@@ -79,6 +80,20 @@ impl Scan {
             next: from,
             before: 0,
         }
+    }
+}
+
+impl Readable for Scan {
+    fn start(&self) -> Offset {
+        Self::start(self)
+    }
+
+    fn amount(&self) -> u64 {
+        self.bytes()
+    }
+
+    fn read(&self) -> Result<Box<dyn readable::Records + '_>, Error> {
+        Ok(Box::new(self.records(Self::start(self))))
     }
 }
 
@@ -165,6 +180,20 @@ impl Records {
         let header = header.map_err(|_| corrupt(&path, "an unreadable segment header"))?;
         let cursor = Cursor::new(Box::new(file), &path, header.address);
         Ok(Some((path, cursor)))
+    }
+}
+
+impl readable::Records for Records {
+    fn next_before(&mut self, end: Offset) -> Result<Option<Record>, Error> {
+        Self::next_before(self, end)
+    }
+
+    fn position(&self) -> Offset {
+        Self::position(self)
+    }
+
+    fn amount(&self) -> u64 {
+        self.bytes()
     }
 }
 

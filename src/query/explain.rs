@@ -14,9 +14,12 @@ use super::{Service, place};
 use crate::audit::explain::Inquiry;
 use crate::audit::{Error, Rules};
 use crate::event::{enterprise, facility};
+use crate::log;
+use crate::log::kafka::partition::partition_of;
+use crate::log::readable::Readable;
 use crate::log::scan::Scan;
-use crate::log::{self, Offset};
 use crate::status;
+use crate::view::position::Position;
 use compact_str::CompactString;
 use std::io;
 use std::path::PathBuf;
@@ -35,10 +38,13 @@ pub const LISTINGS_MAX: usize = 2;
 /// When to come back after one of these limits was reached.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Opens a partition of the log.
+pub type Open = dyn Fn(u32) -> Result<Box<dyn Readable>, log::Error> + Send + Sync;
+
 /// What explanations need beside the view.
-#[derive(Debug)]
 pub struct Past {
-    log: PathBuf,
+    partitions: u32,
+    open: Box<Open>,
     rules: Rules,
     explanations: Arc<Semaphore>,
     listings: Arc<Semaphore>,
@@ -47,9 +53,16 @@ pub struct Past {
 impl Past {
     /// The log in a directory, counted by these rules.
     pub fn new(log: PathBuf, rules: Rules) -> Self {
+        let open = move |_| Ok(Box::new(Scan::open(&log)?) as Box<dyn Readable>);
+        Self::in_partitions(1, Box::new(open), rules)
+    }
+
+    /// A log of so many partitions, counted by these rules.
+    pub fn in_partitions(partitions: u32, open: Box<Open>, rules: Rules) -> Self {
         let limit = |most| Arc::new(Semaphore::new(most));
         Self {
-            log,
+            partitions,
+            open,
             rules,
             explanations: limit(EXPLANATIONS_MAX),
             listings: limit(LISTINGS_MAX),
@@ -77,13 +90,15 @@ fn past(service: &Service) -> Result<&Arc<Past>, Status> {
     service.1.as_ref().ok_or_else(missing)
 }
 
-/// Tells something from the log up to a position.
+/// Tells something of a facility from the log up to a position.
 async fn told<T: Send + 'static>(
     service: &Service,
-    end: Offset,
+    (facility, reach): (&str, &Position),
     tell: impl FnOnce(&Inquiry<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Status> {
     let past = Arc::clone(past(service)?);
+    let partition = partition_of(facility, past.partitions);
+    let end = reach.in_partition(partition);
     let permit = place(&past.explanations, "explanations under way", RETRY_AFTER)?;
     let stop = service.0.stop.clone();
     let waiting = Waiting::default();
@@ -94,9 +109,9 @@ async fn told<T: Send + 'static>(
         let stopping = || *stop.borrow();
         let wanted = || !gone.load(Ordering::Relaxed) && !stopping();
         let inquire = || {
-            let scan = Scan::open(&past.log)?;
+            let log = (past.open)(partition)?;
             tell(&Inquiry {
-                scan: &scan,
+                log: &*log,
                 rules: &past.rules,
                 end,
                 wanted: &wanted,
@@ -200,6 +215,8 @@ mod tests {
         }
     }
 
+    const NOWHERE: (&str, &Position) = ("", &Position::START);
+
     /// An explanation that goes on for as long as it is wanted, and tells at its
     /// end whether that was why.
     fn endless(
@@ -219,7 +236,7 @@ mod tests {
                 let _ = ended.send(!(inquiry.wanted)());
                 Err(Error::Cancelled)
             };
-            told::<()>(&service, 0, tell).await
+            told::<()>(&service, NOWHERE, tell).await
         })
     }
 
@@ -234,7 +251,7 @@ mod tests {
         for _ in &running {
             began.recv_timeout(DEADLINE).unwrap();
         }
-        let refused = told(&asked.service, 0, |_| Ok(())).await.unwrap_err();
+        let refused = told(&asked.service, NOWHERE, |_| Ok(())).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         let retry = refused.get_error_details().retry_info().cloned();
         assert_eq!(retry.and_then(|info| info.retry_delay), Some(RETRY_AFTER));
@@ -246,7 +263,7 @@ mod tests {
         let freed = asked.service.1.as_ref().unwrap().explanations.acquire();
         let freed = tokio::time::timeout(DEADLINE, freed).await;
         drop(freed.unwrap().unwrap());
-        told(&asked.service, 0, |_| Ok(())).await.unwrap();
+        told(&asked.service, NOWHERE, |_| Ok(())).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +286,7 @@ mod tests {
             let (what, most) = ("events of the cell", 7);
             Err::<(), _>(Error::TooMany { what, most })
         };
-        let refused = told(&asked.service, 0, many).await.unwrap_err();
+        let refused = told(&asked.service, NOWHERE, many).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(refused.get_error_details().retry_info().is_none());
         let message = refused.message();
@@ -283,7 +300,7 @@ mod tests {
     async fn a_service_without_its_log_says_so() {
         let asked = asked();
         let service = Service(asked.service.0.clone(), None);
-        let refused = told(&service, 0, |_| Ok(())).await.unwrap_err();
+        let refused = told(&service, NOWHERE, |_| Ok(())).await.unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
     }
 }

@@ -64,7 +64,7 @@ impl Offline {
             settings,
             answers,
         );
-        let service = service.explaining(past(&self.config, &dir));
+        let service = service.explaining(past(&self.config, &dir)?);
         let incoming = TcpListenerStream::new(listener);
         let serving = Server::builder()
             .add_service(ThroughputServiceServer::new(service))

@@ -2,9 +2,14 @@
 
 use super::RULES_VERSION;
 use crate::audit;
-use crate::config::Config;
+use crate::config::{Config, LogKind};
 use crate::log::committer::{self, Group};
 use crate::log::dir::{DataDir, ShapingSettings};
+use crate::log::kafka;
+use crate::log::kafka::connection::Connection;
+use crate::log::kafka::topics::Topics;
+use crate::log::kafka::whole::Whole;
+use crate::log::readable::Readable;
 use crate::meter::Rules;
 use crate::meter::cell::{DAY_MS, Keeping};
 use crate::metrics::Metrics;
@@ -71,7 +76,10 @@ pub fn query_settings(config: &Config) -> query::Settings {
 }
 
 /// What single events are explained from.
-pub fn past(config: &Config, dir: &DataDir) -> Past {
+///
+/// # Errors
+/// Brokers that the client library does not take.
+pub fn past(config: &Config, dir: &DataDir) -> Result<Past, kafka::Error> {
     let rules = audit::Rules {
         zone: config.reporting_zone.clone(),
         horizon_days: config.horizon_days,
@@ -79,7 +87,17 @@ pub fn past(config: &Config, dir: &DataDir) -> Past {
         day_days: config.day_days,
         teu_45ft_milli: config.teu_45ft_milli,
     };
-    Past::new(dir.log(), rules)
+    if config.log.kind == LogKind::Embedded {
+        return Ok(Past::new(dir.log(), rules));
+    }
+    let connection = Connection::of(config)?;
+    let topic = Topics::of(&config.kafka.prefix).events;
+    let partitions = config.kafka.partitions as u32;
+    let open = move |partition| {
+        let whole = Whole::open(&connection, &topic, partition, partitions)?;
+        Ok(Box::new(whole) as Box<dyn Readable>)
+    };
+    Ok(Past::in_partitions(partitions, Box::new(open), rules))
 }
 
 /// Of the one writer of cells.

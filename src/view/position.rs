@@ -13,6 +13,9 @@ const TOLD_MAX: usize = 3;
 pub struct Position(Vec<(u32, u64)>);
 
 impl Position {
+    /// Before all records.
+    pub const START: Self = Self(Vec::new());
+
     /// The position after the record before `offset` of the embedded log, which
     /// is one partition, 0.
     pub fn embedded(offset: u64) -> Self {

@@ -5,9 +5,16 @@ use crate::same::assert_same;
 use crate::service::{Service, quaymeter};
 use jiff::{Timestamp, tz::TimeZone};
 use quaymeter::answers::{self, Client, Question};
+use quaymeter::config::{Config, Sources};
+use quaymeter::log::Record;
+use quaymeter::log::kafka::connection::Connection;
+use quaymeter::log::kafka::polled::Read;
+use quaymeter::log::kafka::sweep::Sweep;
 use quaymeter::pb;
 use quaymeter::simulate::{Options, Simulation};
+use quaymeter::view::position::Position;
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,6 +29,7 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 pub struct World {
     pub broker: Arc<Broker>,
     pub prefix: String,
+    partitions: u32,
     dir: TempDir,
 }
 
@@ -32,9 +40,15 @@ impl World {
     }
 
     pub fn on(broker: Arc<Broker>) -> Self {
+        Self::of(broker, PARTITIONS)
+    }
+
+    /// With topics of so many partitions.
+    pub fn of(broker: Arc<Broker>, partitions: u32) -> Self {
         let world = Self {
             broker,
             prefix: format!("w{:016x}", rand::random::<u64>()),
+            partitions,
             dir: tempfile::tempdir().unwrap(),
         };
         let mut create = quaymeter();
@@ -48,8 +62,9 @@ impl World {
         format!("{}.{name}", self.prefix)
     }
 
-    fn settings(&self) -> Vec<String> {
-        let partitions = PARTITIONS.to_string();
+    /// The settings of all that work on them.
+    pub fn settings(&self) -> Vec<String> {
+        let partitions = self.partitions.to_string();
         let pairs = [
             ("--log", "kafka"),
             ("--brokers", self.broker.bootstrap()),
@@ -60,6 +75,57 @@ impl World {
         ];
         let words = pairs.into_iter().flat_map(|(flag, value)| [flag, value]);
         words.map(str::to_owned).collect()
+    }
+
+    /// How the library reaches them.
+    pub fn connection(&self) -> Connection {
+        let brokers = self.broker.bootstrap().to_owned();
+        let config = Config::resolve(Sources {
+            flags: vec![("kafka.brokers", brokers)],
+            ..Sources::default()
+        });
+        Connection::of(&config.unwrap()).unwrap()
+    }
+
+    /// All events in the topic, partition by partition.
+    pub fn events(&self) -> Vec<Vec<Record>> {
+        let mut sweep = self.sweep();
+        sweep.begin(&vec![0; self.partitions as usize]).unwrap();
+        let mut events = vec![Vec::new(); self.partitions as usize];
+        let record = |read: Read<'_>| (read.partition(), read.record(self.partitions).ok());
+        while let Some((partition, record)) = sweep.next(record).unwrap() {
+            events[partition as usize].extend(record);
+        }
+        events
+    }
+
+    /// The position behind the last event of each partition; behind it there may be
+    /// ends of transactions.
+    pub fn end(&self) -> String {
+        let last = |records: &Vec<Record>| records.last().map_or(0, Record::end_offset);
+        let ends = (0..).zip(self.events().iter().map(last).collect::<Vec<_>>());
+        Position::of(ends).encode()
+    }
+
+    /// Records in the topic, ends of transactions too.
+    pub fn records(&self) -> u64 {
+        self.sweep().bounds().iter().map(|(_, end)| end).sum()
+    }
+
+    fn sweep(&self) -> Sweep {
+        Sweep::open(&self.connection(), &self.topic("events"), self.partitions).unwrap()
+    }
+
+    /// What a command says that works on these topics.
+    pub fn command(&self, words: &[&str], more: &[&str]) -> Output {
+        self.commanded(words, more).output().unwrap()
+    }
+
+    /// The same, not run yet.
+    pub fn commanded(&self, words: &[&str], more: &[&str]) -> Command {
+        let mut command = quaymeter();
+        command.args(words).args(self.settings()).args(more);
+        command
     }
 
     /// The data directory of an instance.
@@ -123,4 +189,15 @@ async fn reached(client: &mut Client, position: &str) {
             }
         }
     }
+}
+
+/// Whether the log, recounted by brute force, comes to what an instance answers.
+#[track_caller]
+pub fn assert_audited(world: &World, instance: &Service) {
+    let server = format!("--server={}", instance.grpc);
+    let output = world.command(&["audit", "--quiet"], &[&server]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{errors}");
+    assert!(told.contains("no figure differs"), "{told}");
 }

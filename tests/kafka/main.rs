@@ -1,11 +1,14 @@
 //! With a real Apache Kafka broker.
 
+mod audited;
 mod broker;
 mod counted;
 mod harness;
 mod instances;
+mod moved;
 mod producer;
 mod records;
+mod requeued;
 #[path = "../support/same.rs"]
 mod same;
 #[path = "../e2e/service.rs"]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Writes a record that is none of ours to each partition.
-fn poison(world: &World) {
+pub fn poison(world: &World) {
     let producer: BaseProducer = client_of(&world.broker).create().unwrap();
     let topic = world.topic("events");
     for partition in 0..PARTITIONS as i32 {

@@ -7,7 +7,7 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 36] = [
+const RANKS: [(&str, i8); 37] = [
     ("pb", -1), // generated
     ("budget", 0),
     ("event", 0),
@@ -35,6 +35,7 @@ const RANKS: [(&str, i8); 36] = [
     ("ingest", 4),
     ("ndjson", 4),
     ("query", 4),
+    ("transfer", 4),
     ("client", 5),
     ("dcsa", 5),
     ("server", 5),

@@ -172,10 +172,10 @@ impl Inquiry<'_> {
         needles: &Needles,
         take: &mut dyn FnMut(&mut Found<'_>) -> Result<(), Error>,
     ) -> Result<Passed, Error> {
-        let start = self.scan.start();
+        let start = self.log.start();
         let mut passed = Passed::default();
         passed.reach.start = start;
-        let mut records = self.scan.records(start);
+        let mut records = self.log.read()?;
         while let Some(record) = records.next_before(self.end)? {
             if !(self.wanted)() {
                 return Err(Error::Cancelled);
@@ -188,7 +188,7 @@ impl Inquiry<'_> {
             passed.tick(&record);
             self.look(&record, &passed, needles, take)?;
         }
-        reached(&records, self.end)?;
+        reached(&*records, self.end)?;
         Ok(passed)
     }
 

@@ -61,7 +61,7 @@ impl Failure {
 /// A fatal error ends the client. Of the others, those that a transaction meets say
 /// themselves what they want; whatever is not known ends the transaction, because an
 /// outcome that is not known is no success.
-fn kind(error: &KafkaError) -> Kind {
+pub(super) fn kind(error: &KafkaError) -> Kind {
     if let KafkaError::Transaction(error) = error {
         return match () {
             () if error.is_fatal() => Kind::Fatal,

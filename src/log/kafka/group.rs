@@ -6,25 +6,19 @@ use super::connection::{Connection, Context};
 use super::dead_letter::DeadLetter;
 use super::failure::Failure;
 use super::polled::Read;
+use super::transactions::{STEP, Transactions};
 use crate::log::{Kind, Offset};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// After this time without a commit the broker ends a transaction.
-pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a step of a transaction may take before it is given up.
-const STEP: Duration = Duration::from_secs(15);
+use std::time::Duration;
 
 /// What a member is called, and which topics it reads and writes.
 #[derive(Clone, Debug)]
@@ -63,7 +57,7 @@ pub enum Next<'a> {
 /// A member of the group.
 pub struct Group {
     consumer: BaseConsumer<Turns>,
-    producer: BaseProducer<Reports>,
+    transactions: Transactions,
     member: Member,
     /// Whether the group waits for an answer to what it gave.
     owes: AtomicBool,
@@ -114,43 +108,17 @@ impl ConsumerContext for Turns {
     }
 }
 
-/// Keeps why a record could not be delivered.
-struct Reports {
-    failed: Mutex<Option<KafkaError>>,
-    context: Context,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.context.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().get_or_insert_with(|| error.clone());
-        }
-    }
-}
-
 impl Group {
     /// Joins the group. What was left open under this name is ended first.
     ///
     /// # Errors
     /// A configuration that the client does not take; the broker's.
     pub fn join(connection: &Connection, member: Member) -> Result<Self, Failure> {
-        let producer = producer(connection, &member)?;
+        let transactions = Transactions::begin_as(connection, &member.transactional_id)?;
         let consumer = consumer(connection, &member)?;
         Ok(Self {
             consumer,
-            producer,
+            transactions,
             member,
             owes: AtomicBool::new(false),
         })
@@ -242,11 +210,7 @@ impl Group {
     /// # Errors
     /// The client's.
     pub fn begin(&self) -> Result<(), Failure> {
-        // What was given up with the last one may have been told since.
-        self.producer.poll(Duration::ZERO);
-        self.producer.context().failed.lock().take();
-        let begun = self.producer.begin_transaction();
-        begun.map_err(Failure::of("begin a transaction"))
+        self.transactions.begin()
     }
 
     /// Puts a record into a partition's changelog.
@@ -258,7 +222,7 @@ impl Group {
             .partition(partition as i32)
             .key(key);
         record.payload = value;
-        self.send(record)
+        self.transactions.put(record)
     }
 
     /// Puts a record where records go that are none of ours.
@@ -266,24 +230,8 @@ impl Group {
     /// # Errors
     /// The client's: the transaction is to be aborted.
     pub fn put_away(&self, letter: &DeadLetter) -> Result<(), Failure> {
-        self.send(letter.to(&self.member.dead_letters, ()))
-    }
-
-    fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Failure> {
-        let started = Instant::now();
-        let mut record = record;
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if started.elapsed() < STEP =>
-                {
-                    record = back;
-                    self.producer.poll(Duration::from_millis(1));
-                }
-                Err((error, _)) => return Err(Failure::aborting("write a transaction")(error)),
-            }
-        }
+        self.transactions
+            .put(letter.to(&self.member.dead_letters, ()))
     }
 
     /// Commits what was put, and that the log is read up to these offsets. Only the
@@ -293,21 +241,14 @@ impl Group {
     /// Then nothing is committed, or the outcome is not known, which a restart of the
     /// producer settles.
     pub fn commit(&self, read: &[(u32, Offset)]) -> Result<(), Failure> {
-        self.drain()?;
+        self.transactions.drain()?;
         let metadata = self.consumer.group_metadata();
         // A broker takes offsets of nobody without looking; such a commit is not fenced.
         let lost = || KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownMemberId);
         let (false, Some(metadata)) = (self.has_lost(), metadata) else {
             return Err(Failure::aborting("commit, being no member")(lost()));
         };
-        let offsets = self.list(read)?;
-        self.again("commit offsets", || {
-            self.producer
-                .send_offsets_to_transaction(&offsets, &metadata, STEP)
-        })?;
-        self.again("commit a transaction", || {
-            self.producer.commit_transaction(STEP)
-        })
+        self.transactions.commit(&self.list(read)?, &metadata)
     }
 
     /// Aborts the transaction that is open, if there is one.
@@ -315,45 +256,7 @@ impl Group {
     /// # Errors
     /// The client's: the member is to be made anew.
     pub fn abort(&self) -> Result<(), Failure> {
-        // An abort with reports outstanding would wait for its whole time.
-        let _ = self.drain();
-        self.again("abort a transaction", || {
-            self.producer.abort_transaction(STEP)
-        })
-    }
-
-    /// Waits until all that was put is reported; fails if some of it was not delivered.
-    fn drain(&self) -> Result<(), Failure> {
-        let started = Instant::now();
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
-            if started.elapsed() > STEP {
-                let late = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-                return Err(Failure::aborting("write a transaction")(late));
-            }
-        }
-        let reports = self.producer.context();
-        match reports.failed.lock().take() {
-            None => Ok(()),
-            Some(error) => Err(Failure::aborting("write a transaction")(error)),
-        }
-    }
-
-    /// Calls a step again while it says that this may help.
-    fn again(
-        &self,
-        operation: &'static str,
-        step: impl Fn() -> Result<(), KafkaError>,
-    ) -> Result<(), Failure> {
-        let started = Instant::now();
-        loop {
-            let Err(error) = step() else { return Ok(()) };
-            let failure = Failure::of(operation)(error);
-            if failure.kind != Kind::Retry || started.elapsed() > STEP {
-                return Err(failure);
-            }
-            self.producer.poll(Duration::from_millis(1));
-        }
+        self.transactions.abort()
     }
 
     fn list(&self, offsets: &[(u32, Offset)]) -> Result<TopicPartitionList, Failure> {
@@ -377,28 +280,6 @@ impl Drop for Group {
             let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
         }
     }
-}
-
-fn producer(connection: &Connection, member: &Member) -> Result<BaseProducer<Reports>, Failure> {
-    let mut config = connection.client();
-    let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
-    config
-        .set("transactional.id", &member.transactional_id)
-        .set("transaction.timeout.ms", timeout)
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("linger.ms", "2")
-        .set("compression.type", "lz4")
-        .set("message.max.bytes", "4194304")
-        .set("queue.buffering.max.kbytes", "262144");
-    let made = config.create_with_context(Reports {
-        failed: Mutex::default(),
-        context: connection.context(),
-    });
-    let producer: BaseProducer<Reports> = made.map_err(Failure::of("make a producer"))?;
-    let begun = producer.init_transactions(2 * STEP);
-    begun.map_err(Failure::of("begin to write transactions"))?;
-    Ok(producer)
 }
 
 fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Turns>, Failure> {

@@ -2,8 +2,12 @@
 //! is not.
 
 use super::dead_letter::{DeadLetter, Origin};
+use super::partition::partition_of;
 use super::record::{Incoming, Parts, Refused, headers_of, read};
-use crate::log::Offset;
+use crate::log::{Offset, Record};
+use crate::wire;
+use bytes::Bytes;
+use compact_str::CompactString;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Message as _};
 
 /// Bytes of a record that is none of ours, beyond which it is not kept as a whole: a topic
@@ -50,6 +54,52 @@ impl<'a> Read<'a> {
             headers: headers_of(&self.0)?,
             timestamp: self.0.timestamp().to_millis(),
             partition: self.partition(),
+            partitions,
+        })
+    }
+
+    /// The same as a record of a log.
+    ///
+    /// # Errors
+    /// Why it is none of ours.
+    pub fn record(&self, partitions: u32) -> Result<Record, Refused> {
+        let event = self.event(partitions)?;
+        Ok(Record {
+            first_offset: self.offset(),
+            appended_at: event.appended_at,
+            source: event.source,
+            headers: event.headers,
+            schema: wire::SCHEMA,
+            events: vec![Bytes::copy_from_slice(self.value().unwrap_or_default())],
+            end_address: 0,
+        })
+    }
+
+    /// The last header of a name, as text: what of it is none is left out.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let headers = headers_of(&self.0).ok()?;
+        let of_name = headers.iter().rev().find(|header| header.0 == name)?;
+        Some(String::from_utf8_lossy(of_name.1?).into_owned())
+    }
+
+    /// The event that it would be in its right place: under its facility's key, in the
+    /// canonical encoding. `Incoming`'s append time is the record's own.
+    ///
+    /// # Errors
+    /// Why it would still be none of ours.
+    pub fn mended(&self, partitions: u32) -> Result<Incoming, Refused> {
+        let value = self.value();
+        let event = value.map(wire::decode).transpose()?;
+        let facility = event.as_ref().map(|event| event.facility.clone());
+        let value = event.as_ref().map(wire::encode);
+        read(Parts {
+            key: facility.as_ref().map(CompactString::as_bytes),
+            value: value.as_deref(),
+            headers: headers_of(&self.0)?,
+            timestamp: self.0.timestamp().to_millis(),
+            partition: facility
+                .as_ref()
+                .map_or(0, |of| partition_of(of, partitions)),
             partitions,
         })
     }

@@ -38,10 +38,10 @@ pub async fn list(
     let call = place(&service.0.calls, "calls in progress", query::RETRY_AFTER)?;
     let deadline = wait::deadline(metadata);
     wait::until_reached(&service.0.view, &request.at_least, deadline).await?;
-    let ask = move |state: &State, _| Ok((state.position, sum(&figures, state)?));
-    let ((end, figures), freshness) = service.evaluate(ask).await?;
+    let ask = move |state: &State, _| Ok((state.reach.clone(), sum(&figures, state)?));
+    let ((reach, figures), freshness) = service.evaluate(ask).await?;
     let place = cell.facility.clone();
-    let listing = told(service, end, move |inquiry| {
+    let listing = told(service, (&place, &reach), move |inquiry| {
         let listing = inquiry.cell(&cell)?;
         let vouches = listing.reach.vouches_from(inquiry.rules);
         Ok((listing, vouches))

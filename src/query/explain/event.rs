@@ -31,9 +31,9 @@ pub async fn lookup(
     let _place = place(&service.0.calls, "calls in progress", query::RETRY_AFTER)?;
     let deadline = wait::deadline(metadata);
     wait::until_reached(&service.0.view, &request.at_least, deadline).await?;
-    let (end, freshness) = service.evaluate(|state, _| Ok(state.position)).await?;
+    let (reach, freshness) = service.evaluate(|state, _| Ok(state.reach.clone())).await?;
     let at = facility.clone();
-    let account = told(service, end, move |inquiry| {
+    let account = told(service, (&facility, &reach), move |inquiry| {
         let account = inquiry.event(&at, &of)?;
         let vouches = account.reach.vouches_from(inquiry.rules);
         Ok((account, vouches))

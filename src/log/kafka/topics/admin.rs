@@ -92,6 +92,16 @@ impl Admin {
         Ok(found)
     }
 
+    /// How many partitions a topic has; none if there is no such topic.
+    ///
+    /// # Errors
+    /// No broker answers; it refuses to tell.
+    pub fn partitions(&self, name: &str) -> Result<Option<u32>, Error> {
+        let metadata = self.metadata(name)?;
+        let topic = existing(name, &metadata)?;
+        Ok(topic.map(|topic| topic.partitions().len() as u32))
+    }
+
     /// Makes the planned topics that are not there, and tells of each that it
     /// made. Others may do so at the same time. What is there is left as it is.
     /// If a number of partitions differs, nothing is made.

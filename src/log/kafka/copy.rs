@@ -1,0 +1,127 @@
+//! Copies events into the events' topic as they were appended once: with the append time
+//! that they have, in order, and each exactly once. Records and how far was read are
+//! committed together, so a copy that was interrupted goes on where it ended.
+
+use super::connection::{Connection, Context};
+use super::failure::Failure;
+use super::record;
+use super::transactions::{STEP, Transactions};
+use crate::log::{Batch, Offset, Record};
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+/// Where events are copied to.
+pub struct Copy {
+    transactions: Transactions,
+    /// Keeps how far was read.
+    group: BaseConsumer<Context>,
+    /// Into this topic.
+    events: String,
+    /// Under whose name it is kept how far was read.
+    read: String,
+    open: bool,
+}
+
+impl Copy {
+    /// Into a topic of events, under a name that no other copy has; `read` is the topic
+    /// under which it is kept how far was read.
+    ///
+    /// # Errors
+    /// A configuration that the client does not take; the broker's.
+    pub fn begin(
+        connection: &Connection,
+        name: &str,
+        read: &str,
+        events: &str,
+    ) -> Result<Self, Failure> {
+        let transactions = Transactions::begin_as(connection, name)?;
+        let mut config = connection.client();
+        config
+            .set("group.id", name)
+            .set("enable.auto.commit", "false");
+        let made = config.create_with_context(connection.context());
+        Ok(Self {
+            transactions,
+            group: made.map_err(Failure::of("make a consumer"))?,
+            events: events.to_owned(),
+            read: read.to_owned(),
+            open: false,
+        })
+    }
+
+    /// How far was read and copied of so many partitions; none of those of which nothing
+    /// is known.
+    ///
+    /// # Errors
+    /// The broker's.
+    pub fn progress(&self, partitions: u32) -> Result<Vec<Option<Offset>>, Failure> {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition(&self.read, partition as i32);
+        }
+        let found = self.group.committed_offsets(list, STEP);
+        let found = found.map_err(Failure::of("ask how far was copied"))?;
+        let offset = |partition| {
+            let of = found.find_partition(&self.read, partition as i32)?;
+            let offset = of.offset().to_raw()?;
+            (offset >= 0).then_some(offset as Offset)
+        };
+        Ok((0..partitions).map(offset).collect())
+    }
+
+    /// Copies one event of a record.
+    ///
+    /// # Errors
+    /// The client's: nothing since the last commit is copied.
+    pub fn put(&mut self, facility: &str, of: &Record, event: &Bytes) -> Result<(), Failure> {
+        if !self.open {
+            self.transactions.begin()?;
+            self.open = true;
+        }
+        let batch = Batch {
+            source: of.source.clone(),
+            headers: of.headers.clone(),
+            schema: of.schema,
+            events: Vec::new(),
+        };
+        let headers = record::headers(&batch, of.appended_at).into_iter().fold(
+            OwnedHeaders::new(),
+            |headers, (key, value)| {
+                let value = Some(&value[..]);
+                headers.insert(Header { key, value })
+            },
+        );
+        let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.events)
+            .key(facility.as_bytes())
+            .payload(&event[..])
+            .timestamp(of.appended_at)
+            .headers(headers);
+        self.transactions.put(record)
+    }
+
+    /// Commits what was put, and that the source is read up to these offsets.
+    ///
+    /// # Errors
+    /// The broker's: a copy that is begun again knows what is committed.
+    pub fn commit(&mut self, read: &[(u32, Offset)]) -> Result<(), Failure> {
+        if !self.open {
+            return Ok(());
+        }
+        let unknown = || KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup);
+        let group = self.group.group_metadata();
+        let group = group.ok_or_else(|| Failure::of("commit a copy")(unknown()))?;
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in read {
+            let offset = rdkafka::Offset::Offset(offset as i64);
+            let added = list.add_partition_offset(&self.read, partition as i32, offset);
+            added.map_err(Failure::of("name a partition"))?;
+        }
+        self.transactions.commit(&list, &group)?;
+        self.open = false;
+        Ok(())
+    }
+}

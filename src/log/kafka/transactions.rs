@@ -1,0 +1,190 @@
+//! Transactions of a producer that has a name: whoever comes with the same one ends what
+//! was left open, and shuts the former out. Every call blocks.
+
+use super::connection::{Connection, Context};
+use super::failure::Failure;
+use crate::log::Kind;
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaErrorCode;
+use std::time::{Duration, Instant};
+
+/// After this time without a commit the broker ends a transaction.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a step of a transaction may take before it is given up.
+pub const STEP: Duration = Duration::from_secs(15);
+
+/// The producer.
+pub struct Transactions {
+    producer: BaseProducer<Reports>,
+}
+
+/// Keeps why a record could not be delivered.
+struct Reports {
+    failed: Mutex<Option<KafkaError>>,
+    context: Context,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.context.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+impl Transactions {
+    /// Ends what was left open under a name, and goes on under it.
+    ///
+    /// # Errors
+    /// A configuration that the client does not take; the broker's.
+    pub fn begin_as(connection: &Connection, id: &str) -> Result<Self, Failure> {
+        let producer = producer(connection, id)?;
+        Ok(Self { producer })
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn begin(&self) -> Result<(), Failure> {
+        // What was given up with the last one may have been told since.
+        self.producer.poll(Duration::ZERO);
+        self.producer.context().failed.lock().take();
+        let begun = self.producer.begin_transaction();
+        begun.map_err(Failure::of("begin a transaction"))
+    }
+
+    /// Puts a record into it.
+    ///
+    /// # Errors
+    /// The client's: the transaction is to be aborted.
+    pub fn put(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Failure> {
+        let started = Instant::now();
+        let mut record = record;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if started.elapsed() < STEP =>
+                {
+                    record = back;
+                    self.producer.poll(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(Failure::aborting("write a transaction")(error)),
+            }
+        }
+    }
+
+    /// Commits what was put, once it is drained, and offsets of a group with it.
+    ///
+    /// # Errors
+    /// Then nothing is committed, or the outcome is not known, which a restart of the
+    /// producer settles.
+    pub fn commit(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Failure> {
+        self.drain()?;
+        self.again("commit offsets", || {
+            self.producer
+                .send_offsets_to_transaction(offsets, group, STEP)
+        })?;
+        self.again("commit a transaction", || {
+            self.producer.commit_transaction(STEP)
+        })
+    }
+
+    /// Aborts the transaction that is open, if there is one.
+    ///
+    /// # Errors
+    /// The client's: the producer is to be made anew.
+    pub fn abort(&self) -> Result<(), Failure> {
+        // An abort with reports outstanding would wait for its whole time.
+        let _ = self.drain();
+        self.again("abort a transaction", || {
+            self.producer.abort_transaction(STEP)
+        })
+    }
+
+    /// Waits until all that was put is reported.
+    ///
+    /// # Errors
+    /// Some of it was not delivered: the transaction is to be aborted.
+    pub fn drain(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::from_millis(1));
+            if started.elapsed() > STEP {
+                let late = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+                return Err(Failure::aborting("write a transaction")(late));
+            }
+        }
+        let reports = self.producer.context();
+        match reports.failed.lock().take() {
+            None => Ok(()),
+            Some(error) => Err(Failure::aborting("write a transaction")(error)),
+        }
+    }
+
+    /// Calls a step again while it says that this may help.
+    fn again(
+        &self,
+        operation: &'static str,
+        step: impl Fn() -> Result<(), KafkaError>,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        loop {
+            let Err(error) = step() else { return Ok(()) };
+            let failure = Failure::of(operation)(error);
+            if failure.kind != Kind::Retry || started.elapsed() > STEP {
+                return Err(failure);
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+    }
+}
+
+fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, Failure> {
+    let mut config = connection.client();
+    let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
+    config
+        .set("transactional.id", id)
+        .set("transaction.timeout.ms", timeout)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // As the Java client, and as `partition_of`.
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "2")
+        .set("compression.type", "lz4")
+        .set("message.max.bytes", "4194304")
+        .set("queue.buffering.max.kbytes", "262144");
+    let made = config.create_with_context(Reports {
+        failed: Mutex::default(),
+        context: connection.context(),
+    });
+    let producer: BaseProducer<Reports> = made.map_err(Failure::of("make a producer"))?;
+    let begun = producer.init_transactions(2 * STEP);
+    begun.map_err(Failure::of("begin to write transactions"))?;
+    Ok(producer)
+}
