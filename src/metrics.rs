@@ -1,6 +1,7 @@
 //! Every metric of the service, declared once, as typed handles. Names are
 //! written out in full; [`enterprise`] has the totals per enterprise.
 
+mod applied;
 mod enterprise;
 mod told;
 
@@ -91,6 +92,12 @@ metrics! {
     names: Gauge = "quaymeter_names" [], Count, "Names of facilities, enterprises and sources that are known";
     backups: By<Counter, 1> = "quaymeter_backups_total" ["outcome"], Count, "Backups given, by outcome";
     applied_offset: Gauge = "quaymeter_applied_offset" [], Count, "Offset after the last record that answers include";
+    changelog_breaks: Counter = "quaymeter_changelog_breaks_total" [], Count, "Chains of a changelog found broken; each is counted anew";
+    dead_letters: Counter = "quaymeter_dead_letters_total" [], Count, "Records in Kafka that are none of ours and were put away";
+    commit_seconds: Histogram = "quaymeter_commit_seconds" [], Seconds, "One commit of what was counted to Kafka";
+    aborts: Counter = "quaymeter_aborts_total" [], Count, "Times that what was not committed to Kafka was dropped and is counted again";
+    assigned_partitions: Gauge = "quaymeter_assigned_partitions" [], Count, "Partitions of Kafka that this instance counts";
+    restore_seconds: Histogram = "quaymeter_restore_seconds" [], Seconds, "One restore of a partition's state";
     checkpoint_seconds: Histogram = "quaymeter_checkpoint_seconds" [], Seconds, "One checkpoint of the state";
     checkpoint_failures: Counter = "quaymeter_checkpoint_failures_total" [], Count, "Checkpoints that could not be written, for example to a full disk";
     checkpoint_offset: Level = "quaymeter_checkpoint_offset" [], Count, "Offset after the last record in the last checkpoint";

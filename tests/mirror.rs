@@ -83,7 +83,7 @@ fn counted(mirror: &mut Mirror, view: &View) -> Vec<Change> {
     let slices = mirror.slices();
     let restored = |partition: u32| {
         let slice = &slices[partition as usize];
-        Owned::restore(partition, slice, &terms(), Log(Arc::clone(&records))).unwrap()
+        Owned::restore((partition, 0), slice, &terms(), Log(Arc::clone(&records))).unwrap()
     };
     let mut owned: Vec<Owned<Log>> = (0..PARTITIONS).map(restored).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -308,4 +308,74 @@ fn a_mirror_knows_whether_it_ends_within_a_transaction() {
             .unwrap();
         assert_eq!(mirror.is_whole(of), key == KEY);
     }
+}
+
+#[test]
+fn a_partition_that_is_counted_anew_is_as_if_nothing_had_been_broken() {
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut followed = mirror(first.path());
+    let view = View::new(followed.load(keeping()).unwrap());
+    let changes = counted(&mut followed, &view);
+    let shown = view.scan(dump_of);
+    let mut places: Vec<i64> = followed.places();
+
+    // Something is missing: what comes is nobody's.
+    let gap = Tally::default().mark((0, PARTITIONS), 1 << 40, 1 << 41);
+    let gap = (0, KEY.to_vec(), Some(gap.encode().unwrap()));
+    let (key, value) = (&gap.1[..], gap.2.as_deref());
+    match followed.take(0, places[0], (key, value)) {
+        Err(Error::Broken {
+            broken: Broken::Gap { .. },
+            ..
+        }) => {}
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+    followed.doubt(0, places[0]).unwrap();
+    assert_eq!(followed.doubted(), [(0, places[0])]);
+    places[0] += 1;
+    let again: Vec<Change> = changes.iter().filter(|of| of.0 == 0).cloned().collect();
+    follow(&mut followed, &view, &mut places, &again);
+    assert_eq!(view.scan(dump_of), shown, "it counted on");
+
+    // Over a restart too.
+    drop((followed, view));
+    let mut followed = mirror(first.path());
+    let view = View::new(followed.load(keeping()).unwrap());
+    assert!(followed.is_doubted(0) && !followed.is_doubted(1));
+    assert_eq!(view.scan(dump_of), shown);
+
+    let void = (0, mark::ANEW.to_vec(), Some(mark::number(0).to_vec()));
+    let begin = Tally::default().mark((0, PARTITIONS), 0, 0);
+    let begin = (0, KEY.to_vec(), Some(begin.encode().unwrap()));
+    let anew = [&[void, begin][..], &again].concat();
+    follow(&mut followed, &view, &mut places, &anew[..2]);
+    assert!(!followed.is_doubted(0));
+    assert_ne!(view.scan(dump_of), shown, "nothing was taken out");
+    assert_eq!(view.scan(|state| state.reach.in_partition(0)), 0);
+    follow(&mut followed, &view, &mut places, &anew[2..]);
+    assert_eq!(view.scan(dump_of), shown);
+
+    // A doubt about what is void is none.
+    let doubt = |at: i64| (0, mark::DOUBT.to_vec(), Some(mark::number(at).to_vec()));
+    follow(&mut followed, &view, &mut places, &[doubt(0)]);
+    let later = doubt(places[0] - 1);
+    let taken = followed.take(0, places[0], (&later.1, later.2.as_deref()));
+    assert!(matches!(
+        taken,
+        Err(Error::Broken {
+            broken: Broken::Doubted { .. },
+            ..
+        })
+    ));
+
+    // From the beginning, as with an empty disk.
+    let mut loaded = mirror(second.path());
+    let nobody = View::new(
+        mirror(tempfile::tempdir().unwrap().path())
+            .load(keeping())
+            .unwrap(),
+    );
+    let all = [&changes[..], &anew].concat();
+    follow(&mut loaded, &nobody, &mut [0; PARTITIONS as usize], &all);
+    assert_eq!(dump_of(&loaded.load(keeping()).unwrap()), shown);
 }

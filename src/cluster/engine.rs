@@ -4,13 +4,14 @@
 mod desk;
 
 use super::kept::Kept;
-use super::mark;
+use super::mark::{self, Tally};
 use super::owned::{self, Terms};
 use crate::log::kafka::connection::Connection;
 use crate::log::kafka::failure::Failure;
 use crate::log::kafka::group::{Group, Member, Next, Turn};
 use crate::log::kafka::ranges::{self, Reader};
 use crate::log::{Kind, Offset};
+use crate::metrics::Metrics;
 use crate::store::Store;
 use desk::Desk;
 use std::collections::BTreeSet;
@@ -81,6 +82,12 @@ pub enum Error {
         /// The one that it knew of.
         committed: Offset,
     },
+    /// The changelog does not hold what was committed.
+    #[error("count partition {partition}: its changelog is broken, all of it is counted anew")]
+    Doubted {
+        /// Which.
+        partition: u32,
+    },
     /// The log is not the one that was counted, or was cut before it was.
     #[error(
         "partition {partition} of the log has offsets {start} to {end}, but it is counted up to {counted}: records are gone that were not counted, or it is another log"
@@ -102,7 +109,7 @@ impl Error {
         match self {
             Self::Kafka(failure) => failure.kind,
             Self::Unread(error) => error.kind(),
-            Self::Behind { .. } | Self::Ahead { .. } => Kind::Abort,
+            Self::Behind { .. } | Self::Ahead { .. } | Self::Doubted { .. } => Kind::Abort,
             Self::Owned(_) => Kind::Abort,
             Self::Mark { .. } | Self::Removed { .. } => Kind::Fatal,
         }
@@ -134,6 +141,8 @@ pub struct Setup {
     pub slices: Vec<Arc<Store>>,
     /// How far these are.
     pub kept: Arc<Kept>,
+    /// Where is told what goes on.
+    pub metrics: Arc<Metrics>,
     /// Says that it shall stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -200,6 +209,7 @@ impl Engine {
     }
 
     fn step(&mut self) -> Result<(), Error> {
+        self.tell_doubts()?;
         if self.to_answer || !self.given.is_empty() {
             self.restore_given()?;
         }
@@ -259,6 +269,7 @@ impl Engine {
                     self.given.remove(partition);
                     self.reading.remove(partition);
                 }
+                self.measure();
                 self.group.stop_reading(&partitions)?;
                 committed
             }
@@ -286,32 +297,39 @@ impl Engine {
             self.group.read_again(&again)?;
         }
         self.given.clear();
+        self.measure();
         Ok(())
+    }
+
+    fn measure(&self) {
+        let assigned = self.reading.len() as f64;
+        self.setup.metrics.assigned_partitions.set(assigned);
     }
 
     /// Restores a partition's state from what is committed; the offset from which it
     /// goes on.
     fn restore(&mut self, partition: u32) -> Result<Offset, Error> {
         let started = Instant::now();
-        let kept = self.setup.kept.of(partition);
-        let mut last = kept.to;
-        let mut broken = None;
+        if self.setup.kept.is_doubted(partition) {
+            self.begin_anew(partition)?;
+        }
+        let mut place = self.setup.kept.of(partition).place;
         self.changelogs
-            .committed(partition, kept.place, RESTORED, |_, key, value| {
+            .committed(partition, place, RESTORED, |at, key, _| {
                 if key == mark::KEY {
-                    match mark::Mark::decode(value.unwrap_or_default()) {
-                        Ok(mark) => last = mark.to,
-                        Err(source) => broken = Some(Error::Mark { partition, source }),
-                    }
+                    place = at + 1;
                 }
             })?;
-        broken.map_or(Ok(()), Err)?;
-        if !self.setup.kept.wait(partition, last, RESTORED) {
+        // A mark that breaks the chain is found by who follows it.
+        if !self.setup.kept.wait_for_place(partition, place, RESTORED) {
             return Err(Error::Behind { partition });
         }
         let slice = self.setup.slices.get(partition as usize);
         let slice = slice.ok_or(Error::Behind { partition })?;
-        let position = self.desk.restore(partition, slice, &self.setup.terms)?;
+        let begins = self.setup.kept.of(partition).to;
+        let position = self
+            .desk
+            .restore((partition, begins), slice, &self.setup.terms)?;
         let (start, end) = self.desk.events().bounds(partition)?;
         let [start, end] = [start, end].map(|offset| offset.max(0) as Offset);
         if !(start..=end).contains(&position) {
@@ -323,8 +341,47 @@ impl Engine {
             });
         }
         let seconds = started.elapsed().as_secs_f64();
+        self.setup.metrics.restore_seconds.record(seconds);
         tracing::info!(partition, position, seconds, "restored a partition");
         Ok(position)
+    }
+
+    /// Tells the others which chains this instance has found broken; its own partitions
+    /// it counts anew.
+    fn tell_doubts(&mut self) -> Result<(), Error> {
+        for (partition, place) in self.setup.kept.untold() {
+            if self.desk.owns(partition) {
+                return Err(Error::Doubted { partition });
+            }
+            self.group.begin()?;
+            self.group
+                .put(partition, mark::DOUBT, Some(&mark::number(place)))?;
+            self.group.commit(&[])?;
+        }
+        Ok(())
+    }
+
+    /// Voids what a changelog holds, so that the partition is counted from the first
+    /// record that the log has.
+    fn begin_anew(&mut self, partition: u32) -> Result<(), Error> {
+        let (start, _) = self.desk.events().bounds(partition)?;
+        let from = start.max(0) as Offset;
+        tracing::error!(partition, from, "the changelog is broken: counting anew");
+        let mark = Tally::default().mark((partition, self.setup.partitions), from, from);
+        let undecodable = |_| Error::Mark {
+            partition,
+            source: mark::Broken::Undecodable,
+        };
+        let mark = mark.encode().map_err(undecodable)?;
+        self.group.begin()?;
+        self.group
+            .put(partition, mark::ANEW, Some(&mark::number(start.max(0))))?;
+        self.group.put(partition, mark::KEY, Some(&mark))?;
+        self.group.commit(&[(partition, from)])?;
+        match self.setup.kept.wait_settled(partition, RESTORED) {
+            true => Ok(()),
+            false => Err(Error::Behind { partition }),
+        }
     }
 
     fn commit(&mut self) -> Result<(), Error> {
@@ -343,13 +400,18 @@ impl Engine {
                 });
             }
         }
-        self.desk.commit(&self.group)?;
+        let started = Instant::now();
+        let put_away = self.desk.commit(&self.group)?;
+        let metrics = &self.setup.metrics;
+        metrics.dead_letters.increment(put_away);
+        metrics.commit_seconds.record(started.elapsed());
         self.failures = 0;
         Ok(())
     }
 
     /// Drops all that is not committed.
     fn rewind(&mut self) -> Result<(), Error> {
+        self.setup.metrics.aborts.increment(1);
         self.given.extend(self.desk.abort());
         if self.desk.is_open() {
             self.group.abort()?;

@@ -2,10 +2,12 @@
 //! and kept in the mirror.
 
 use super::kept::{Kept, Reached};
-use super::mirror::{self, Mirror};
+use super::mark::Broken;
+use super::mirror::{self, Mirror, Place};
 use crate::log::kafka::failure::Failure;
 use crate::log::kafka::tail::{Next, Tail};
 use crate::meter::cell::Keeping;
+use crate::metrics::Metrics;
 use crate::view::View;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,23 +42,29 @@ pub struct Follower {
     tail: Tail,
     mirror: Mirror,
     kept: Arc<Kept>,
+    metrics: Arc<Metrics>,
     stop: Arc<AtomicBool>,
     cooled: Instant,
 }
 
 impl Follower {
     /// A follower whose tail begins where the mirror ends.
-    pub fn new(tail: Tail, mirror: Mirror, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(tail: Tail, mirror: Mirror, metrics: Arc<Metrics>, stop: Arc<AtomicBool>) -> Self {
         let reach = mirror.reach();
         let places = (0..).zip(mirror.places());
         let reached = places.map(|(partition, place)| Reached {
             place,
             to: reach.in_partition(partition),
         });
+        let kept = Kept::new(reached.collect());
+        for (partition, place) in mirror.doubted() {
+            kept.doubt(partition, place);
+        }
         Self {
             tail,
-            kept: Arc::new(Kept::new(reached.collect())),
+            kept: Arc::new(kept),
             mirror,
+            metrics,
             stop,
             cooled: Instant::now(),
         }
@@ -79,14 +87,17 @@ impl Follower {
                 return Err(Error::Stopped);
             }
             let (mirror, loading) = (&mut self.mirror, &mut loading);
-            self.tail.next(POLLED, |next| {
+            let doubt = self.tail.next(POLLED, |next| {
                 match next {
                     Next::Record {
                         partition,
                         place,
                         key,
                         value,
-                    } => drop(mirror.take(partition, place, (key, value))?),
+                    } => {
+                        let taken = mirror.take(partition, place, (key, value));
+                        return Ok(doubted(taken)?.err());
+                    }
                     // The end of what is stable may lie within a transaction, beside
                     // another one that is open; then another end comes.
                     Next::End { partition } if mirror.is_whole(partition) => {
@@ -94,8 +105,11 @@ impl Follower {
                     }
                     Next::End { .. } | Next::Nothing => {}
                 }
-                Ok::<(), mirror::Error>(())
+                Ok::<Option<Doubt>, mirror::Error>(None)
             })??;
+            if let Some(doubt) = doubt {
+                self.doubt(&doubt)?;
+            }
         }
         let state = self.mirror.load(keeping)?;
         for partition in 0..self.mirror.places().len() as u32 {
@@ -113,30 +127,61 @@ impl Follower {
     pub fn run(mut self, view: &View) -> Result<(), Error> {
         while !self.is_stopped() {
             let mirror = &mut self.mirror;
-            let kept = self.tail.next(POLLED, |next| match next {
+            let taken = self.tail.next(POLLED, |next| match next {
                 Next::Record {
                     partition,
                     place,
                     key,
                     value,
                 } => {
-                    let whole = mirror.take(partition, place, (key, value))?;
-                    let Some(following) = whole else {
+                    let taken = doubted(mirror.take(partition, place, (key, value)))?;
+                    let Some(following) = taken.transpose() else {
                         return Ok(None);
                     };
                     // What is in memory counts, so the shelf may be older, never newer.
-                    view.follow(following);
-                    mirror.keep(partition)?;
-                    Ok::<_, mirror::Error>(Some(partition))
+                    following
+                        .map(|following| view.follow(following))
+                        .map_or_else(
+                            |doubt| Ok(Some(Err(doubt))),
+                            |()| {
+                                mirror.keep(partition)?;
+                                Ok::<_, mirror::Error>(Some(Ok(partition)))
+                            },
+                        )
                 }
                 Next::End { .. } | Next::Nothing => Ok(None),
             })??;
-            if let Some(partition) = kept {
-                self.tell(partition);
+            match taken {
+                Some(Ok(partition)) => {
+                    self.tell(partition);
+                    self.measure(view);
+                }
+                Some(Err(doubt)) => self.doubt(&doubt)?,
+                None => {}
             }
             self.cool(view);
         }
         Ok(())
+    }
+
+    /// Leaves a partition whose chain is broken as it is, until it is counted anew.
+    fn doubt(&mut self, doubt: &Doubt) -> Result<(), Error> {
+        let Doubt {
+            partition, place, ..
+        } = *doubt;
+        self.metrics.changelog_breaks.increment(1);
+        let broken = &doubt.broken;
+        tracing::error!(partition, place, %broken, "the changelog of a partition is broken");
+        self.mirror.doubt(partition, place)?;
+        self.kept.doubt(partition, place);
+        Ok(())
+    }
+
+    /// Tells what is counted.
+    fn measure(&self, view: &View) {
+        let counts = view.scan(|state| state.counts);
+        let reach = self.mirror.reach().sum();
+        self.metrics.applied(reach, counts);
     }
 
     fn tell(&self, partition: u32) {
@@ -144,6 +189,9 @@ impl Follower {
         let to = self.mirror.reach().in_partition(partition);
         let place = place.unwrap_or_default();
         self.kept.set(partition, Reached { place, to });
+        if !self.mirror.is_doubted(partition) {
+            self.kept.settle(partition);
+        }
     }
 
     /// Leaves to the mirror what is in it and was not changed lately.
@@ -162,5 +210,30 @@ impl Follower {
 
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// A chain that is broken.
+struct Doubt {
+    partition: u32,
+    place: Place,
+    broken: Broken,
+}
+
+/// What was taken, or where the chain is broken; all other errors are none of a
+/// partition's.
+fn doubted<T>(taken: Result<T, mirror::Error>) -> Result<Result<T, Doubt>, mirror::Error> {
+    match taken {
+        Ok(taken) => Ok(Ok(taken)),
+        Err(mirror::Error::Broken {
+            partition,
+            place,
+            broken,
+        }) => Ok(Err(Doubt {
+            partition,
+            place,
+            broken,
+        })),
+        Err(error) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ use crate::log::kafka::connection::Connection;
 use crate::log::kafka::failure::Failure;
 use crate::log::kafka::group::Member;
 use crate::log::kafka::tail::Tail;
+use crate::metrics::Metrics;
 use crate::store::{self, Store};
 use crate::view::View;
 use std::io;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub terms: Terms,
     /// The time between two commits.
     pub interval: Duration,
+    /// Where is told what goes on.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why there is no instance, or why it stopped.
@@ -103,7 +106,12 @@ impl Instance {
         let slices = mirror.slices();
         let tail = Tail::open(&parts.connection, &parts.member.cells, &mirror.places())?;
         let [stop_engine, stop_follower] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let mut follower = Follower::new(tail, mirror, Arc::clone(&stop_follower));
+        let mut follower = Follower::new(
+            tail,
+            mirror,
+            Arc::clone(&parts.metrics),
+            Arc::clone(&stop_follower),
+        );
         let view = follower.load(parts.terms.keeping.clone())?;
         for (partition, slice) in (0..).zip(&slices) {
             compare(partition, slice, &parts.terms)?;
@@ -114,6 +122,7 @@ impl Instance {
             partitions: parts.partitions,
             terms: parts.terms,
             interval: parts.interval,
+            metrics: parts.metrics,
             slices,
             kept: Arc::clone(follower.kept()),
             stop: Arc::clone(&stop_engine),

@@ -3,6 +3,7 @@
 use super::mirror::Place;
 use crate::log::Offset;
 use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How far a partition is.
@@ -17,6 +18,8 @@ pub struct Reached {
 /// How far all partitions are.
 pub struct Kept {
     partitions: Mutex<Vec<Reached>>,
+    /// Partitions whose chain is broken, where, and whether that was told.
+    doubted: Mutex<BTreeMap<u32, (Place, bool)>>,
     changed: Condvar,
 }
 
@@ -25,6 +28,7 @@ impl Kept {
     pub fn new(partitions: Vec<Reached>) -> Self {
         Self {
             partitions: Mutex::new(partitions),
+            doubted: Mutex::default(),
             changed: Condvar::new(),
         }
     }
@@ -46,20 +50,80 @@ impl Kept {
             .unwrap_or_default()
     }
 
-    /// Waits until a partition is counted up to an offset, at most so long; whether it
-    /// is.
+    /// Waits until all before an offset of the log is kept; false if it is not in time,
+    /// or the partition's chain is broken.
     pub fn wait(&self, partition: u32, to: Offset, wait: Duration) -> bool {
+        self.wait_until(partition, |reached| reached.to >= to, wait)
+    }
+
+    /// Waits until all before a place of the changelog is kept; false if it is not in
+    /// time, or the partition's chain is broken.
+    pub fn wait_for_place(&self, partition: u32, place: Place, wait: Duration) -> bool {
+        self.wait_until(partition, |reached| reached.place >= place, wait)
+    }
+
+    fn wait_until(
+        &self,
+        partition: u32,
+        is_kept: impl Fn(&Reached) -> bool,
+        wait: Duration,
+    ) -> bool {
         let until = Instant::now() + wait;
         let mut partitions = self.partitions.lock();
         loop {
-            let reached = partitions.get(partition as usize);
-            if reached.is_some_and(|reached| reached.to >= to) {
+            if self.is_doubted(partition) {
+                return false;
+            }
+            if partitions.get(partition as usize).is_some_and(&is_kept) {
                 return true;
             }
             if self.changed.wait_until(&mut partitions, until).timed_out() {
                 return false;
             }
         }
+    }
+
+    /// A partition's chain is broken at a place.
+    pub fn doubt(&self, partition: u32, place: Place) {
+        // Who waits looks at it under this lock.
+        let _partitions = self.partitions.lock();
+        self.doubted.lock().insert(partition, (place, false));
+        self.changed.notify_all();
+    }
+
+    /// It is counted anew.
+    pub fn settle(&self, partition: u32) {
+        let _partitions = self.partitions.lock();
+        self.doubted.lock().remove(&partition);
+        self.changed.notify_all();
+    }
+
+    /// Waits until a partition is counted anew; false if it is not in time.
+    pub fn wait_settled(&self, partition: u32, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        let mut partitions = self.partitions.lock();
+        while self.is_doubted(partition) {
+            if self.changed.wait_until(&mut partitions, until).timed_out() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether its chain is broken.
+    pub fn is_doubted(&self, partition: u32) -> bool {
+        self.doubted.lock().contains_key(&partition)
+    }
+
+    /// Partitions whose chain is broken, and where, each once.
+    pub fn untold(&self) -> Vec<(u32, Place)> {
+        let mut doubted = self.doubted.lock();
+        let untold = doubted.iter_mut().filter(|(_, (_, told))| !told);
+        let untold = untold.map(|(&partition, (place, told))| {
+            *told = true;
+            (partition, *place)
+        });
+        untold.collect()
     }
 }
 
@@ -80,5 +144,21 @@ mod tests {
             assert!(waiting.join().unwrap());
         });
         assert_eq!(kept.of(1), Reached { place: 2, to: 7 });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_chain_that_is_broken() {
+        let kept = Kept::new(vec![Reached::default(); 2]);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| kept.wait_for_place(1, 7, Duration::from_secs(60)));
+            kept.doubt(1, 5);
+            assert!(!waiting.join().unwrap());
+        });
+        assert!(kept.is_doubted(1) && !kept.is_doubted(0));
+        assert_eq!(kept.untold(), [(1, 5)]);
+        assert_eq!(kept.untold(), []);
+        kept.settle(1);
+        kept.set(1, Reached { place: 7, to: 0 });
+        assert!(kept.wait_for_place(1, 7, Duration::ZERO));
     }
 }

@@ -12,6 +12,24 @@ pub const VERSION: u16 = 1;
 /// The key of a partition's mark in its changelog. No put begins so.
 pub const KEY: &[u8] = b"__pos";
 
+/// The key of what says that a partition is counted anew: whatever stands before it in
+/// the changelog is void. Its value is the offset of the log from which.
+pub const ANEW: &[u8] = b"__anew";
+
+/// The key of what says that somebody has found the chain broken. Its value is the place
+/// at which.
+pub const DOUBT: &[u8] = b"__doubt";
+
+/// A number as the value of one of these.
+pub fn number(number: i64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// The number in a value; none if it is none.
+pub fn number_in(value: Option<&[u8]>) -> Option<i64> {
+    value?.try_into().ok().map(i64::from_be_bytes)
+}
+
 /// What ends a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -108,6 +126,12 @@ pub enum Broken {
     /// A put that is none.
     #[error("it has a put that is none")]
     Put,
+    /// Another instance has found it broken.
+    #[error("another instance has found it broken at place {place}")]
+    Doubted {
+        /// Where.
+        place: i64,
+    },
 }
 
 /// How much is known of what stands before a transaction.
@@ -259,7 +283,7 @@ mod tests {
             let read = put(&at, Some(b"value"));
             assert_eq!(read, Ok((table, b"some key".into(), Some(b"value".into()))));
         }
-        for bad in [&b""[..], b"\0", b"\x09k", KEY] {
+        for bad in [&b""[..], b"\0", b"\x09k", KEY, ANEW, DOUBT] {
             assert_eq!(put(bad, None), Err(Broken::Put), "{bad:?}");
         }
     }

@@ -29,6 +29,9 @@ const LOADED_BYTES: usize = 4 << 20;
 /// Under this key a slice says how far it is. It is no put of the changelog.
 const REACHED: &[u8] = b"changelog";
 
+/// In [`Table::Meta`] of a slice whose chain is broken: the place at which.
+const BROKEN: &[u8] = b"changelog-broken";
+
 /// How far a slice is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Reached {
@@ -110,6 +113,12 @@ struct Slice {
     tally: Tally,
     /// Whether all of it was loaded; then each transaction is told.
     loaded: bool,
+    /// Where its chain is broken: what comes is of no use until it is counted anew.
+    broken: Option<Place>,
+    /// What stands before this place is void.
+    anew: Place,
+    /// Whether the transaction that is being read begins with that.
+    begins_anew: bool,
     /// What the last transaction left.
     progress: checkpoint::Progress,
 }
@@ -127,11 +136,14 @@ impl Mirror {
             Ok(Slice {
                 reached: reached.transpose()?.unwrap_or_default(),
                 progress: checkpoint::progress(&store)?,
+                broken: broken_in(&store)?,
                 store,
                 puts: Vec::new(),
                 bytes: 0,
                 tally: Tally::default(),
                 loaded: false,
+                anew: 0,
+                begins_anew: false,
             })
         };
         let slices: Result<Vec<_>, Error> = (0..partitions).map(open).collect();
@@ -187,6 +199,22 @@ impl Mirror {
             broken,
         };
         slice.reached.next = place + 1;
+        if key == mark::ANEW {
+            let from = mark::number_in(value).ok_or_else(|| broken(Broken::Undecodable))?;
+            slice.begin_anew(place, from.max(0) as Offset, (self.clock)())?;
+            return Ok(None);
+        }
+        if slice.broken.is_some() {
+            return Ok(None);
+        }
+        if key == mark::DOUBT {
+            let at = mark::number_in(value).unwrap_or(place);
+            return match at >= slice.anew {
+                true => Err(broken(Broken::Doubted { place: at })),
+                // It was counted anew since.
+                false => Ok(None),
+            };
+        }
         if key != mark::KEY {
             slice.reached.partial = true;
             slice.tally.take(key, value);
@@ -213,6 +241,36 @@ impl Mirror {
             return Ok(None);
         }
         following::of(slice, partition, &mut self.naming.write()).map(Some)
+    }
+
+    /// A partition's chain is broken: leaves it as it was, and what comes until it is
+    /// counted anew. That is remembered over a restart.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn doubt(&mut self, partition: u32, place: Place) -> Result<(), Error> {
+        let Some(slice) = self.slices.get_mut(partition as usize) else {
+            return Ok(());
+        };
+        slice.forget_puts();
+        slice.reached.partial = false;
+        slice.broken = Some(place);
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, BROKEN, Some(&mark::number(place)));
+        Ok(slice.store.write_soon(batch)?)
+    }
+
+    /// Whether a partition's chain is broken.
+    pub fn is_doubted(&self, partition: u32) -> bool {
+        let slice = self.slices.get(partition as usize);
+        slice.is_some_and(|slice| slice.broken.is_some())
+    }
+
+    /// The partitions whose chain is broken, and where.
+    pub fn doubted(&self) -> Vec<(u32, Place)> {
+        let slices = (0..).zip(&self.slices);
+        let doubted = slices.filter_map(|(partition, of)| Some((partition, of.broken?)));
+        doubted.collect()
     }
 
     /// Writes what was taken to a partition's slice.
@@ -253,7 +311,36 @@ impl Mirror {
     }
 }
 
+fn broken_in(store: &Store) -> Result<Option<Place>, Error> {
+    let stored = store.get(Table::Meta, BROKEN)?;
+    Ok(stored.and_then(|bytes| mark::number_in(Some(&bytes))))
+}
+
 impl Slice {
+    /// Takes all of it out, as the puts of the transaction that begins.
+    fn begin_anew(&mut self, place: Place, from: Offset, now: Millis) -> Result<(), Error> {
+        self.forget_puts();
+        for table in Table::ALL {
+            for entry in self.store.scan(table) {
+                let (key, _) = entry?;
+                if table != Table::Meta || *key != *REACHED {
+                    self.puts.push((table, key, None));
+                }
+            }
+        }
+        (self.broken, self.anew, self.begins_anew) = (None, place, true);
+        (self.reached.to, self.reached.partial) = (from, true);
+        match self.loaded {
+            true => Ok(()),
+            false => self.keep(now),
+        }
+    }
+
+    fn forget_puts(&mut self) {
+        self.puts.clear();
+        (self.bytes, self.tally, self.begins_anew) = (0, Tally::default(), false);
+    }
+
     fn keep(&mut self, now: Millis) -> Result<(), Error> {
         if self.loaded {
             // Until then it may be of long ago.
@@ -263,7 +350,7 @@ impl Slice {
         for (table, key, value) in self.puts.drain(..) {
             batch.put(table, &key, value.as_deref());
         }
-        self.bytes = 0;
+        (self.bytes, self.begins_anew) = (0, false);
         let reached = checkpoint::encode(&self.reached)?;
         batch.put(Table::Meta, REACHED, Some(&reached));
         // What a crash takes of it is read from the changelog again.

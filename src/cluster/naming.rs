@@ -56,6 +56,13 @@ impl Naming {
         }
     }
 
+    /// A partition gives its numbers anew.
+    pub fn forget(&mut self, partition: usize) {
+        if let Some(of) = self.partitions.get_mut(partition) {
+            *of = OfPartition::default();
+        }
+    }
+
     /// The common number of a partition's; none if it has no such name.
     pub fn common(&self, partition: usize, own: NameId) -> Option<NameId> {
         let of = self.partitions.get(partition)?;

@@ -117,12 +117,12 @@ pub struct Owned<F> {
 }
 
 impl<F: Fetch> Owned<F> {
-    /// A partition as it is committed.
+    /// A partition as it is committed; if nothing is, from the log's record at `begins`.
     ///
     /// # Errors
     /// What is committed cannot be read.
     pub fn restore(
-        partition: u32,
+        (partition, begins): (u32, Offset),
         slice: &Arc<Store>,
         terms: &Terms,
         fetch: F,
@@ -147,7 +147,7 @@ impl<F: Fetch> Owned<F> {
         let days = Days::of(keeping.zone.clone());
         let restored = checkpoint::restore(slice, rules, keeping, fingerprints, &past);
         let restored = restored.map_err(failed)?;
-        let (position, clock) = (restored.position, restored.meter.clock());
+        let (position, clock) = (restored.position.max(begins), restored.meter.clock());
         let state = State::new(restored.cells, position, clock, restored.meter.counts());
         Ok(Self {
             partition,

@@ -52,6 +52,11 @@ impl Position {
         found.map_or(0, |at| self.0[at].1)
     }
 
+    /// Records of all its partitions together.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().map(|&(_, offset)| offset).sum()
+    }
+
     /// Whether whatever reaches here reaches there too.
     pub fn includes(&self, other: &Self) -> bool {
         let mut others = other.0.iter();
@@ -63,6 +68,16 @@ impl Position {
         for &(partition, offset) in &other.0 {
             match self.0.binary_search_by_key(&partition, |&(of, _)| of) {
                 Ok(at) => self.0[at].1 = self.0[at].1.max(offset),
+                Err(at) => self.0.insert(at, (partition, offset)),
+            }
+        }
+    }
+
+    /// Reaches in the other one's partitions as far as that, also if it is less.
+    pub fn become_in(&mut self, other: &Self) {
+        for &(partition, offset) in &other.0 {
+            match self.0.binary_search_by_key(&partition, |&(of, _)| of) {
+                Ok(at) => self.0[at].1 = offset,
                 Err(at) => self.0.insert(at, (partition, offset)),
             }
         }
@@ -136,6 +151,9 @@ mod tests {
         let mut more = both.clone();
         more.include(&of(&[(7, 6), (2, 1), (0, 4)]));
         assert_eq!(more, of(&[(0, 4), (2, 9), (7, 6)]));
+        let mut less = more.clone();
+        less.become_in(&of(&[(2, 3), (5, 0)]));
+        assert_eq!(less, of(&[(0, 4), (2, 3), (5, 0), (7, 6)]));
         assert_eq!(more.beyond(&both), of(&[(0, 4), (7, 6)]));
         assert_eq!(more.beyond(&both).shared_with(&both), of(&[(0, 0), (7, 5)]));
         assert_eq!(both.to_string(), "9 of partition 2, 5 of partition 7");

@@ -151,7 +151,8 @@ impl State {
         self.history
             .note_touched(self.position, batch.appended_at, touched.collect());
         self.cells.follow(batch.followed);
-        self.reach.include(&batch.reach);
+        // Of a partition that is counted anew it is less than it was.
+        self.reach.become_in(&batch.reach);
         self.counts = self.counts + batch.counts;
         self.heard(batch.appended_at, &batch.sources);
     }

@@ -291,7 +291,7 @@ impl Desk {
         });
         failpoint::reached("publish.after");
         self.since.get_or_insert_with(Instant::now);
-        tell(&self.metrics, part.position, part.counts);
+        self.metrics.applied(part.position, part.counts);
         Ok(())
     }
 
@@ -311,27 +311,4 @@ impl Desk {
         }
         wanted.read(&shelf)
     }
-}
-
-/// Tells what is applied, as absolute totals: a restart loses no count.
-fn tell(metrics: &Metrics, position: Offset, counts: Counts) {
-    let total = |of: i64| of.unsigned_abs();
-    metrics.applied_offset.set(position as f64);
-    metrics.applied_events.absolute(total(counts.events));
-    metrics
-        .applied_duplicates
-        .absolute(total(counts.duplicates));
-    metrics.applied_revisions.absolute(total(counts.revisions));
-    metrics
-        .applied_retractions
-        .absolute(total(counts.retractions));
-    metrics
-        .applied_superseded
-        .absolute(total(counts.superseded));
-    metrics.applied_conflicts.absolute(total(counts.conflicts));
-    metrics.repaired_durations.absolute(total(counts.repaired));
-    metrics
-        .forgotten_identities
-        .absolute(total(counts.forgotten));
-    metrics.identities.set(counts.identities as f64);
 }

@@ -4,6 +4,7 @@ mod audited;
 mod broker;
 mod counted;
 mod harness;
+mod healed;
 mod instances;
 mod moved;
 mod producer;

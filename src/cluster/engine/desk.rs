@@ -104,15 +104,20 @@ impl Desk {
     /// Takes a partition as it is committed; the offset from which it goes on.
     pub fn restore(
         &mut self,
-        partition: u32,
+        (partition, begins): (u32, Offset),
         slice: &Arc<Store>,
         terms: &Terms,
     ) -> Result<Offset, Error> {
         let events = Events(Arc::clone(&self.events));
-        let owned = Owned::restore(partition, slice, terms, events)?;
+        let owned = Owned::restore((partition, begins), slice, terms, events)?;
         let position = owned.position();
         self.owned.insert(partition, owned);
         Ok(position)
+    }
+
+    /// Whether a partition is counted here.
+    pub fn owns(&self, partition: u32) -> bool {
+        self.owned.contains_key(&partition)
     }
 
     /// Forgets a partition.
@@ -161,8 +166,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Commits all that is counted. What was committed before must be in the slices.
-    pub fn commit(&mut self, group: &Group) -> Result<(), Error> {
+    /// Commits all that is counted. What was committed before must be in the slices. How
+    /// many records were put away with it.
+    pub fn commit(&mut self, group: &Group) -> Result<u64, Error> {
         self.since = None;
         self.counted = 0;
         for letter in &self.letters {
@@ -198,13 +204,13 @@ impl Desk {
             read.push((partition, to));
         }
         if read.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         group.commit(&read)?;
         self.open = false;
         // One line for many: whoever writes them may write any number.
-        if !self.letters.is_empty() {
-            let records = self.letters.len();
+        let records = self.letters.len();
+        if records > 0 {
             tracing::warn!(records, "put records away that are none of ours");
             self.letters.clear();
         }
@@ -213,6 +219,6 @@ impl Desk {
                 owned.is_committed();
             }
         }
-        Ok(())
+        Ok(records as u64)
     }
 }

@@ -33,13 +33,21 @@ pub fn of(slice: &mut Slice, partition: u32, naming: &mut Naming) -> Result<Foll
         naming,
     };
     let mut followed = Followed::default();
-    let mut progress = slice.progress.clone();
+    let mut progress = match slice.begins_anew {
+        true => checkpoint::Progress::default(),
+        false => slice.progress.clone(),
+    };
     for (&(table, key), value) in &puts {
         let value = value.as_deref();
         reading.cell(table, key, value, &mut followed)?;
-        if let Some(told) = checkpoint::progress_in(table, key, value.unwrap_or_default())? {
+        let told = value.map(|value| checkpoint::progress_in(table, key, value));
+        if let Some(told) = told.transpose()?.flatten() {
             progress = told;
         }
+    }
+    if slice.begins_anew {
+        // What was taken out had its old numbers.
+        naming.forget(partition as usize);
     }
     followed.names = naming.names_from(known).collect();
     followed.clock = progress.clock.map(utc_day_of);

@@ -57,6 +57,7 @@ impl Kafka {
             partitions: config.kafka.partitions as u32,
             terms,
             interval: Duration::from_millis(config.kafka.commit_interval_ms),
+            metrics: Arc::clone(parts.metrics),
         };
         Ok(Self {
             producer,
