@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    net::SocketAddr,
     path::Path,
     process::Command,
     sync::{Arc, Mutex, Weak},
@@ -42,17 +43,29 @@ impl Broker {
 
     /// A new cluster that ends with that process.
     pub fn owned_by(owner: u32, nodes: usize) -> Self {
+        Self::started(owner, &["--nodes", &nodes.to_string()]).0
+    }
+
+    /// A new cluster of one node, and where a proxy reaches it that listens at this
+    /// port: who comes that way is told to stay at the proxy.
+    pub fn behind(proxy: u16) -> (Self, SocketAddr) {
+        let options = ["--behind", &proxy.to_string()];
+        let (broker, told) = Self::started(std::process::id(), &options);
+        let behind = word(&told, "behind=").parse();
+        (broker, behind.expect("an address"))
+    }
+
+    /// A new cluster, and what the script told of it.
+    fn started(owner: u32, options: &[&str]) -> (Self, String) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (owner, nodes) = (owner.to_string(), nodes.to_string());
-        let options = ["--owner", owner.as_str(), "--nodes", nodes.as_str()];
+        let owner = owner.to_string();
+        let options = [&["--owner", &owner], options].concat();
         let told = script("start", folder.path(), &options).unwrap_or_else(|why| panic!("{why}"));
-        let bootstrap = told.trim_end().strip_prefix("brokers=");
-        Self {
-            bootstrap: bootstrap
-                .unwrap_or_else(|| panic!("no brokers in `{told}`"))
-                .into(),
+        let broker = Self {
+            bootstrap: word(&told, "brokers=").into(),
             folder: Some(folder),
-        }
+        };
+        (broker, told)
     }
 
     /// The addresses to start from: `127.0.0.1:40123`, of each node, with commas.
@@ -139,6 +152,12 @@ fn elsewhere() -> Option<String> {
     env::var(ELSEWHERE)
         .ok()
         .filter(|bootstrap| !bootstrap.is_empty())
+}
+
+/// What follows a key in what the script printed.
+fn word<'a>(told: &'a str, key: &str) -> &'a str {
+    let found = told.lines().find_map(|line| line.strip_prefix(key));
+    found.unwrap_or_else(|| panic!("no {key} in `{told}`"))
 }
 
 /// What the script prints, or why it failed.

@@ -1,16 +1,12 @@
 //! Whatever happens to instances and to the broker, each instance answers what was meant.
 
 use crate::broker::Broker;
-use crate::instances::{World, a_day, assert_meant};
-use crate::service::Service;
-use quaymeter::deliver::{Delivered, Delivery, deliver};
-use quaymeter::simulate::Simulation;
+use crate::instances::{World, assert_meant};
+use crate::underway::{RATE, Underway, day_of};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::watch;
 
 const EVENTS: u32 = 6_000;
@@ -18,51 +14,6 @@ const EVENTS: u32 = 6_000;
 /// How often an instance is killed; `KAFKA_KILLS` says how often in a long run, and
 /// `KAFKA_SEED` repeats one.
 const KILLS: u32 = 30;
-
-/// Events a second while something is killed: as many as it takes to be always busy.
-const RATE: u32 = 400;
-
-/// A day on its way to an instance.
-struct Underway {
-    done: tokio::task::JoinHandle<Delivered>,
-    acknowledged: Arc<AtomicU64>,
-}
-
-impl Underway {
-    fn begin(day: &Arc<Simulation>, to: &Service, rate: Option<u32>) -> Self {
-        let delivery = Delivery {
-            endpoint: to.grpc.clone(),
-            streams: 2,
-            batch_events: 20,
-            rate,
-        };
-        let acknowledged = Arc::new(AtomicU64::new(0));
-        let (day, told) = (Arc::clone(day), Arc::clone(&acknowledged));
-        let done = tokio::spawn(async move {
-            let delivered = deliver(&day, &delivery, told).await.unwrap();
-            assert_eq!(delivered.surprises, 0, "{:?}", delivered.told);
-            delivered
-        });
-        Self { done, acknowledged }
-    }
-
-    /// Waits until so many events are acknowledged, or all.
-    async fn reaches(&self, events: u64) {
-        let mut beat = tokio::time::interval(Duration::from_millis(1));
-        while self.acknowledged.load(Ordering::Relaxed) < events && !self.done.is_finished() {
-            beat.tick().await;
-        }
-    }
-
-    async fn delivered(self) -> Vec<String> {
-        self.done.await.unwrap().positions
-    }
-}
-
-fn day_of(seed: u64, events: u32) -> Arc<Simulation> {
-    println!("seed {seed}");
-    Arc::new(a_day(seed, events))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_instance_takes_every_instance_answers() {

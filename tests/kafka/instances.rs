@@ -52,7 +52,8 @@ impl World {
             dir: tempfile::tempdir().unwrap(),
         };
         let mut create = quaymeter();
-        create.args(["topics", "create"]).args(world.settings());
+        let settings = world.settings();
+        create.args(["topics", "create"]).args(settings);
         let created = create.output().unwrap();
         assert!(created.status.success(), "{created:?}");
         world
@@ -64,10 +65,14 @@ impl World {
 
     /// The settings of all that work on them.
     pub fn settings(&self) -> Vec<String> {
+        self.settings_by(self.broker.bootstrap())
+    }
+
+    fn settings_by(&self, brokers: &str) -> Vec<String> {
         let partitions = self.partitions.to_string();
         let pairs = [
             ("--log", "kafka"),
-            ("--brokers", self.broker.bootstrap()),
+            ("--brokers", brokers),
             ("--kafka-prefix", &self.prefix),
             ("--kafka-partitions", &partitions),
             ("--kafka-replication", "1"),
@@ -135,11 +140,20 @@ impl World {
 
     /// Starts an instance, or starts it again.
     pub fn start(&self, name: &str) -> Service {
-        let mut settings = self.settings();
+        self.start_at(self.broker.bootstrap(), name, &[])
+    }
+
+    /// The same, with the addresses at which it finds the brokers and more settings.
+    pub fn start_at(&self, brokers: &str, name: &str, more: &[&str]) -> Service {
+        let mut settings = self.settings_by(brokers);
         // All have the key of the first: what one makes of a plate, all do.
         let key = self.dir.path().join("pseudonyms.key");
         settings.extend(["--pseudonym-key".into(), key.to_str().unwrap().to_owned()]);
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let settings: Vec<&str> = settings
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
         Service::start(&self.data(name), &settings)
     }
 }

@@ -7,7 +7,9 @@ mod harness;
 mod healed;
 mod instances;
 mod moved;
+mod outage;
 mod producer;
+mod proxy;
 mod records;
 mod requeued;
 #[path = "../support/same.rs"]
@@ -17,3 +19,4 @@ mod same;
 mod service;
 mod strangers;
 mod topics;
+mod underway;
