@@ -7,7 +7,14 @@ mod harness;
 mod healed;
 mod instances;
 mod moved;
+#[path = "../bounded/memory.rs"]
+#[expect(dead_code, reason = "other tests ask it more")]
+mod memory;
 mod outage;
+mod overload;
+#[path = "../e2e/place.rs"]
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+mod place;
 mod producer;
 mod proxy;
 mod records;
