@@ -2,6 +2,7 @@
 
 mod audited;
 mod broker;
+mod compacted;
 mod counted;
 mod harness;
 mod healed;
