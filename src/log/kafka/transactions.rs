@@ -21,6 +21,10 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a step of a transaction may take before it is given up.
 pub const STEP: Duration = Duration::from_secs(15);
 
+/// For how long the transactions' producer keeps a connection that is not used: less than
+/// a transaction may last.
+const IDLE_MS: &str = "9000";
+
 /// The producer.
 pub struct Transactions {
     producer: BaseProducer<Reports>,
@@ -171,6 +175,11 @@ fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, 
     config
         .set("transactional.id", id)
         .set("transaction.timeout.ms", timeout)
+        // While a group's coordinator is gone, the library looks for the new one only when
+        // some connection comes or goes, and no time ends its waiting, whatever it is told.
+        // Who waits is idle, so this makes one go; hardly sooner than a request is given
+        // up.
+        .set("connections.max.idle.ms", IDLE_MS)
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // As the Java client, and as `partition_of`.
