@@ -440,6 +440,20 @@ impl Engine {
         self.join_again()
     }
 
+    /// All clients: also one that only reads may have come to know the cluster wrongly,
+    /// and does not ask again by itself.
+    fn clients_anew(&mut self) -> Result<(), Failure> {
+        let Setup {
+            connection, member, ..
+        } = &self.setup;
+        let group = Group::join(connection, member.clone())?;
+        let events = Reader::new(connection, &member.events)?;
+        self.changelogs = Reader::new(connection, &member.cells)?;
+        self.desk = Desk::new(self.setup.partitions, Arc::new(events));
+        self.group = group;
+        Ok(())
+    }
+
     /// Makes the clients anew, which ends what was left open.
     fn join_again(&mut self) -> Result<(), Error> {
         self.desk.abort();
@@ -450,12 +464,8 @@ impl Engine {
         while !self.is_stopped() {
             // A name that another instance has too would otherwise be fought for.
             std::thread::sleep(AGAIN);
-            match Group::join(&self.setup.connection, self.setup.member.clone()) {
-                Ok(group) => {
-                    let old = std::mem::replace(&mut self.group, group);
-                    drop(old);
-                    return Ok(());
-                }
+            match self.clients_anew() {
+                Ok(()) => return Ok(()),
                 Err(failure) => {
                     let cause: &dyn std::error::Error = &failure;
                     tracing::warn!(cause, "joining the group again");
