@@ -1,12 +1,20 @@
 //! A real Apache Kafka cluster, which lives as long as somebody holds it.
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::MetadataTopic;
 use std::{
     env,
     net::SocketAddr,
     path::Path,
     process::Command,
     sync::{Arc, Mutex, Weak},
+    time::{Duration, Instant},
 };
+use tokio::time::interval;
+
+/// Far more than anything here takes: reached only when something hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Names a cluster that runs already, as `host:port` with commas. Then tests
 /// start none.
@@ -97,6 +105,24 @@ impl Broker {
     /// Lets a node that hangs go on.
     pub fn resume(&self, node: usize) {
         self.tell("resume-node", node);
+    }
+
+    /// Waits until each partition of each topic has all of its replicas.
+    pub async fn is_replicated(&self) {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", self.bootstrap());
+        let client: BaseConsumer = client.create().expect("a client");
+        let (started, mut beat) = (Instant::now(), interval(Duration::from_millis(100)));
+        loop {
+            beat.tick().await;
+            let told = client.fetch_metadata(None, DEADLINE);
+            let told = told.expect("what there is");
+            let mut partitions = told.topics().iter().flat_map(MetadataTopic::partitions);
+            if partitions.all(|of| of.isr().len() == of.replicas().len()) {
+                return;
+            }
+            assert!(started.elapsed() < DEADLINE, "replicas are missing");
+        }
     }
 
     fn tell(&self, what: &str, node: usize) {

@@ -134,3 +134,38 @@ async fn a_broker_that_dies_and_comes_back_is_waited_for() {
         instance.stop();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_which_one_node_after_the_other_dies_loses_nothing_and_counts_nothing_twice() {
+    let Some(broker) = Broker::own(3) else { return };
+    let world = World::replicated_on(Arc::new(broker));
+    let (first, second) = (world.start("first"), world.start("second"));
+    let day = day_of(81, 2 * EVENTS);
+    let some = u64::from(RATE);
+    let goes_on_without = async |node, underway: &Underway, from| {
+        underway.reaches(from).await;
+        world.broker.kill(node);
+        // Two nodes are enough for it to go on.
+        underway.reaches(from + some).await;
+    };
+    // So slowly that much is left when the first one has died.
+    let underway = Underway::begin(&day, &first, Some(RATE / 2));
+    goes_on_without(1, &underway, some).await;
+    let known = underway.given_up();
+    assert!(known + 2 * some < 2 * u64::from(EVENTS), "nothing is left");
+    tokio::task::block_in_place(|| world.broker.start_node(1));
+    // It has all that it missed, and is one of the two that are left.
+    world.broker.is_replicated().await;
+    let underway = Underway::begin(&day, &second, Some(4 * RATE));
+    goes_on_without(2, &underway, known + some).await;
+    let positions = underway.delivered().await;
+    for instance in [&first, &second] {
+        assert_meant(instance, &day, &positions).await;
+    }
+    for instance in [&first, &second] {
+        assert_meant(instance, &day, &positions).await;
+    }
+    for instance in [first, second] {
+        instance.stop();
+    }
+}

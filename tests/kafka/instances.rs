@@ -30,6 +30,8 @@ pub struct World {
     pub broker: Arc<Broker>,
     pub prefix: String,
     partitions: u32,
+    /// Of each partition, and how many of them have a record before it is acknowledged.
+    replicas: (&'static str, &'static str),
     dir: TempDir,
 }
 
@@ -45,10 +47,24 @@ impl World {
 
     /// With topics of so many partitions.
     pub fn of(broker: Arc<Broker>, partitions: u32) -> Self {
+        Self::made(broker, partitions, ("1", "1"))
+    }
+
+    /// With topics that outlive any one of a cluster's three nodes.
+    pub fn replicated_on(broker: Arc<Broker>) -> Self {
+        Self::made(broker, PARTITIONS, ("3", "2"))
+    }
+
+    fn made(
+        broker: Arc<Broker>,
+        partitions: u32,
+        replicas: (&'static str, &'static str),
+    ) -> Self {
         let world = Self {
             broker,
             prefix: format!("w{:016x}", rand::random::<u64>()),
             partitions,
+            replicas,
             dir: tempfile::tempdir().unwrap(),
         };
         let mut create = quaymeter();
@@ -75,8 +91,8 @@ impl World {
             ("--brokers", brokers),
             ("--kafka-prefix", &self.prefix),
             ("--kafka-partitions", &partitions),
-            ("--kafka-replication", "1"),
-            ("--kafka-min-insync", "1"),
+            ("--kafka-replication", self.replicas.0),
+            ("--kafka-min-insync", self.replicas.1),
         ];
         let words = pairs.into_iter().flat_map(|(flag, value)| [flag, value]);
         words.map(str::to_owned).collect()

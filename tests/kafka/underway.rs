@@ -49,6 +49,12 @@ impl Underway {
         }
     }
 
+    /// Sends no more; how many events were acknowledged.
+    pub fn given_up(self) -> u64 {
+        self.done.abort();
+        self.acknowledged()
+    }
+
     /// Waits until all is acknowledged; positions that together cover it.
     pub async fn delivered(self) -> Vec<String> {
         self.done.await.unwrap().positions
