@@ -55,11 +55,7 @@ impl World {
         Self::made(broker, PARTITIONS, ("3", "2"))
     }
 
-    fn made(
-        broker: Arc<Broker>,
-        partitions: u32,
-        replicas: (&'static str, &'static str),
-    ) -> Self {
+    fn made(broker: Arc<Broker>, partitions: u32, replicas: (&'static str, &'static str)) -> Self {
         let world = Self {
             broker,
             prefix: format!("w{:016x}", rand::random::<u64>()),
