@@ -9,6 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use prost::Message as _;
 use prost::bytes::{Buf as _, Bytes};
 use quaymeter::simulate::{Options, Rates, SOURCES, Sent, Simulation};
+use quaymeter::truth::Truth;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -138,8 +139,13 @@ impl Corpus {
         path(&self.dir, day)
     }
 
-    fn simulate(&mut self, day: usize) -> anyhow::Result<Meant> {
-        let simulation = Simulation::new(&Options {
+    /// All cells of a day, but for what identifies its events.
+    pub fn truth(&self, day: usize) -> anyhow::Result<Truth> {
+        Ok(self.simulation(day).truth(&self.zone)?)
+    }
+
+    fn simulation(&self, day: usize) -> Simulation {
+        Simulation::new(&Options {
             enterprises: Some(3_000),
             rates: Rates {
                 // Some of what is to be refused is refused only if the day ends now.
@@ -148,7 +154,11 @@ impl Corpus {
             },
             ..Options::new(1 + day as u64, self.start_ms + (day as i64 + 1) * DAY_MS)
                 .with_events(self.events_per_day)
-        });
+        })
+    }
+
+    fn simulate(&mut self, day: usize) -> anyhow::Result<Meant> {
+        let simulation = self.simulation(day);
         let (zone, path) = (self.zone.clone(), self.path(day));
         let (truth, bytes) = std::thread::scope(|scope| {
             let truth = scope.spawn(|| simulation.truth(&zone));

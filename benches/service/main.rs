@@ -13,6 +13,7 @@ mod codec;
 mod corpus;
 mod disk;
 mod floors;
+mod kafka;
 mod lane;
 mod latency;
 mod machine;
@@ -99,6 +100,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     restart::run(&mut stage).await?;
     streams::run(&mut stage).await?;
     floors::run(&mut stage).await?;
+    kafka::run(&mut stage).await?;
     let Stage {
         mut report, dir, ..
     } = stage;
@@ -122,6 +124,7 @@ fn announce(options: &Options) {
         (&month::KEYS[..], 150),
         (&[restart::KEY], 40),
         (&streams::KEYS, 30),
+        (&kafka::KEYS, 240),
     ] {
         if options.wants(keys) {
             seconds += runs * options.scaled(each);

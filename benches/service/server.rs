@@ -14,18 +14,21 @@ const START_WITHIN: Duration = Duration::from_secs(300);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(300);
 const STOP_WITHIN: Duration = Duration::from_secs(300);
 
+/// On any free ports.
+const LISTENING: [&str; 4] = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+
 /// All days of load lie within the horizon, however fast they are sent; the work
 /// of an event does not depend on it.
-const SETTINGS: [&str; 8] = [
-    "--listen",
-    "127.0.0.1:0",
-    "--http-listen",
-    "127.0.0.1:0",
-    "--horizon-days",
-    "400",
-    "--quarter-days",
-    "420",
-];
+pub const SHAPING: [&str; 4] = ["--horizon-days", "400", "--quarter-days", "420"];
+
+/// The real binary, with none of this process's settings.
+pub fn quaymeter() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quaymeter"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUAYMETER_")) {
+        command.env_remove(name);
+    }
+    command
+}
 
 /// A running server.
 pub struct Server {
@@ -39,11 +42,17 @@ pub struct Server {
 impl Server {
     /// The real binary on a data directory.
     pub fn start(data: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quaymeter"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUAYMETER_")) {
-            command.env_remove(name);
-        }
-        command.arg("serve").args(SETTINGS);
+        Self::start_with(data, &[])
+    }
+
+    /// The same, with more settings.
+    pub fn start_with(data: &Path, more: &[String]) -> anyhow::Result<Self> {
+        let mut command = quaymeter();
+        command
+            .arg("serve")
+            .args(LISTENING)
+            .args(SHAPING)
+            .args(more);
         // Its drain must be able to end with a last checkpoint.
         command.args(["--drain-deadline-ms", "60000", "--data-dir"]);
         command.arg(data);

@@ -2,6 +2,7 @@
 //! changes, on a thread of its own.
 
 mod desk;
+mod pace;
 
 use super::kept::Kept;
 use super::mark::{self, Tally};
@@ -14,13 +15,11 @@ use crate::log::{Kind, Offset};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use desk::Desk;
+use pace::Pace;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// How long is waited for a record at a time, while there is nothing to commit.
-const POLLED: Duration = Duration::from_millis(100);
 
 /// How long another owner's transaction, and this mirror, may take to be over and here.
 const RESTORED: Duration = Duration::from_secs(30);
@@ -31,13 +30,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The longest pause, and after how many failures it is reached.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 const FAILURES_MAX: u32 = 4;
-
-/// How much longer a transaction may be while much waits to be counted: its cells are
-/// fewer than those of several short ones.
-const STRETCH: u32 = 20;
-
-/// Records since the last commit with which much waits.
-const BACKLOG: u64 = 20_000;
 
 /// Changed values with which a transaction does not wait for its time.
 const CHANGED_MAX: usize = 100_000;
@@ -160,6 +152,9 @@ pub struct Engine {
     to_answer: bool,
     /// Read by the client.
     reading: BTreeSet<u32>,
+    /// Whether nothing was there to be read.
+    drained: bool,
+    pace: Pace,
     /// Failures since the last commit.
     failures: u32,
 }
@@ -176,6 +171,8 @@ impl Engine {
         let changelogs = Reader::new(connection, &setup.member.cells)?;
         Ok(Self {
             desk: Desk::new(setup.partitions, Arc::new(events)),
+            drained: false,
+            pace: Pace::new(setup.interval, Instant::now()),
             setup,
             group,
             changelogs,
@@ -209,43 +206,27 @@ impl Engine {
     }
 
     fn step(&mut self) -> Result<(), Error> {
-        self.tell_doubts()?;
         if self.to_answer || !self.given.is_empty() {
             self.restore_given()?;
         }
-        let mut drained = false;
-        match self.group.next(self.wait())? {
+        let open = self.desk.since().is_some();
+        let wait = match self.drained {
+            true => self.pace.wait(open, Instant::now()),
+            false => Duration::ZERO,
+        };
+        let next = self.group.next(wait)?;
+        self.drained = matches!(next, Next::Nothing);
+        match next {
             Next::Record(record) => self.desk.take(&record)?,
             Next::Turn(turn) => self.turn(turn)?,
-            Next::Nothing => drained = true,
+            Next::Nothing => self.tell_doubts()?,
         }
-        if self.is_due(drained) {
+        let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
+        let due = full || self.pace.is_due(self.drained, Instant::now());
+        if due && self.desk.since().is_some() {
             self.commit()?;
         }
         Ok(())
-    }
-
-    /// How long to wait for a record.
-    fn wait(&self) -> Duration {
-        match self.desk.since() {
-            Some(since) => self.setup.interval.saturating_sub(since.elapsed()),
-            None => POLLED,
-        }
-    }
-
-    /// Whether it is time to commit; a transaction is stretched only while there is more
-    /// to read.
-    fn is_due(&self, drained: bool) -> bool {
-        let Some(since) = self.desk.since() else {
-            return false;
-        };
-        let stretch = match self.desk.counted() {
-            0..=BACKLOG => 1,
-            _ if drained => 1,
-            _ => STRETCH,
-        };
-        let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
-        since.elapsed() >= self.setup.interval * stretch || full
     }
 
     fn turn(&mut self, turn: Turn) -> Result<(), Error> {
@@ -401,6 +382,7 @@ impl Engine {
             }
         }
         let started = Instant::now();
+        self.pace.begins(started);
         let put_away = self.desk.commit(&self.group)?;
         let metrics = &self.setup.metrics;
         metrics.dead_letters.increment(put_away);

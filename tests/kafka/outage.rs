@@ -7,7 +7,7 @@ use crate::producer::client_of;
 use crate::proxy::{self, At, Proxy, Request, Way};
 use crate::service::Service;
 use crate::underway::{RATE, Underway, day_of};
-use quaymeter::log::kafka::group::TRANSACTION_TIMEOUT;
+use quaymeter::log::kafka::transactions::TRANSACTION_TIMEOUT;
 use quaymeter::simulate::Simulation;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::sync::Arc;

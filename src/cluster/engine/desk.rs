@@ -36,9 +36,8 @@ pub struct Desk {
     letters: Vec<DeadLetter>,
     /// Whether a transaction is open: only while it is written.
     open: bool,
-    /// Since when something is to be committed, and how many records that are.
+    /// Since when something is to be committed.
     since: Option<Instant>,
-    counted: u64,
 }
 
 impl Desk {
@@ -51,7 +50,6 @@ impl Desk {
             letters: Vec::new(),
             open: false,
             since: None,
-            counted: 0,
         }
     }
 
@@ -68,11 +66,6 @@ impl Desk {
     /// Since when something is to be committed.
     pub fn since(&self) -> Option<Instant> {
         self.since
-    }
-
-    /// Records since the last commit.
-    pub fn counted(&self) -> u64 {
-        self.counted
     }
 
     /// Values that are to be committed.
@@ -127,7 +120,7 @@ impl Desk {
 
     /// Forgets all; which they were.
     pub fn abort(&mut self) -> Vec<u32> {
-        (self.since, self.counted) = (None, 0);
+        self.since = None;
         self.letters.clear();
         std::mem::take(&mut self.owned).into_keys().collect()
     }
@@ -143,7 +136,6 @@ impl Desk {
             return Ok(());
         }
         self.since.get_or_insert_with(Instant::now);
-        self.counted += 1;
         match record.event(self.partitions) {
             Ok(incoming) => owned.count(Counted {
                 offset,
@@ -170,7 +162,6 @@ impl Desk {
     /// many records were put away with it.
     pub fn commit(&mut self, group: &Group) -> Result<u64, Error> {
         self.since = None;
-        self.counted = 0;
         for letter in &self.letters {
             if !std::mem::replace(&mut self.open, true) {
                 group.begin()?;

@@ -6,13 +6,17 @@ use super::connection::{Connection, Context};
 use super::failure::Failure;
 use super::record;
 use super::transactions::{STEP, Transactions};
-use crate::log::{Batch, Offset, Record};
+use crate::log::{Batch, Kind, Offset, Record};
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use std::time::{Duration, Instant};
+
+/// The pause before a question is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Where events are copied to.
 pub struct Copy {
@@ -63,8 +67,17 @@ impl Copy {
         for partition in 0..partitions {
             list.add_partition(&self.read, partition as i32);
         }
-        let found = self.group.committed_offsets(list, STEP);
-        let found = found.map_err(Failure::of("ask how far was copied"))?;
+        let started = Instant::now();
+        let found = loop {
+            let found = self.group.committed_offsets(list.clone(), STEP);
+            match found.map_err(Failure::of("ask how far was copied")) {
+                // A broker that has just begun does not know the group's coordinator yet.
+                Err(failure) if failure.kind == Kind::Retry && started.elapsed() < STEP => {
+                    self.group.poll(AGAIN);
+                }
+                found => break found?,
+            }
+        };
         let offset = |partition| {
             let of = found.find_partition(&self.read, partition as i32)?;
             let offset = of.offset().to_raw()?;

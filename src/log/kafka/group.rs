@@ -297,7 +297,7 @@ fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Tur
         .set("heartbeat.interval.ms", "2000")
         .set("fetch.wait.max.ms", "20")
         .set("fetch.queue.backoff.ms", "5")
-        .set("queued.max.messages.kbytes", "65536");
+        .set("queued.max.messages.kbytes", "16384");
     let made = config.create_with_context(Turns {
         turns: Mutex::default(),
         leaving: AtomicBool::new(false),
