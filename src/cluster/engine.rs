@@ -1,6 +1,7 @@
 //! Counts the partitions that the group gives to this instance, and commits what that
 //! changes, on a thread of its own.
 
+mod assignment;
 mod desk;
 mod pace;
 
@@ -14,9 +15,9 @@ use crate::log::kafka::ranges::{self, Reader};
 use crate::log::{Kind, Offset};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use assignment::{Assignment, Steps};
 use desk::Desk;
 use pace::Pace;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -146,12 +147,7 @@ pub struct Engine {
     desk: Desk,
     /// Of the changelogs.
     changelogs: Reader,
-    /// Given, and not restored yet.
-    given: BTreeSet<u32>,
-    /// Whether the group waits for an answer to what it gave.
-    to_answer: bool,
-    /// Read by the client.
-    reading: BTreeSet<u32>,
+    assignment: Assignment,
     /// Whether nothing was there to be read.
     drained: bool,
     pace: Pace,
@@ -176,9 +172,7 @@ impl Engine {
             setup,
             group,
             changelogs,
-            given: BTreeSet::new(),
-            to_answer: false,
-            reading: BTreeSet::new(),
+            assignment: Assignment::default(),
             failures: 0,
         })
     }
@@ -206,7 +200,7 @@ impl Engine {
     }
 
     fn step(&mut self) -> Result<(), Error> {
-        if self.to_answer || !self.given.is_empty() {
+        if self.assignment.is_unsettled() {
             self.restore_given()?;
         }
         let open = self.desk.since().is_some();
@@ -233,9 +227,7 @@ impl Engine {
         match turn {
             Turn::Given(partitions) => {
                 tracing::info!(?partitions, "given partitions to count");
-                self.given.extend(partitions);
-                // Also none is to be answered, or the group waits.
-                self.to_answer = true;
+                self.assignment.give(&partitions);
                 Ok(())
             }
             Turn::Taken(partitions) => {
@@ -247,9 +239,8 @@ impl Engine {
                 };
                 for partition in &partitions {
                     self.desk.drop(*partition);
-                    self.given.remove(partition);
-                    self.reading.remove(partition);
                 }
+                self.assignment.take(&partitions);
                 self.measure();
                 self.group.stop_reading(&partitions)?;
                 committed
@@ -259,31 +250,25 @@ impl Engine {
 
     /// Begins to count what was given, from what is committed.
     fn restore_given(&mut self) -> Result<(), Error> {
-        let (mut begin, mut again) = (Vec::new(), Vec::new());
-        // All of them stay given until all are restored: after an error none is missed.
-        for partition in self.given.clone() {
-            let position = self.restore(partition)?;
-            match self.reading.contains(&partition) {
-                true => again.push((partition, position)),
-                false => begin.push((partition, position)),
-            }
+        let mut restored = Vec::new();
+        for partition in self.assignment.to_restore() {
+            restored.push((partition, self.restore(partition)?));
         }
-        if self.to_answer || !begin.is_empty() {
+        let Steps { begin, again } = self.assignment.steps(restored);
+        if let Some(begin) = begin {
             self.group.begin_reading(&begin)?;
-            self.to_answer = false;
-            self.reading
-                .extend(begin.iter().map(|(partition, _)| partition));
+            self.assignment.begun(&begin);
         }
         if !again.is_empty() {
             self.group.read_again(&again)?;
         }
-        self.given.clear();
+        self.assignment.is_settled();
         self.measure();
         Ok(())
     }
 
     fn measure(&self) {
-        let assigned = self.reading.len() as f64;
+        let assigned = self.assignment.reading() as f64;
         self.setup.metrics.assigned_partitions.set(assigned);
     }
 
@@ -394,7 +379,7 @@ impl Engine {
     /// Drops all that is not committed.
     fn rewind(&mut self) -> Result<(), Error> {
         self.setup.metrics.aborts.increment(1);
-        self.given.extend(self.desk.abort());
+        self.assignment.drop_state(self.desk.abort());
         if self.desk.is_open() {
             self.group.abort()?;
             self.desk.is_aborted();
@@ -440,9 +425,7 @@ impl Engine {
     fn join_again(&mut self) -> Result<(), Error> {
         self.desk.abort();
         self.desk.is_aborted();
-        self.given.clear();
-        self.to_answer = false;
-        self.reading.clear();
+        self.assignment.lose_all();
         while !self.is_stopped() {
             // A name that another instance has too would otherwise be fought for.
             std::thread::sleep(AGAIN);

@@ -179,7 +179,8 @@ impl Follower {
 
     /// Tells what is counted.
     fn measure(&self, view: &View) {
-        let counts = view.scan(|state| state.counts);
+        let (counts, names) = view.scan(|state| (state.counts, state.cells.names.len()));
+        self.metrics.names.set(names as f64);
         let reach = self.mirror.reach().sum();
         self.metrics.applied(reach, counts);
     }
@@ -225,6 +226,13 @@ struct Doubt {
 fn doubted<T>(taken: Result<T, mirror::Error>) -> Result<Result<T, Doubt>, mirror::Error> {
     match taken {
         Ok(taken) => Ok(Ok(taken)),
+        // Another version's instances would take the same for ours.
+        Err(
+            error @ mirror::Error::Broken {
+                broken: Broken::Version { .. },
+                ..
+            },
+        ) => Err(error),
         Err(mirror::Error::Broken {
             partition,
             place,

@@ -17,6 +17,7 @@ use crate::worker::seen::Seen;
 use crate::worker::shelf::OfStore;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Under this key a slice has the settings that shaped it.
 const SHAPING: &[u8] = b"shaping";
@@ -28,7 +29,11 @@ const PUBLISH: usize = 4_096;
 const POST: usize = 8_192;
 
 /// Records, and slots, that stay in memory once they are committed.
-const HOT_MAX: usize = 20_000;
+const HOT_MAX: usize = 30_000;
+
+/// How often it is seen whether there are more: what was left to the slice and changes
+/// again is read again.
+const COOL_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a partition cannot be counted.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +119,7 @@ pub struct Owned<F> {
     /// The offset of the next record that is to be counted.
     position: Offset,
     committed: Offset,
+    cooled: Instant,
 }
 
 impl<F: Fetch> Owned<F> {
@@ -165,6 +171,7 @@ impl<F: Fetch> Owned<F> {
             seen: Seen::default(),
             position,
             committed: position,
+            cooled: Instant::now(),
         })
     }
 
@@ -283,6 +290,10 @@ impl<F: Fetch> Owned<F> {
 
     /// All that is committed is in the slice: most of it need not be in memory.
     pub fn cool(&mut self) {
+        if self.cooled.elapsed() < COOL_EVERY {
+            return;
+        }
+        self.cooled = Instant::now();
         self.view.cool_slots(HOT_MAX);
         for part in self.view.coolable(HOT_MAX) {
             self.view.cool(&part);

@@ -1,7 +1,7 @@
 //! A changelog that Kafka has compacted, removed values and all: what is left of it is
 //! enough to answer, and to count on.
 
-use crate::instances::{DEADLINE, PARTITIONS, World, assert_meant};
+use crate::instances::{DEADLINE, PARTITIONS, World, assert_audited, assert_meant};
 use crate::producer::client_of;
 use crate::service::Service;
 use jiff::Timestamp;
@@ -173,6 +173,7 @@ async fn an_empty_instance_counts_on_from_a_changelog_that_was_compacted() {
     // All of it is known: to the one who was never told, too.
     let again = deliver_to(&second, &day, None).await;
     assert_meant(&second, &day, &again.positions).await;
+    assert_audited(&world, &second);
     let after = status(&second).await;
     assert_eq!(after.events, before.events + again.accepted as i64);
     let known = |of: pb::GetStatusResponse| (of.identities, of.revisions, of.retractions);

@@ -1,12 +1,13 @@
 //! Whatever happens to instances and to the broker, each instance answers what was meant.
 
 use crate::broker::Broker;
-use crate::instances::{World, assert_meant};
+use crate::instances::{World, assert_audited, assert_meant};
 use crate::underway::{RATE, Underway, day_of};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::fs;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 const EVENTS: u32 = 6_000;
@@ -32,6 +33,7 @@ async fn what_one_instance_takes_every_instance_answers() {
     let first = world.start("first");
     assert_meant(&first, &day, &positions).await;
     for instance in [first, second, third] {
+        assert_audited(&world, &instance);
         instance.stop();
     }
 }
@@ -41,7 +43,7 @@ async fn a_killed_instance_loses_nothing_and_counts_nothing_twice() {
     let kills = std::env::var("KAFKA_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let given = std::env::var("KAFKA_SEED").ok();
     let seed = given.map_or_else(rand::random, |seed| seed.parse().unwrap());
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (mut random, started) = (ChaCha8Rng::seed_from_u64(seed), Instant::now());
     let world = World::new();
     let stays = world.start("stays");
     let mut killed = world.start("killed");
@@ -60,7 +62,10 @@ async fn a_killed_instance_loses_nothing_and_counts_nothing_twice() {
     // Whatever it had, the other one has it all now.
     stays.stop();
     assert_meant(&killed, &day, &positions).await;
+    assert_audited(&world, &killed);
     killed.stop();
+    let (events, seconds) = (day.counts().sent, started.elapsed().as_secs());
+    println!("{kills} kills, seed {seed}, {events} events in {seconds} s: all cells as meant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +83,7 @@ async fn an_instance_that_wakes_up_after_its_partitions_moved_commits_nothing() 
     assert_meant(&asleep, &day, &positions).await;
     assert_meant(&awake, &day, &positions).await;
     for instance in [awake, asleep] {
+        assert_audited(&world, &instance);
         instance.stop();
     }
 }
@@ -106,6 +112,7 @@ async fn instances_that_join_and_leave_again_and_again_count_each_event_once() {
     let ((), positions) = tokio::join!(coming, leaving);
     assert!(comings > 1);
     assert_meant(&stays, &day, &positions).await;
+    assert_audited(&world, &stays);
     stays.stop();
 }
 
@@ -131,6 +138,7 @@ async fn a_broker_that_dies_and_comes_back_is_waited_for() {
         assert_meant(instance, &day, &positions).await;
     }
     for instance in [first, second, third] {
+        assert_audited(&world, &instance);
         instance.stop();
     }
 }
@@ -162,10 +170,8 @@ async fn a_cluster_of_which_one_node_after_the_other_dies_loses_nothing_and_coun
     for instance in [&first, &second] {
         assert_meant(instance, &day, &positions).await;
     }
-    for instance in [&first, &second] {
-        assert_meant(instance, &day, &positions).await;
-    }
     for instance in [first, second] {
+        assert_audited(&world, &instance);
         instance.stop();
     }
 }

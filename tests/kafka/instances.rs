@@ -221,7 +221,8 @@ async fn reached(client: &mut Client, position: &str) {
 #[track_caller]
 pub fn assert_audited(world: &World, instance: &Service) {
     let server = format!("--server={}", instance.grpc);
-    let output = world.command(&["audit", "--quiet"], &[&server]);
+    let audit = || world.command(&["audit", "--quiet"], &[&server]);
+    let output = tokio::task::block_in_place(audit);
     let told = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}{errors}");

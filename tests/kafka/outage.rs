@@ -2,7 +2,7 @@
 //! whatever is acknowledged, or sent again, is counted once.
 
 use crate::broker::Broker;
-use crate::instances::{DEADLINE, PARTITIONS, World, assert_meant};
+use crate::instances::{DEADLINE, PARTITIONS, World, assert_audited, assert_meant};
 use crate::producer::client_of;
 use crate::proxy::{self, At, Proxy, Request, Way};
 use crate::service::Service;
@@ -104,6 +104,7 @@ async fn an_instance_cut_off_within_a_commit_is_counted_for_and_counts_nothing_t
         assert_meant(instance, &day, &[&positions[..], &more].concat()).await;
     }
     for instance in [near, far] {
+        assert_audited(&world, &instance);
         instance.stop();
     }
 }
@@ -124,7 +125,7 @@ async fn a_broker_out_of_everybodys_reach_for_longer_than_a_transaction_lasts_is
     proxy.cut_at(At::Answer(Request::EndTransaction)).await;
     inside.has_forgotten_all(&world).await;
     proxy.heal();
-    assert_all_meant(instances, &day, loads).await;
+    assert_all_meant(&world, instances, &day, loads).await;
 }
 
 /// Far longer than between two machines of a port: a commit takes five round trips.
@@ -157,7 +158,7 @@ async fn a_commit_to_a_broker_far_away_that_is_cut_off_anywhere_counts_once() {
         proxy.heal();
         proxy.set(LATE, LATE);
     }
-    assert_all_meant(instances, &day, loads).await;
+    assert_all_meant(&world, instances, &day, loads).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,11 +182,12 @@ async fn a_network_that_is_open_in_one_direction_alone_is_outlived() {
         // Also what was held arrives now, some of it from who has given it up.
         proxy.heal();
     }
-    assert_all_meant(instances, &day, loads).await;
+    assert_all_meant(&world, instances, &day, loads).await;
 }
 
 /// Waits for what is under way, and whether every instance answers what was meant.
 async fn assert_all_meant<const N: usize>(
+    world: &World,
     instances: [Service; N],
     day: &Simulation,
     loads: [Underway; N],
@@ -198,6 +200,7 @@ async fn assert_all_meant<const N: usize>(
         assert_meant(instance, day, &positions).await;
     }
     for instance in instances {
+        assert_audited(world, &instance);
         instance.stop();
     }
 }

@@ -1,7 +1,7 @@
 //! More comes than the broker takes: clients are refused or get no credit, what waits is
 //! bounded, and what was acknowledged in the end is counted once.
 
-use crate::instances::{DEADLINE, World, assert_meant};
+use crate::instances::{DEADLINE, World, assert_audited, assert_meant};
 use crate::memory::{MIB, Memory};
 use crate::place::metric;
 use crate::proxy::{self, Way};
@@ -122,6 +122,7 @@ async fn while_the_broker_takes_nothing_callers_and_streams_wait_and_memory_is_b
     let mut positions = streams.delivered().await;
     positions.append(&mut calls.positions.lock().unwrap());
     assert_meant(&instance, &day, &positions).await;
+    assert_audited(&world, &instance);
     instance.stop();
 }
 

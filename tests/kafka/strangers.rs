@@ -1,6 +1,6 @@
 //! What strangers do to the topics: records that are no events, offsets that are gone.
 
-use crate::instances::{DEADLINE, PARTITIONS, World, a_day, assert_meant};
+use crate::instances::{DEADLINE, PARTITIONS, World, a_day, assert_audited, assert_meant};
 use crate::producer::client_of;
 use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::kafka::dead_letter;
@@ -72,6 +72,7 @@ async fn records_that_are_none_of_ours_stop_nothing_and_are_put_away() {
     let reasons: BTreeSet<&str> = letters.iter().map(|(_, reason)| &**reason).collect();
     assert_eq!(reasons, BTreeSet::from(["BAD_HEADER"]));
     assert_meant(&instance, &day, &delivered.positions).await;
+    assert_audited(&world, &instance);
     instance.stop();
 }
 
@@ -98,6 +99,7 @@ async fn a_group_whose_offsets_are_gone_goes_on_where_it_was() {
         .await
         .unwrap();
     assert_meant(&instance, &day, &again.positions).await;
+    assert_audited(&world, &instance);
     instance.stop();
 }
 

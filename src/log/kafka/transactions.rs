@@ -184,10 +184,13 @@ fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, 
         .set("acks", "all")
         // As the Java client, and as `partition_of`.
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", "2")
-        .set("compression.type", "lz4")
         .set("message.max.bytes", "4194304")
         .set("queue.buffering.max.kbytes", "262144");
+    for (name, value) in [("linger.ms", "2"), ("compression.type", "lz4")] {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
+    }
     let made = config.create_with_context(Reports {
         failed: Mutex::default(),
         context: connection.context(),

@@ -23,9 +23,26 @@ pub fn complete(mut client: ClientConfig, options: Options) -> ClientConfig {
         .set("message.timeout.ms", delivery_ms.to_string())
         // How long a topic that is not there may still appear.
         .set("topic.metadata.propagation.max.ms", "5000")
-        .set("linger.ms", "5")
-        .set("compression.type", "lz4")
         .set("queue.buffering.max.kbytes", kbytes.to_string())
         .set("queue.buffering.max.messages", messages.to_string());
+    for (name, value) in [("linger.ms", "5"), ("compression.type", "lz4")] {
+        if client.get(name).is_none() {
+            client.set(name, value);
+        }
+    }
     client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_speed_depends_on_is_as_the_properties_say() {
+        let mut client = ClientConfig::new();
+        client.set("linger.ms", "50").set("acks", "1");
+        let client = complete(client, Options::default());
+        let found = ["linger.ms", "compression.type", "acks"].map(|name| client.get(name));
+        assert_eq!(found, [Some("50"), Some("lz4"), Some("all")]);
+    }
 }
