@@ -317,13 +317,30 @@ impl Engine {
     fn tell_doubts(&mut self) -> Result<(), Error> {
         for (partition, place) in self.setup.kept.untold() {
             if self.desk.owns(partition) {
+                self.setup.kept.is_told(partition);
                 return Err(Error::Doubted { partition });
             }
-            self.group.begin()?;
-            self.group
-                .put(partition, mark::DOUBT, Some(&mark::number(place)))?;
-            self.group.commit(&[])?;
+            self.write(partition, &[(mark::DOUBT, &mark::number(place))], &[])?;
+            self.setup.kept.is_told(partition);
         }
+        Ok(())
+    }
+
+    /// Commits records of a changelog that are no state; an error leaves the transaction
+    /// to be aborted.
+    fn write(
+        &mut self,
+        partition: u32,
+        records: &[(&[u8], &[u8])],
+        read: &[(u32, Offset)],
+    ) -> Result<(), Error> {
+        self.desk.opens();
+        self.group.begin()?;
+        for (key, value) in records {
+            self.group.put(partition, key, Some(value))?;
+        }
+        self.group.commit(read)?;
+        self.desk.is_ended();
         Ok(())
     }
 
@@ -339,11 +356,9 @@ impl Engine {
             source: mark::Broken::Undecodable,
         };
         let mark = mark.encode().map_err(undecodable)?;
-        self.group.begin()?;
-        self.group
-            .put(partition, mark::ANEW, Some(&mark::number(start.max(0))))?;
-        self.group.put(partition, mark::KEY, Some(&mark))?;
-        self.group.commit(&[(partition, from)])?;
+        let void = mark::number(start.max(0));
+        let records: [(&[u8], &[u8]); 2] = [(mark::ANEW, &void), (mark::KEY, &mark)];
+        self.write(partition, &records, &[(partition, from)])?;
         match self.setup.kept.wait_settled(partition, RESTORED) {
             true => Ok(()),
             false => Err(Error::Behind { partition }),
@@ -382,7 +397,7 @@ impl Engine {
         self.assignment.drop_state(self.desk.abort());
         if self.desk.is_open() {
             self.group.abort()?;
-            self.desk.is_aborted();
+            self.desk.is_ended();
         }
         Ok(())
     }
@@ -424,7 +439,7 @@ impl Engine {
     /// Makes the clients anew, which ends what was left open.
     fn join_again(&mut self) -> Result<(), Error> {
         self.desk.abort();
-        self.desk.is_aborted();
+        self.desk.is_ended();
         self.assignment.lose_all();
         while !self.is_stopped() {
             // A name that another instance has too would otherwise be fought for.

@@ -115,15 +115,20 @@ impl Kept {
         self.doubted.lock().contains_key(&partition)
     }
 
-    /// Partitions whose chain is broken, and where, each once.
+    /// Partitions whose chain is broken, and where, of which nobody was told yet.
     pub fn untold(&self) -> Vec<(u32, Place)> {
-        let mut doubted = self.doubted.lock();
-        let untold = doubted.iter_mut().filter(|(_, (_, told))| !told);
-        let untold = untold.map(|(&partition, (place, told))| {
+        let doubted = self.doubted.lock();
+        let untold = doubted.iter().filter(|(_, (_, told))| !told);
+        untold
+            .map(|(&partition, &(place, _))| (partition, place))
+            .collect()
+    }
+
+    /// Somebody who can do something about it knows of it.
+    pub fn is_told(&self, partition: u32) {
+        if let Some((_, told)) = self.doubted.lock().get_mut(&partition) {
             *told = true;
-            (partition, *place)
-        });
-        untold.collect()
+        }
     }
 }
 
@@ -155,7 +160,11 @@ mod tests {
             assert!(!waiting.join().unwrap());
         });
         assert!(kept.is_doubted(1) && !kept.is_doubted(0));
-        assert_eq!(kept.untold(), [(1, 5)]);
+        // Until it is told, which may fail.
+        for _ in 0..2 {
+            assert_eq!(kept.untold(), [(1, 5)]);
+        }
+        kept.is_told(1);
         assert_eq!(kept.untold(), []);
         kept.settle(1);
         kept.set(1, Reached { place: 7, to: 0 });

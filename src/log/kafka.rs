@@ -7,6 +7,7 @@
 //! and no value of a property, which may be a secret, gets into an error or a log
 //! line.
 
+pub mod alone;
 pub mod connection;
 pub mod copy;
 pub mod dead_letter;

@@ -6,7 +6,6 @@ use crate::strangers::poison;
 use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::kafka::record;
 use quaymeter::log::{Batch, Record};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -24,13 +23,7 @@ fn misplaced(world: &World, records: &[Record]) {
             schema: of.schema,
             events: Vec::new(),
         };
-        let headers = record::headers(&batch, of.appended_at);
-        let headers = headers
-            .iter()
-            .fold(OwnedHeaders::new(), |all, (key, value)| {
-                let value = Some(&value[..]);
-                all.insert(Header { key, value })
-            });
+        let headers = record::owned(&record::headers(&batch, of.appended_at));
         let event = BaseRecord::to(&topic)
             .key("ELSEWHERE")
             .payload(&of.events[0][..]);

@@ -78,8 +78,13 @@ impl Desk {
         self.letters.len() >= LETTERS_MAX
     }
 
-    /// The transaction that was open is aborted, or nobody's any more.
-    pub fn is_aborted(&mut self) {
+    /// A transaction is about to be opened.
+    pub fn opens(&mut self) {
+        self.open = true;
+    }
+
+    /// The transaction that was open is committed, aborted, or nobody's any more.
+    pub fn is_ended(&mut self) {
         self.open = false;
     }
 

@@ -2,6 +2,7 @@
 //! that they have, in order, and each exactly once. Records and how far was read are
 //! committed together, so a copy that was interrupted goes on where it ended.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
 use super::record;
@@ -10,7 +11,6 @@ use crate::log::{Batch, Kind, Offset, Record};
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::time::{Duration, Instant};
@@ -101,13 +101,7 @@ impl Copy {
             schema: of.schema,
             events: Vec::new(),
         };
-        let headers = record::headers(&batch, of.appended_at).into_iter().fold(
-            OwnedHeaders::new(),
-            |headers, (key, value)| {
-                let value = Some(&value[..]);
-                headers.insert(Header { key, value })
-            },
-        );
+        let headers = record::owned(&record::headers(&batch, of.appended_at));
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.events)
             .key(facility.as_bytes())
             .payload(&event[..])
@@ -127,12 +121,7 @@ impl Copy {
         let unknown = || KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup);
         let group = self.group.group_metadata();
         let group = group.ok_or_else(|| Failure::of("commit a copy")(unknown()))?;
-        let mut list = TopicPartitionList::new();
-        for &(partition, offset) in read {
-            let offset = rdkafka::Offset::Offset(offset as i64);
-            let added = list.add_partition_offset(&self.read, partition as i32, offset);
-            added.map_err(Failure::of("name a partition"))?;
-        }
+        let list = alone::offsets(&self.read, read.iter().copied())?;
         self.transactions.commit(&list, &group)?;
         self.open = false;
         Ok(())

@@ -2,6 +2,7 @@
 //! it, and commits what that changes together with how far it has read. Every call
 //! blocks, so it belongs to a thread of its own.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::dead_letter::DeadLetter;
 use super::failure::Failure;
@@ -260,13 +261,7 @@ impl Group {
     }
 
     fn list(&self, offsets: &[(u32, Offset)]) -> Result<TopicPartitionList, Failure> {
-        let mut list = TopicPartitionList::new();
-        for &(partition, offset) in offsets {
-            let offset = rdkafka::Offset::Offset(offset as i64);
-            let added = list.add_partition_offset(&self.member.events, partition as i32, offset);
-            added.map_err(Failure::of("name a partition"))?;
-        }
-        Ok(list)
+        alone::offsets(&self.member.events, offsets.iter().copied())
     }
 }
 

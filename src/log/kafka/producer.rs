@@ -11,7 +11,7 @@ mod pending;
 mod poll;
 mod settings;
 
-use super::record::{self, Header};
+use super::record;
 use crate::log::gauge::Gauge;
 use crate::log::{Batch, Error};
 use context::Context;
@@ -21,7 +21,6 @@ use pending::{Answer, Pending};
 use poll::{Poll, State};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{self, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
@@ -158,7 +157,7 @@ impl Producer {
     ) -> Result<oneshot::Receiver<Answer>, Error> {
         let client = self.0.client.upgrade().ok_or_else(|| self.refusal())?;
         let appended_at = self.now();
-        let headers = owned(&record::headers(draft.batch(), appended_at));
+        let headers = record::owned(&record::headers(draft.batch(), appended_at));
         let (pending, answered) = Pending::new(draft.events(), room);
         for (sent, (facility, event)) in draft.records().enumerate() {
             let record = BaseRecord::with_opaque_to(&self.0.topic, Arc::clone(&pending))
@@ -236,14 +235,6 @@ impl Producer {
             Err(_) => Err(Error::Died),
         }
     }
-}
-
-fn owned(headers: &[Header<'_>]) -> OwnedHeaders {
-    let empty = OwnedHeaders::new_with_capacity(headers.len());
-    headers.iter().fold(empty, |headers, (key, value)| {
-        let value = Some(&value[..]);
-        headers.insert(message::Header { key, value })
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Reads a part of a partition on its own: single records, and what is committed up to
 //! an end.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
 use crate::log::{Kind, Offset};
@@ -78,24 +79,18 @@ impl Reader {
     /// A configuration that the client does not take.
     pub fn new(connection: &Connection, topic: &str) -> Result<Self, Failure> {
         let consumer = |isolation| {
-            let mut config = connection.client();
-            config
-                .set("group.id", "quaymeter-reads-without-a-group")
-                .set("enable.auto.commit", "false")
-                .set("auto.offset.reset", "error")
-                .set("enable.partition.eof", "true")
-                .set("isolation.level", isolation)
-                // What is not asked for is read in vain.
-                .set("queued.min.messages", "1")
-                .set("fetch.wait.max.ms", "10")
-                .set("fetch.queue.backoff.ms", "5");
-            config
-                .create_with_context(connection.context())
+            // What is not asked for is read in vain.
+            let fetching = [
+                ("queued.min.messages", "1"),
+                ("fetch.wait.max.ms", "10"),
+                ("fetch.queue.backoff.ms", "5"),
+            ];
+            alone::consumer(connection, isolation, &fetching)
                 .map_err(Failure::of("make a consumer"))
         };
         Ok(Self {
-            raw: consumer("read_uncommitted")?,
-            committed: consumer("read_committed")?,
+            raw: consumer(alone::ALL)?,
+            committed: consumer(alone::COMMITTED)?,
             topic: topic.to_owned(),
         })
     }

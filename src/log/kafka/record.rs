@@ -24,6 +24,7 @@ pub use refused::{Reason, Refused};
 
 use crate::log::Batch;
 use bytes::Bytes;
+use rdkafka::message::{self, OwnedHeaders};
 
 /// The header that names the value's protobuf message.
 pub const TYPE: &str = "quaymeter-type";
@@ -62,6 +63,15 @@ pub fn headers(batch: &Batch, appended_at: i64) -> Vec<Header<'_>> {
     let others = batch.headers.iter();
     let others = others.map(|(name, value)| (name.as_str(), value.clone()));
     own.into_iter().chain(others).collect()
+}
+
+/// As the client library takes them.
+pub fn owned(headers: &[Header<'_>]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(empty, |headers, (key, value)| {
+        let value = Some(&value[..]);
+        headers.insert(message::Header { key, value })
+    })
 }
 
 /// Whether a batch's own header can travel with its records: it must not be

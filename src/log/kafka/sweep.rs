@@ -1,6 +1,7 @@
 //! Reads all partitions of a topic up to the ends that they have when it begins, in no
 //! group.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::failure::{self, Failure};
 use super::polled::Read;
@@ -37,16 +38,9 @@ impl Sweep {
     /// # Errors
     /// The broker's.
     pub fn open(connection: &Connection, topic: &str, partitions: u32) -> Result<Self, Failure> {
-        let mut config = connection.client();
-        config
-            .set("group.id", "quaymeter-reads-without-a-group")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "error")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            .set("queued.max.messages.kbytes", "65536");
-        let made = config.create_with_context(connection.context());
-        let consumer: BaseConsumer<Context> = made.map_err(Failure::of("make a consumer"))?;
+        let fetching = [("queued.max.messages.kbytes", "65536")];
+        let made = alone::consumer(connection, alone::COMMITTED, &fetching);
+        let consumer = made.map_err(Failure::of("make a consumer"))?;
         let bounds = (0..partitions).map(|partition| {
             let found = consumer.fetch_watermarks(topic, partition as i32, ASKED);
             let (start, end) = found.map_err(Failure::of("ask where a topic ends"))?;
@@ -70,17 +64,14 @@ impl Sweep {
     /// # Errors
     /// The client's.
     pub fn begin(&mut self, from: &[Offset]) -> Result<(), Failure> {
-        let mut list = TopicPartitionList::new();
-        self.active.clear();
-        for (partition, (&from, &(start, end))) in (0..).zip(from.iter().zip(&self.bounds)) {
-            let from = from.max(start);
-            if from < end {
-                let offset = rdkafka::Offset::Offset(from as i64);
-                let added = list.add_partition_offset(&self.topic, partition as i32, offset);
-                added.map_err(Failure::of("name a partition"))?;
-                self.active.insert(partition);
-            }
-        }
+        let each = (0..).zip(from.iter().zip(&self.bounds));
+        let left: Vec<(u32, Offset)> = each
+            .map(|(partition, (&from, &(start, end)))| (partition, from.max(start), end))
+            .filter(|(_, from, end)| from < end)
+            .map(|(partition, from, _)| (partition, from))
+            .collect();
+        self.active = left.iter().map(|&(partition, _)| partition).collect();
+        let list = alone::offsets(&self.topic, left)?;
         let assigned = self.consumer.assign(&list);
         assigned.map_err(Failure::of("assign partitions"))
     }

@@ -1,5 +1,6 @@
 //! Follows all partitions of a changelog: what is committed, in order.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
 use crate::log::Kind;
@@ -43,19 +44,14 @@ impl Tail {
     /// # Errors
     /// A configuration that the client does not take.
     pub fn open(connection: &Connection, topic: &str, from: &[i64]) -> Result<Self, Failure> {
-        let mut config = connection.client();
-        config
-            .set("group.id", "quaymeter-follows-without-a-group")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "error")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            // A commit is waited for by whoever asks for what he sent.
-            .set("fetch.wait.max.ms", "50")
-            .set("fetch.queue.backoff.ms", "5")
-            .set("queued.max.messages.kbytes", "16384");
-        let made = config.create_with_context(connection.context());
-        let consumer: BaseConsumer<Context> = made.map_err(Failure::of("make a consumer"))?;
+        // A commit is waited for by whoever asks for what he sent.
+        let fetching = [
+            ("fetch.wait.max.ms", "50"),
+            ("fetch.queue.backoff.ms", "5"),
+            ("queued.max.messages.kbytes", "16384"),
+        ];
+        let made = alone::consumer(connection, alone::COMMITTED, &fetching);
+        let consumer = made.map_err(Failure::of("make a consumer"))?;
         let mut all = TopicPartitionList::new();
         for (partition, &offset) in (0..).zip(from) {
             let offset = match offset {

@@ -1,6 +1,7 @@
 //! A partition of the events' topic as a log: its events from the first that is kept on,
 //! without the records that are none of ours.
 
+use super::alone;
 use super::connection::{Connection, Context};
 use super::polled::Read;
 use crate::log::readable::{Readable, Records};
@@ -54,11 +55,6 @@ impl Whole {
         Ok(whole)
     }
 
-    /// The offset after the last record that was there when it was opened.
-    pub fn end(&self) -> Offset {
-        self.end
-    }
-
     /// Its first offset, and the one up to which everything is committed.
     fn bounds(&self, consumer: &BaseConsumer<Context>) -> Result<(Offset, Offset), Error> {
         let found = consumer.fetch_watermarks(&self.topic, self.partition as i32, ASKED);
@@ -67,15 +63,8 @@ impl Whole {
     }
 
     fn consumer(&self) -> Result<BaseConsumer<Context>, Error> {
-        let mut config = self.connection.client();
-        config
-            .set("group.id", "quaymeter-reads-without-a-group")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "error")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            .set("queued.max.messages.kbytes", "16384");
-        let made = config.create_with_context(self.connection.context());
+        let fetching = [("queued.max.messages.kbytes", "16384")];
+        let made = alone::consumer(&self.connection, alone::COMMITTED, &fetching);
         made.map_err(|error| self.failed(error))
     }
 
