@@ -14,7 +14,7 @@ use quaymeter::meter::Rules;
 use quaymeter::meter::cell::{Cells, Keeping};
 use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::simulate::{Options, Simulation};
-use quaymeter::store::Store;
+use quaymeter::store::{Bytes, Store, Table};
 use quaymeter::view::{State, View};
 use quaymeter::wire::{self, Judge};
 use std::collections::BTreeMap;
@@ -227,6 +227,17 @@ fn what_is_followed_what_is_loaded_and_what_is_left_are_the_same() {
     let mut left = mirror(first.path());
     assert_eq!(left.places(), reach);
     assert_eq!(dump_of(&left.load(keeping()).unwrap()), shown);
+
+    // However many commits wrote it, little is to be read.
+    for slice in left.slices() {
+        let bytes = |pair: Result<_, _>| {
+            let (_, chunk): (_, Bytes) = pair.unwrap();
+            chunk.len()
+        };
+        let chunks: Vec<usize> = slice.scan(Table::Ledger).map(bytes).collect();
+        let few = chunks.iter().sum::<usize>() / (64 << 10) + 16;
+        assert!(chunks.len() <= few, "{chunks:?}");
+    }
     drop(left);
     let store = Store::open(first.path()).unwrap();
     let is_stale = |days| mirror::is_stale(&store, PARTITIONS as u16, NOW + days * DAY_MS).unwrap();

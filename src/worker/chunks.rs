@@ -1,10 +1,11 @@
 //! The meter's journal in the store: chunks by ascending number. The oldest are
 //! taken away once what is still true of them has been noted anew, so that the
-//! journal stays within about twice what is known.
+//! journal stays within about twice what is known. The newest are joined while they
+//! are small, so that a restore reads few chunks however little each commit has.
 
 use super::checkpoint::Error;
 use crate::meter::Meter;
-use crate::meter::journal;
+use crate::meter::journal::{self, Chunk};
 use crate::meter::restore::Restoring;
 use crate::store::{Batch, Store, Table};
 use serde::{Deserialize, Serialize};
@@ -18,13 +19,35 @@ const SLACK: u64 = 20_000;
 /// writes.
 const RENOTED_MAX: usize = 8;
 
+/// A chunk of fewer bytes is joined to what comes after it. A note of 50 bytes is
+/// written some ten times until its chunk is left alone; with 1 MiB it would be
+/// fourteen times, and a restore would hardly read faster.
+const SMALL_BYTES: usize = 64 << 10;
+
 /// The stored chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunks {
     first: u64,
-    /// How many notes each has.
-    notes: VecDeque<u32>,
+    sizes: VecDeque<Size>,
+    /// Notes of all.
     total: u64,
+}
+
+/// How much a chunk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    notes: u32,
+    bytes: usize,
+}
+
+impl Size {
+    /// Whether a chunk is to be joined to one after it. As each is then at least twice
+    /// the next, small ones are no more than their size has binary digits.
+    fn joins(self, next: &Chunk) -> bool {
+        let next = next.bytes.len();
+        let fits = self.bytes + next <= journal::CHUNK_BYTES;
+        fits && self.bytes < SMALL_BYTES && self.bytes < 2 * next
+    }
 }
 
 /// Which chunks a checkpoint has.
@@ -37,7 +60,7 @@ pub struct Numbers {
 impl Chunks {
     /// Their numbers.
     pub fn numbers(&self) -> Numbers {
-        let next = self.first + self.notes.len() as u64;
+        let next = self.first + self.sizes.len() as u64;
         Numbers {
             first: self.first,
             next,
@@ -46,12 +69,12 @@ impl Chunks {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.notes.len()
+        self.sizes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.notes.is_empty()
+        self.sizes.is_empty()
     }
 
     /// Adds to a batch what the meter has noted, and takes old chunks away.
@@ -71,13 +94,40 @@ impl Chunks {
                 break;
             }
         }
-        for chunk in meter.take_journal() {
+        self.add(meter.take_journal(), store, batch)
+    }
+
+    /// Adds chunks after those that are stored, joined to the last of them.
+    fn add(
+        &mut self,
+        mut chunks: Vec<Chunk>,
+        store: &Store,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let before = self.numbers().next;
+        if let Some(first) = chunks.first_mut() {
+            while let Some(last) = self.sizes.pop_back_if(|last| last.joins(first)) {
+                let mut bytes = read(store, self.numbers().next)?.to_vec();
+                bytes.append(&mut first.bytes);
+                first.bytes = bytes;
+                first.notes += last.notes;
+                self.total -= u64::from(last.notes);
+            }
+        }
+        for chunk in chunks {
             let number = self.numbers().next;
             batch.put(Table::Ledger, &number.to_be_bytes(), Some(&chunk.bytes));
-            self.notes.push_back(chunk.notes);
-            self.total += u64::from(chunk.notes);
+            self.push(chunk.notes, chunk.bytes.len());
+        }
+        for joined in self.numbers().next..before {
+            batch.put(Table::Ledger, &joined.to_be_bytes(), None);
         }
         Ok(())
+    }
+
+    fn push(&mut self, notes: u32, bytes: usize) {
+        self.sizes.push_back(Size { notes, bytes });
+        self.total += u64::from(notes);
     }
 
     /// Takes the oldest chunk away; false if there is none.
@@ -87,7 +137,7 @@ impl Chunks {
         store: &Store,
         batch: &mut Batch,
     ) -> Result<bool, Error> {
-        let Some(notes) = self.notes.pop_front() else {
+        let Some(Size { notes, .. }) = self.sizes.pop_front() else {
             return Ok(false);
         };
         let old = read(store, self.first)?;
@@ -113,9 +163,10 @@ impl Chunks {
             ..Self::default()
         };
         for number in (start..end).rev() {
-            let notes = restoring.chunk(&read(store, number)?);
-            let notes = notes.map_err(undecodable)?;
-            chunks.notes.push_front(notes);
+            let chunk = read(store, number)?;
+            let notes = restoring.chunk(&chunk).map_err(undecodable)?;
+            let bytes = chunk.len();
+            chunks.sizes.push_front(Size { notes, bytes });
             chunks.total += u64::from(notes);
         }
         Ok(chunks)
@@ -130,4 +181,48 @@ fn read(store: &Store, number: u64) -> Result<crate::store::Bytes, Error> {
 fn undecodable(source: postcard::Error) -> Error {
     let what = "chunk of the ledger";
     Error::Decode { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunks of these sizes, each stored by a batch of its own; their bytes count up.
+    fn stored(sizes: &[usize]) -> (Chunks, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (mut chunks, mut told) = (Chunks::default(), Vec::new());
+        for (n, &size) in sizes.iter().enumerate() {
+            let bytes = vec![n as u8; size];
+            told.extend_from_slice(&bytes);
+            let mut batch = Batch::default();
+            let chunk = Chunk { notes: 1, bytes };
+            chunks.add(vec![chunk], &store, &mut batch).unwrap();
+            store.write(batch).unwrap();
+        }
+        let kept: Vec<_> = store.scan(Table::Ledger).map(Result::unwrap).collect();
+        let numbers = chunks.numbers();
+        assert_eq!(kept.len() as u64, numbers.next - numbers.first);
+        let kept = kept.iter().flat_map(|(_, bytes)| bytes.to_vec());
+        assert!(kept.eq(told.iter().copied()), "in order and complete");
+        assert_eq!(chunks.total, sizes.len() as u64);
+        (chunks, told)
+    }
+
+    #[test]
+    fn small_chunks_are_joined_and_few_are_left() {
+        let (chunks, told) = stored(&[50; 3_000]);
+        let full = told.len() / SMALL_BYTES;
+        let digits = SMALL_BYTES.ilog2() as usize;
+        assert!(chunks.len() <= full + digits, "{} chunks", chunks.len());
+    }
+
+    #[test]
+    fn large_chunks_stay_as_they_are_and_take_small_ones() {
+        let (chunks, _) = stored(&[SMALL_BYTES, SMALL_BYTES, 10, 10, 900_000, 900_000]);
+        let sizes: Vec<_> = chunks.sizes.iter().map(|size| size.bytes).collect();
+        assert_eq!(sizes, [SMALL_BYTES, SMALL_BYTES, 900_020, 900_000]);
+        let (chunks, _) = stored(&[10, journal::CHUNK_BYTES]);
+        assert_eq!(chunks.len(), 2, "none gets beyond its bound");
+    }
 }
