@@ -19,6 +19,16 @@ pub(super) struct Point<'a> {
     pub end: bool,
 }
 
+/// Whose place, of which classifier's list, and whether as an end. The classifier is part
+/// of what pairs: an identity that has become ACTUAL is in another list than it was.
+type Place = (usize, i32, bool);
+
+impl Point<'_> {
+    fn place(&self) -> Place {
+        (self.life, self.told.classifier.into(), self.end)
+    }
+}
+
 /// Two that were or are each other's.
 pub(super) struct Pair<'a> {
     pub kind: DurationKind,
@@ -68,14 +78,14 @@ impl<'a> Lists<'a> {
     fn list(&self, of: (DurationKind, Name), lives: &[usize], pairs: &mut Vec<Pair<'a>>) {
         let forgotten = |life: usize| self.lives[life].forgotten_on(self.horizon_days);
         let due: BTreeSet<Day> = lives.iter().map(|&life| forgotten(life)).collect();
-        // An identity's start or end that has been frozen pairs no more.
-        let mut settled: BTreeSet<(usize, bool)> = BTreeSet::new();
+        // An identity's start or end that has been frozen pairs no more in that list.
+        let mut settled: BTreeSet<Place> = BTreeSet::new();
         for &day in due.range(..=self.clock) {
             let alive = lives.iter().filter(|&&life| forgotten(life) >= day);
             let points = alive.filter_map(|&life| point(life, self.lives[life].before(day)?, of));
             for mut pair in self.neighbours(of, points.collect(), &settled) {
                 if forgotten(pair.start.life) == day || forgotten(pair.end.life) == day {
-                    settled.extend([(pair.start.life, false), (pair.end.life, true)]);
+                    settled.extend([pair.start.place(), pair.end.place()]);
                     pair.frozen = Some(day);
                     pairs.push(pair);
                 }
@@ -91,7 +101,7 @@ impl<'a> Lists<'a> {
         &self,
         (kind, key): (DurationKind, Name),
         points: Vec<Point<'a>>,
-        settled: &BTreeSet<(usize, bool)>,
+        settled: &BTreeSet<Place>,
     ) -> Vec<Pair<'a>> {
         let limit = match kind {
             DurationKind::TruckTurn => TRUCK_TURN_MS,
@@ -111,8 +121,7 @@ impl<'a> Lists<'a> {
             list.sort_by(|a, b| order(a).cmp(&order(b)));
             for two in list.windows(2) {
                 let (start, end) = (two[0], two[1]);
-                let free = !settled.contains(&(start.life, start.end))
-                    && !settled.contains(&(end.life, end.end));
+                let free = !settled.contains(&start.place()) && !settled.contains(&end.place());
                 if !start.end && end.end && free && end.told.at - start.told.at <= limit {
                     pairs.push(Pair {
                         kind,

@@ -6,6 +6,7 @@
 mod audit;
 mod followed;
 mod forgetting;
+mod frozen;
 mod gathered;
 mod generate;
 mod model;

@@ -29,7 +29,8 @@ pub type Key = (&'static str, String, String, i32, i32, i64, i64, String);
 pub type Cells = BTreeMap<Key, BTreeMap<String, i64>>;
 
 type Identity = (String, &'static str, String);
-type Spot = (Identity, i32, bool, String);
+/// Whose, and in which list: classifier, kind, side and key.
+type Spot = (Identity, i32, i32, bool, String);
 
 #[derive(Clone)]
 struct Posting {
@@ -150,6 +151,7 @@ fn last_day(recs: &[&Rec]) -> i64 {
 fn spot(point: &Point) -> Spot {
     (
         point.identity.clone(),
+        point.statement.classifier.into(),
         point.kind.into(),
         point.end,
         point.key.clone(),
