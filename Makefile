@@ -12,7 +12,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format docs lint protos dependencies tidy patches advisories mutants
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -55,6 +55,9 @@ tools: ## Installs the pinned tools into target/tools; nothing if they are there
 
 format: ## Is the code formatted?
 	$(CARGO) fmt --check
+
+docs: ## Makes the pages anew that are made from the code
+	QUAYMETER_RENEW=1 $(CARGO) test --locked --features failpoints --test metrics_page
 
 lint: ## Clippy, warnings denied
 	$(CARGO) clippy --locked --features failpoints --all-targets -- -D warnings

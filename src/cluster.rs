@@ -2,6 +2,7 @@
 //! owns, commits what that changes to their changelogs, and follows the changelogs of
 //! all, from which it answers.
 
+pub mod assigned;
 pub mod engine;
 pub mod follower;
 pub mod instance;

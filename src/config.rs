@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod setting;
+pub mod exported;
 mod kafka;
 pub mod properties;
 mod resolve;
@@ -80,6 +81,10 @@ settings! {
     @metrics: Metrics, "What is exported." {
         per_enterprise: bool = "true", Any, "Export totals per enterprise";
         enterprises_max: usize = "5000", Within(0, 1_000_000), "Enterprises whose totals are exported, at most";
+        enterprise_figures: exported::Figures = "all", Any, "Figures of enterprises that are exported";
+        enterprise_roles: exported::Roles = "all", Any, "Roles in which enterprises are exported";
+        enterprise_fullness: bool = "true", Any, "Tell empty, laden and unknown boxes of enterprises apart in what is exported";
+        sources_max: usize = "200", Within(0, 10_000), "Sources that have metrics of their own, at most; the rest are counted together";
     }
 }
 

@@ -149,9 +149,12 @@ impl Shared {
         if checked.items.is_empty() {
             return Ok(self.view.reach());
         }
-        let wait = self.limits.append_wait;
+        let (wait, started) = (self.limits.append_wait, Instant::now());
         let appended = self.log.within(wait, source, checked).await;
-        appended.map_err(|error| refusal(&error))
+        let position = appended.map_err(|error| refusal(&error))?;
+        self.metrics.log_append_seconds.record(started.elapsed());
+        self.metrics.source(source).acknowledged((self.clock)());
+        Ok(position)
     }
 
     fn manner(&self, backfill: bool, strict: bool) -> Manner {

@@ -224,13 +224,7 @@ impl Service {
         let (end, ending) = oneshot::channel::<()>();
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
         let mut serving = tokio::spawn(self.grpc(grpc, draining.clone()).await?);
-        let side = Arc::new(Tells::new(
-            &self.view,
-            &self.metrics,
-            self.budgets.clone(),
-            self.keeper.gauge(),
-            draining,
-        ));
+        let side = Arc::new(self.tells(draining));
         let side = tokio::spawn(http::run(http, side, async {
             // Either way it is over.
             let _ = ending.await;
@@ -257,6 +251,21 @@ impl Service {
         let _ = side.await;
         // What has stopped tells more of the cause than what missed it.
         stopped.and(ended)
+    }
+
+    /// What the side port is told.
+    fn tells(&self, draining: watch::Receiver<bool>) -> Tells {
+        Tells {
+            view: Arc::clone(&self.view),
+            metrics: Arc::clone(&self.metrics),
+            names: Arc::clone(&self.names),
+            clock: Arc::clone(&self.clock),
+            budgets: self.budgets.clone(),
+            log: self.keeper.gauge(),
+            assigned: self.keeper.assigned(),
+            dir: self.dir.path().to_owned(),
+            draining,
+        }
     }
 
     /// Who gives backups, of what is kept here.

@@ -148,6 +148,15 @@ impl View {
         self.ask(owners, ask)
     }
 
+    /// The same as [`View::read_of`] for who need not be answered soon.
+    pub fn scan_of<T>(
+        &self,
+        owners: impl Fn(&Cells) -> Option<Vec<Owner>>,
+        ask: impl FnOnce(&State) -> T,
+    ) -> T {
+        self.ask(owners, ask)
+    }
+
     /// Posts what is asked for, if anything is to be posted, and asks.
     fn ask<T>(
         &self,

@@ -28,7 +28,7 @@ use crate::meter::cell::{Change, Day, Keeping, Unread};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Outcomes};
 use crate::store::Store;
 use crate::view::{State, View};
 use crate::wire;
@@ -250,11 +250,14 @@ impl Worker {
             failpoint::reached("apply.before");
             let bytes = |item: &Item| event_bytes(item.bytes as usize);
             let mut address = batch.end_address - batch.payload.iter().map(bytes).sum::<u64>();
+            let before = self.meter.counts();
             for item in &batch.payload {
                 self.apply(&batch.source, batch.appended_at, item, address)?;
                 address += bytes(item);
             }
             failpoint::reached("apply.after");
+            let outcomes = Outcomes::between(before, self.meter.counts());
+            self.metrics.source(&batch.source).applied(outcomes);
             self.position = batch.end_offset;
             events += batch.payload.len();
             if events >= PUBLISH_EVENTS_MAX {

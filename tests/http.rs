@@ -1,10 +1,14 @@
 //! The HTTP side port over a real socket, and what it says of the metrics.
 
+#[path = "http/enterprises.rs"]
+mod enterprises;
+
+use enterprises::{today, totals};
 use quaymeter::config::{self, Config, Sources};
 use quaymeter::meter::cell::Totals;
-use quaymeter::meter::figure::{Figure, Meaning};
-use quaymeter::metrics::{EnterpriseTotal, Metrics};
-use quaymeter::pb::{DurationKind, Fullness, Movement, Reason, Role, ServiceKind, ServiceStage};
+use quaymeter::metrics::Metrics;
+use quaymeter::metrics::enterprise::{Enterprise, InRole};
+use quaymeter::pb::{Reason, Role};
 use quaymeter::server::http::{self, Side};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -34,16 +38,25 @@ impl Side for Port {
             .ok_or_else(|| "replaying the log".to_owned())
     }
 
-    fn metrics(&self) -> String {
-        self.metrics.render(
-            self.totals
-                .iter()
-                .map(|(enterprise, role, totals)| EnterpriseTotal {
-                    enterprise,
-                    role: *role,
-                    totals,
-                }),
-        )
+    fn metrics(&self) -> Vec<String> {
+        let mut told = self.metrics.enterprises();
+        for of in self.totals.chunk_by(|one, other| one.0 == other.0) {
+            let role = |(_, role, totals): &'_ (String, Role, Totals)| (*role, totals.clone());
+            let roles: Vec<_> = of.iter().map(role).collect();
+            let roles = roles.iter().map(|(role, totals)| InRole {
+                role: *role,
+                totals,
+                today: today(),
+            });
+            if let Some(told) = &mut told {
+                told.add(&Enterprise {
+                    id: &of[0].0,
+                    names: ["甲\"公司\"", "A & Co"],
+                    roles: roles.collect(),
+                });
+            }
+        }
+        self.metrics.render(told, &[])
     }
 }
 
@@ -58,6 +71,12 @@ fn port(settings: &config::Metrics, totals: Vec<(String, Role, Totals)>) -> Arc<
         metrics,
         totals,
     })
+}
+
+impl Port {
+    fn text(&self) -> String {
+        self.metrics().concat()
+    }
 }
 
 struct Running {
@@ -219,7 +238,7 @@ async fn metrics_are_of_the_prometheus_text_format() {
             "{line} in\n{body}"
         );
     }
-    assert!(families.samples["quaymeter_process_resident_memory_bytes"] > 1e6);
+    assert!(families.samples["process_resident_memory_bytes"] > 1e6);
 }
 
 #[test]
@@ -237,8 +256,9 @@ fn names_follow_the_naming_rules() {
         "mb",
         "milli",
     ];
-    for (name, (kind, help)) in parse(&side.metrics()).families {
-        assert!(name.starts_with("quaymeter_"), "{name}");
+    for (name, (kind, help)) in parse(&side.text()).families {
+        let ours = name.starts_with("quaymeter_") || name.starts_with("process_");
+        assert!(ours, "{name}");
         assert_eq!(
             name.ends_with("_total"),
             kind == "counter",
@@ -337,112 +357,4 @@ fn labels(series: &str) {
         rest = &value[end.unwrap() + 1..];
         rest = rest.strip_prefix(',').unwrap_or(rest);
     }
-}
-
-fn totals() -> Totals {
-    let mut totals = Totals::default();
-    let mut add = |meaning, added, taken_back| {
-        totals.added.add(Figure::of(meaning), added);
-        totals.taken_back.add(Figure::of(meaning), taken_back);
-    };
-    add(Meaning::Boxes(Movement::GateIn, Fullness::Laden), 12, 2);
-    add(
-        Meaning::TeuMilli(Movement::GateIn, Fullness::Laden),
-        22_250,
-        4000,
-    );
-    add(
-        Meaning::MassKg(Movement::GateIn, Fullness::Laden),
-        300_000,
-        0,
-    );
-    add(Meaning::TrucksIn, 11, 1);
-    add(
-        Meaning::Service(ServiceKind::Pilotage, ServiceStage::Completed),
-        5,
-        0,
-    );
-    add(Meaning::DurationCount(DurationKind::TruckTurn), 4, 1);
-    add(
-        Meaning::DurationSumMs(DurationKind::TruckTurn),
-        7_200_001,
-        0,
-    );
-    add(Meaning::DurationBucket(DurationKind::TruckTurn, 40), 4, 1);
-    add(Meaning::DurationCount(DurationKind::Dwell), 4, 1);
-    totals
-}
-
-#[test]
-fn enterprise_totals_are_exported_in_their_units_each_with_what_was_taken_back() {
-    let side = port(
-        &settings(),
-        vec![("ygt:a".into(), Role::ServiceProvider, totals())],
-    );
-    let owner = "enterprise=\"ygt:a\",role=\"service_provider\"";
-    let boxes = format!("{owner},movement=\"gate_in\",fullness=\"laden\"");
-    let samples = parse(&side.metrics()).samples;
-    let of_enterprises = |name: &&String| name.contains(owner);
-    assert_eq!(samples.keys().filter(of_enterprises).count(), 14);
-    for (name, labels, added, taken_back) in [
-        ("boxes", &boxes, 12.0, 2.0),
-        ("teu", &boxes, 22.25, 4.0),
-        ("gross_mass_kilograms", &boxes, 300_000.0, 0.0),
-        (
-            "truck_passages",
-            &format!("{owner},direction=\"in\""),
-            11.0,
-            1.0,
-        ),
-        (
-            "services",
-            &format!("{owner},service=\"pilotage\",step=\"completed\""),
-            5.0,
-            0.0,
-        ),
-        ("truck_turns", &owner.to_owned(), 4.0, 1.0),
-        ("truck_turn_seconds", &owner.to_owned(), 7200.001, 0.0),
-    ] {
-        let at =
-            |suffix: &str| samples[&format!("quaymeter_enterprise_{name}{suffix}{{{labels}}}")];
-        assert_eq!(
-            (at("_total"), at("_taken_back_total")),
-            (added, taken_back),
-            "{name}"
-        );
-    }
-}
-
-#[test]
-fn enterprises_beyond_the_limit_are_left_out_and_counted() {
-    let some = |id: &str, role| (id.to_owned(), role, totals());
-    let all = vec![
-        some("ygt:a", Role::Fleet),
-        some("ygt:a", Role::Yard),
-        some("ygt:b", Role::Fleet),
-        some("ygt:c", Role::Fleet),
-        some("ygt:c", Role::Yard),
-    ];
-    let shown = |settings: &config::Metrics| {
-        let samples = parse(&port(settings, all.clone()).metrics()).samples;
-        let boxes = |name: &&String| name.starts_with("quaymeter_enterprise_boxes_total");
-        (
-            samples.keys().filter(boxes).count(),
-            samples["quaymeter_enterprises_omitted"],
-        )
-    };
-    let mut limited = settings();
-    assert_eq!(shown(&limited), (5, 0.0));
-    limited.enterprises_max = 1;
-    assert_eq!(shown(&limited), (2, 2.0));
-    limited.per_enterprise = false;
-    assert_eq!(shown(&limited), (0, 0.0));
-}
-
-#[test]
-fn two_services_in_one_process_count_apart() {
-    let (one, other) = (port(&settings(), vec![]), port(&settings(), vec![]));
-    one.metrics.events_accepted.increment(7);
-    let accepted = |side: &Port| parse(&side.metrics()).samples["quaymeter_events_accepted_total"];
-    assert_eq!((accepted(&one), accepted(&other)), (7.0, 0.0));
 }

@@ -72,7 +72,8 @@ fn committed(partition: u32, owned: &mut Owned<Log>) -> Vec<Change> {
     }
     let mark = tally.mark((partition, PARTITIONS), owned.committed(), owned.position());
     changes.push((partition, KEY.to_vec(), Some(mark.encode().unwrap())));
-    owned.is_committed();
+    let outcomes = owned.is_committed();
+    assert!(!outcomes.is_empty());
     changes
 }
 

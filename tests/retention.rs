@@ -214,10 +214,7 @@ fn measured(service: &Clocked, dir: &Path, status: &GetStatusResponse) -> Measur
         ("log bytes", of("quaymeter_log_bytes")),
         ("table bytes", of("quaymeter_store_bytes") - journal as f64),
         ("disk bytes", bytes_of(dir, &|_| true) as f64),
-        (
-            "resident bytes",
-            of("quaymeter_process_resident_memory_bytes"),
-        ),
+        ("resident bytes", of("process_resident_memory_bytes")),
     ])
 }
 

@@ -5,6 +5,7 @@ mod assignment;
 mod desk;
 mod pace;
 
+use super::assigned::Assigned;
 use super::kept::Kept;
 use super::mark::{self, Tally};
 use super::owned::{self, Terms};
@@ -136,6 +137,8 @@ pub struct Setup {
     pub kept: Arc<Kept>,
     /// Where is told what goes on.
     pub metrics: Arc<Metrics>,
+    /// Where is told what is counted here.
+    pub assigned: Arc<Assigned>,
     /// Says that it shall stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -166,7 +169,11 @@ impl Engine {
         let events = Reader::new(connection, &setup.member.events)?;
         let changelogs = Reader::new(connection, &setup.member.cells)?;
         Ok(Self {
-            desk: Desk::new(setup.partitions, Arc::new(events)),
+            desk: Desk::new(
+                setup.partitions,
+                Arc::new(events),
+                Arc::clone(&setup.metrics),
+            ),
             drained: false,
             pace: Pace::new(setup.interval, Instant::now()),
             setup,
@@ -201,6 +208,7 @@ impl Engine {
 
     fn step(&mut self) -> Result<(), Error> {
         if self.assignment.is_unsettled() {
+            self.measure();
             self.restore_given()?;
         }
         let open = self.desk.since().is_some();
@@ -213,7 +221,10 @@ impl Engine {
         match next {
             Next::Record(record) => self.desk.take(&record)?,
             Next::Turn(turn) => self.turn(turn)?,
-            Next::Nothing => self.tell_doubts()?,
+            Next::Nothing => {
+                self.setup.assigned.end(self.group.ends());
+                self.tell_doubts()?;
+            }
         }
         let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
         let due = full || self.pace.is_due(self.drained, Instant::now());
@@ -224,6 +235,7 @@ impl Engine {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<(), Error> {
+        self.setup.metrics.rebalances.increment(1);
         match turn {
             Turn::Given(partitions) => {
                 tracing::info!(?partitions, "given partitions to count");
@@ -268,8 +280,11 @@ impl Engine {
     }
 
     fn measure(&self) {
-        let assigned = self.assignment.reading() as f64;
-        self.setup.metrics.assigned_partitions.set(assigned);
+        let (reading, metrics) = (self.assignment.reading(), &self.setup.metrics);
+        metrics.assigned_partitions.set(reading.len() as f64);
+        let restoring = self.assignment.to_restore().len() as f64;
+        metrics.restoring_partitions.set(restoring);
+        self.setup.assigned.set(reading);
     }
 
     /// Restores a partition's state from what is committed; the offset from which it
@@ -383,9 +398,16 @@ impl Engine {
         }
         let started = Instant::now();
         self.pace.begins(started);
-        let put_away = self.desk.commit(&self.group)?;
+        let values = self.desk.changed();
+        let committed = self.desk.commit(&self.group);
         let metrics = &self.setup.metrics;
-        metrics.dead_letters.increment(put_away);
+        metrics.commit_retries.increment(self.group.retries());
+        metrics.dead_letters.increment(committed?);
+        metrics.commit_values.record(values as f64);
+        let (chunks, points) = self.desk.sizes();
+        metrics.ledger_chunks.set(chunks as f64);
+        metrics.pairing_points.set(points as f64);
+        self.setup.assigned.end(self.group.ends());
         metrics.commit_seconds.record(started.elapsed());
         self.failures = 0;
         Ok(())
@@ -431,7 +453,8 @@ impl Engine {
         let group = Group::join(connection, member.clone())?;
         let events = Reader::new(connection, &member.events)?;
         self.changelogs = Reader::new(connection, &member.cells)?;
-        self.desk = Desk::new(self.setup.partitions, Arc::new(events));
+        let metrics = Arc::clone(&self.setup.metrics);
+        self.desk = Desk::new(self.setup.partitions, Arc::new(events), metrics);
         self.group = group;
         Ok(())
     }
@@ -441,6 +464,7 @@ impl Engine {
         self.desk.abort();
         self.desk.is_ended();
         self.assignment.lose_all();
+        self.measure();
         while !self.is_stopped() {
             // A name that another instance has too would otherwise be fought for.
             std::thread::sleep(AGAIN);

@@ -126,7 +126,7 @@ impl Follower {
     /// Those of the changelogs, and of the store.
     pub fn run(mut self, view: &View) -> Result<(), Error> {
         while !self.is_stopped() {
-            let mirror = &mut self.mirror;
+            let (mirror, metrics) = (&mut self.mirror, &self.metrics);
             let taken = self.tail.next(POLLED, |next| match next {
                 Next::Record {
                     partition,
@@ -140,7 +140,11 @@ impl Follower {
                     };
                     // What is in memory counts, so the shelf may be older, never newer.
                     following
-                        .map(|following| view.follow(following))
+                        .map(|following| {
+                            let appended_at = following.appended_at;
+                            view.follow(following);
+                            metrics.fresh(appended_at);
+                        })
                         .map_or_else(
                             |doubt| Ok(Some(Err(doubt))),
                             |()| {

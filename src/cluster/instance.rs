@@ -1,6 +1,7 @@
 //! An instance: its mirror and what follows the changelogs, its engine, and the view of
 //! what is committed.
 
+use super::assigned::Assigned;
 use super::engine::{self, Engine, Setup};
 use super::follower::{self, Follower};
 use super::mirror::{self, Clock, Mirror};
@@ -89,6 +90,7 @@ impl Drop for Alive {
 /// A running instance.
 pub struct Instance {
     view: Arc<View>,
+    assigned: Arc<Assigned>,
     stop_engine: Arc<AtomicBool>,
     stop_follower: Arc<AtomicBool>,
     engine: JoinHandle<Result<(), engine::Error>>,
@@ -116,6 +118,7 @@ impl Instance {
         for (partition, slice) in (0..).zip(&slices) {
             compare(partition, slice, &parts.terms)?;
         }
+        let assigned = Arc::new(Assigned::new(parts.partitions));
         let engine = Engine::join(Setup {
             connection: parts.connection,
             member: parts.member,
@@ -123,6 +126,7 @@ impl Instance {
             terms: parts.terms,
             interval: parts.interval,
             metrics: parts.metrics,
+            assigned: Arc::clone(&assigned),
             slices,
             kept: Arc::clone(follower.kept()),
             stop: Arc::clone(&stop_engine),
@@ -141,6 +145,7 @@ impl Instance {
         })?;
         Ok(Self {
             view,
+            assigned,
             stop_engine,
             stop_follower,
             engine: counting,
@@ -152,6 +157,11 @@ impl Instance {
     /// What questions read.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// What is counted here.
+    pub fn assigned(&self) -> &Arc<Assigned> {
+        &self.assigned
     }
 
     /// Resolves when it has stopped by itself.

@@ -240,7 +240,16 @@ impl Mirror {
             slice.keep((self.clock)())?;
             return Ok(None);
         }
-        following::of(slice, partition, &mut self.naming.write()).map(Some)
+        let (mut naming, anew) = (self.naming.write(), slice.begins_anew);
+        let mut following = following::of(slice, partition, &mut naming)?;
+        if anew {
+            let others = gathered::latest(&self.slices, partition, &naming)?;
+            for (owner, moved) in &mut following.followed.totals {
+                let elsewhere = others.get(owner).copied().flatten();
+                moved.is.latest = moved.is.latest.max(elsewhere);
+            }
+        }
+        Ok(Some(following))
     }
 
     /// A partition's chain is broken: leaves it as it was, and what comes until it is

@@ -9,12 +9,14 @@ use crate::meter::cell::{Change, Days, Keeping, Round, Unread};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
+use crate::metrics::Outcomes;
 use crate::store::{self, Batch, Store, Table};
 use crate::view::{Published, State, View};
 use crate::worker::checkpoint;
 use crate::worker::past::Past;
 use crate::worker::seen::Seen;
 use crate::worker::shelf::OfStore;
+use compact_str::CompactString;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,6 +114,8 @@ pub struct Owned<F> {
     past: Past<Records<F>>,
     stored: checkpoint::Stored,
     days: Days,
+    /// What became of records that are not committed, by source.
+    outcomes: Vec<(CompactString, Outcomes)>,
     /// What is committed once, with the first transaction of all.
     first: Batch,
     changes: Vec<Change>,
@@ -168,6 +172,7 @@ impl<F: Fetch> Owned<F> {
             days,
             first,
             changes: Vec::new(),
+            outcomes: Vec::new(),
             seen: Seen::default(),
             position,
             committed: position,
@@ -188,6 +193,12 @@ impl<F: Fetch> Owned<F> {
     /// Whether something is to be committed.
     pub fn is_dirty(&self) -> bool {
         self.position != self.committed
+    }
+
+    /// How much is known of what was counted: chunks of the ledger, and places in pairing
+    /// lists.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.stored.chunks.len(), self.meter.points())
     }
 
     /// How many values are to be committed, as of the last publication.
@@ -213,14 +224,22 @@ impl<F: Fetch> Owned<F> {
             },
         };
         self.past.source().keep(of.offset, of.canonical);
-        let partition = self.partition;
+        let (partition, before) = (self.partition, self.meter.counts());
         let counted = self.meter.apply(&record, &self.past, &mut self.changes);
         counted.map_err(|source| Error::Lost { partition, source })?;
+        self.tell(of.source, Outcomes::between(before, self.meter.counts()));
         self.position = of.offset + 1;
         self.seen.note(&of.source.into(), of.appended_at, of.event);
         match self.changes.len() >= PUBLISH {
             true => self.publish(),
             false => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, source: &str, more: Outcomes) {
+        match self.outcomes.last_mut().filter(|(of, _)| of == source) {
+            Some((_, outcomes)) => outcomes.add(more),
+            None => self.outcomes.push((source.into(), more)),
         }
     }
 
@@ -283,9 +302,10 @@ impl<F: Fetch> Owned<F> {
         Ok(batch)
     }
 
-    /// What was cut is committed.
-    pub fn is_committed(&mut self) {
+    /// What was cut is committed; what became of its records, by source.
+    pub fn is_committed(&mut self) -> Vec<(CompactString, Outcomes)> {
         self.committed = self.position;
+        std::mem::take(&mut self.outcomes)
     }
 
     /// All that is committed is in the slice: most of it need not be in memory.

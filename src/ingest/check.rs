@@ -2,9 +2,9 @@
 //! told with its index, and neither touches its neighbours.
 
 use super::Shared;
-use crate::event::Millis;
 use crate::event::fault::Fault;
-use crate::metrics::{Counter, Metrics, Tally};
+use crate::event::{Classifier, Millis};
+use crate::metrics::{Counter, Metrics, Source, Tally};
 use crate::pb::{self, EventResult, Outcome, Reason};
 use crate::wire::{self, Judge};
 use crate::worker::Item;
@@ -80,6 +80,7 @@ pub struct Checked {
 impl Shared {
     /// Judges a batch.
     pub(super) fn check(&self, source: &str, events: Vec<pb::Event>, manner: Manner) -> Checked {
+        let of = self.metrics.source(source);
         let judge = Judge {
             now: manner.now,
             horizon_ms: self.limits.horizon_ms,
@@ -104,13 +105,19 @@ impl Shared {
                         accepted.event,
                         &buffer[start..],
                     );
+                    if let Some(statement) = &item.event.statement
+                        && statement.classifier == Classifier::Actual
+                    {
+                        of.late(manner.now - statement.occurred_at);
+                    }
                     checked.items.push(item);
-                    checked.accept(index, accepted.warnings, self);
+                    checked.accept(index, accepted.warnings, (self, &of));
                 }
-                Err(fault) => checked.refuse(index, fault, self),
+                Err(fault) => checked.refuse(index, fault, (self, &of)),
             }
         }
         checked.encoded = split(&Bytes::from(buffer), &ends);
+        of.judged(checked.accepted, checked.refused);
         self.metrics
             .events_accepted
             .increment(u64::from(checked.accepted));
@@ -122,10 +129,11 @@ impl Shared {
 }
 
 impl Checked {
-    fn accept(&mut self, index: usize, warnings: Vec<Fault>, shared: &Shared) {
+    fn accept(&mut self, index: usize, warnings: Vec<Fault>, (shared, of): (&Shared, &Source)) {
         self.accepted += 1;
         for warning in &warnings {
             shared.reasons.count(warning.reason);
+            shared.metrics.fault(of, warning.reason);
         }
         if !warnings.is_empty() {
             let told = self.told(warnings);
@@ -133,9 +141,10 @@ impl Checked {
         }
     }
 
-    fn refuse(&mut self, index: usize, fault: Fault, shared: &Shared) {
+    fn refuse(&mut self, index: usize, fault: Fault, (shared, of): (&Shared, &Source)) {
         self.refused += 1;
         shared.reasons.count(fault.reason);
+        shared.metrics.fault(of, fault.reason);
         let refusal = self.told(vec![fault]).pop();
         self.tell(index, Outcome::Refused, refusal, Vec::new());
     }

@@ -110,14 +110,11 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::config::{Config, Sources};
     use crate::metrics::Metrics;
 
     fn seats(seats_max: usize) -> (Seats, Level) {
-        let settings = config::Metrics {
-            per_enterprise: false,
-            enterprises_max: 1,
-        };
+        let settings = Config::resolve(Sources::default()).unwrap().metrics;
         let told = Metrics::new(&settings).unwrap().streams;
         (Seats::new(seats_max, told.clone()), told)
     }

@@ -249,6 +249,9 @@ impl Connection {
             self.shared.metrics.credit_violations.increment(1);
             return Err(status::overloaded("credit", Duration::from_millis(100)));
         }
+        if self.received_events == self.granted_events {
+            self.shared.metrics.credit_stalls.increment(1);
+        }
         self.last_sequence = sequence;
         let (started, count) = (Instant::now(), events.len() as u64);
         self.heard = started;

@@ -229,9 +229,18 @@ pub struct Totals {
     pub added: Figures,
     /// Ever taken back.
     pub taken_back: Figures,
+    /// The latest instant at which anything that was ever added counts.
+    pub latest: Option<Millis>,
 }
 
 impl Totals {
+    /// Adds others.
+    pub fn merge(&mut self, other: &Self) {
+        self.added.merge(&other.added);
+        self.taken_back.merge(&other.taken_back);
+        self.latest = self.latest.max(other.latest);
+    }
+
     /// Whether nothing was ever added.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.taken_back.is_empty()

@@ -22,7 +22,7 @@ const EIGHTHS: [u64; 8] = [
 ];
 
 /// The largest whole number of milliseconds in bucket `index`: ⌊1000·2^(index/8)⌋.
-fn upper_ms(index: i32) -> u128 {
+pub fn upper_ms(index: i32) -> u128 {
     let scaled = 1000 * u128::from(EIGHTHS[index.rem_euclid(8) as usize]);
     let shift = 62 - index.div_euclid(8);
     if shift >= 128 {

@@ -1,9 +1,18 @@
 //! What became of the log's records.
 
 use super::Metrics;
+use crate::event::Millis;
 use crate::meter::Counts;
 
 impl Metrics {
+    /// Tells that answers include a record since now: how long that took, by the system's
+    /// clock.
+    pub fn fresh(&self, appended_at: Millis) {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let seconds = (now - appended_at).max(0) as f64 / 1000.0;
+        self.freshness_seconds.record(seconds);
+    }
+
     /// Tells what is applied, as absolute totals: a restart loses no count.
     pub fn applied(&self, position: u64, counts: Counts) {
         let total = |of: i64| of.unsigned_abs();

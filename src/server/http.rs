@@ -2,13 +2,17 @@
 //! only. It answers until the very end of a drain.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header::CONTENT_TYPE};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::stream;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -52,9 +56,9 @@ pub trait Side: Send + Sync + 'static {
     /// Why it does not, in one line.
     fn ready(&self) -> Result<(), String>;
 
-    /// All metrics in the Prometheus text format. May work for some 100 ms: it
-    /// is called where blocking is allowed.
-    fn metrics(&self) -> String;
+    /// All metrics in the Prometheus text format, in pages. May work for some 100 ms:
+    /// it is called where blocking is allowed.
+    fn metrics(&self) -> Vec<String>;
 }
 
 #[derive(Clone)]
@@ -157,17 +161,25 @@ async fn ready(State(shared): State<Shared>) -> Response {
 
 async fn metrics(State(shared): State<Shared>) -> Response {
     match timeout(ANSWER_WITHIN, scrape(shared)).await {
-        Ok(Some(text)) => (
-            [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-            text,
-        )
-            .into_response(),
+        Ok(Some(pages)) => {
+            let bytes: usize = pages.iter().map(String::len).sum();
+            let pages = pages.into_iter().map(Ok::<String, Infallible>);
+            // With a length, so that a scrape that was cut off is known for one.
+            let headers = [
+                (
+                    CONTENT_TYPE,
+                    "text/plain; version=0.0.4; charset=utf-8".into(),
+                ),
+                (CONTENT_LENGTH, bytes.to_string()),
+            ];
+            (headers, Body::from_stream(stream::iter(pages))).into_response()
+        }
         Ok(None) => unavailable("metrics failed"),
         Err(_) => unavailable("metrics took too long"),
     }
 }
 
-async fn scrape(shared: Shared) -> Option<String> {
+async fn scrape(shared: Shared) -> Option<Vec<String>> {
     let permit = Arc::clone(&shared.scrapes).acquire_owned().await.ok()?;
     // The permit goes along: a scrape that is given up still works to its end.
     let work = spawn_blocking(move || {

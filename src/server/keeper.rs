@@ -5,6 +5,7 @@ mod kafka;
 
 use super::Error;
 use super::options::{committer_options, store_options, worker_options};
+use crate::cluster::assigned::Assigned;
 use crate::config::Config;
 use crate::config::LogKind;
 use crate::fingerprint::Fingerprints;
@@ -87,6 +88,14 @@ impl Keeper {
         match self {
             Self::Embedded(of) => of.handle.gauge(),
             Self::Kafka(of) => of.producer().gauge(),
+        }
+    }
+
+    /// The partitions that are counted here, if others count too.
+    pub(super) fn assigned(&self) -> Option<Arc<Assigned>> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Kafka(of) => Some(Arc::clone(of.assigned())),
         }
     }
 

@@ -187,6 +187,7 @@ fn enterprise(entry: &Entry) -> pb::Enterprise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Sources};
     use std::fs;
 
     const HEADER: &str = "id,name_zh,name_en,roles\n";
@@ -201,11 +202,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("registry.csv");
             fs::write(&path, format!("{HEADER}{lines}")).unwrap();
-            let metrics = Metrics::new(&crate::config::Metrics {
-                per_enterprise: false,
-                enterprises_max: 0,
-            });
-            let names = Names::open(Some(path), Arc::new(metrics.unwrap())).unwrap();
+            let settings = Config::resolve(Sources::default()).unwrap().metrics;
+            let metrics = Metrics::new(&settings).unwrap();
+            let names = Names::open(Some(path), Arc::new(metrics)).unwrap();
             Self { dir, names }
         }
 
@@ -223,7 +222,7 @@ mod tests {
 
         /// Loaded and failed so far.
         fn counts(&self) -> (String, String) {
-            let text = self.names.metrics.render(std::iter::empty());
+            let text = self.names.metrics.render(None, &[]).concat();
             let count = |name: &str| {
                 let line = text.lines().find_map(|line| line.strip_prefix(name));
                 line.unwrap_or("none").trim().to_owned()

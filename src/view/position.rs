@@ -52,6 +52,11 @@ impl Position {
         found.map_or(0, |at| self.0[at].1)
     }
 
+    /// The partitions that it names, and how far it reaches into each.
+    pub fn partitions(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// Records of all its partitions together.
     pub fn sum(&self) -> u64 {
         self.0.iter().map(|&(_, offset)| offset).sum()

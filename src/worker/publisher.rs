@@ -292,6 +292,7 @@ impl Desk {
         failpoint::reached("publish.after");
         self.since.get_or_insert_with(Instant::now);
         self.metrics.applied(part.position, part.counts);
+        self.metrics.fresh(part.appended_at);
         Ok(())
     }
 

@@ -249,7 +249,7 @@ async fn a_slow_disk_delays_acknowledgements_and_bounds_what_waits() {
     let service = Service::of(command);
     let url = site.url();
     published(&url, arrivals(0..100)).await;
-    let before = metric(&service, "quaymeter_process_resident_memory_bytes");
+    let before = metric(&service, "process_resident_memory_bytes");
     faults.set("slow");
     // Some ten times what may wait.
     let batches: Vec<_> = (0..100)
@@ -270,7 +270,7 @@ async fn a_slow_disk_delays_acknowledgements_and_bounds_what_waits() {
     assert!(trucks_in(&url).await >= 100, "questions are answered");
     let waiting = metric(&service, "quaymeter_buffered_bytes");
     assert!((1.0..=f64::from(1 << 20)).contains(&waiting), "{waiting}");
-    let grown = metric(&service, "quaymeter_process_resident_memory_bytes") - before;
+    let grown = metric(&service, "process_resident_memory_bytes") - before;
     assert!(grown < f64::from(96 << 20), "{grown} bytes more");
     faults.set("");
     calls.join_all().await;

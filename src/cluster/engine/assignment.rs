@@ -84,9 +84,9 @@ impl Assignment {
         self.given.clear();
     }
 
-    /// How many partitions are read.
-    pub fn reading(&self) -> usize {
-        self.reading.len()
+    /// The partitions that are read.
+    pub fn reading(&self) -> &BTreeSet<u32> {
+        &self.reading
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         assignment.give(&[2, 5]);
         let steps = settle(&mut assignment, 7);
         assert_eq!(steps.begin, Some(vec![(2, 7), (5, 7)]));
-        assert_eq!((steps.again, assignment.reading()), (vec![], 2));
+        assert_eq!((steps.again, assignment.reading().len()), (vec![], 2));
         assert!(!assignment.is_unsettled());
         assignment.give(&[]);
         assert!(assignment.is_unsettled());
@@ -152,12 +152,12 @@ mod tests {
         assignment.drop_state(vec![1, 3]);
         assignment.take(&[3]);
         assert_eq!(settle(&mut assignment, 1).again, [(1, 1)]);
-        assert_eq!(assignment.reading(), 1);
+        assert_eq!(assignment.reading().len(), 1);
         // Given again after that, it is begun, not gone back in.
         assignment.give(&[3]);
         assert_eq!(settle(&mut assignment, 2).begin, Some(vec![(3, 2)]));
         assignment.lose_all();
-        assert!(!assignment.is_unsettled() && assignment.reading() == 0);
+        assert!(!assignment.is_unsettled() && assignment.reading().is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::log::kafka::dead_letter::DeadLetter;
 use crate::log::kafka::group::Group;
 use crate::log::kafka::polled::Read;
 use crate::log::kafka::ranges::Reader;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::worker::past::Cause;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ const LETTERS_MAX: usize = 32;
 pub struct Desk {
     partitions: u32,
     events: Arc<Reader>,
+    metrics: Arc<Metrics>,
     owned: BTreeMap<u32, Owned<Events>>,
     /// Records that are none of ours.
     letters: Vec<DeadLetter>,
@@ -42,10 +44,11 @@ pub struct Desk {
 
 impl Desk {
     /// Nothing yet.
-    pub fn new(partitions: u32, events: Arc<Reader>) -> Self {
+    pub fn new(partitions: u32, events: Arc<Reader>, metrics: Arc<Metrics>) -> Self {
         Self {
             partitions,
             events,
+            metrics,
             owned: BTreeMap::new(),
             letters: Vec::new(),
             open: false,
@@ -71,6 +74,13 @@ impl Desk {
     /// Values that are to be committed.
     pub fn changed(&self) -> usize {
         self.owned.values().map(Owned::changed).sum()
+    }
+
+    /// How much is known of all partitions: chunks of the ledger, and places in pairing
+    /// lists.
+    pub fn sizes(&self) -> (usize, usize) {
+        let sizes = self.owned.values().map(Owned::sizes);
+        sizes.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
     }
 
     /// Whether as many records are to be put away as are held.
@@ -211,8 +221,9 @@ impl Desk {
             self.letters.clear();
         }
         for (partition, _) in read {
-            if let Some(owned) = self.owned.get_mut(&partition) {
-                owned.is_committed();
+            let owned = self.owned.get_mut(&partition);
+            for (source, outcomes) in owned.map(Owned::is_committed).unwrap_or_default() {
+                self.metrics.source(&source).applied(outcomes);
             }
         }
         Ok(records as u64)

@@ -4,12 +4,14 @@ use super::{Error, Slice};
 use crate::cluster::naming::Naming;
 use crate::event::Millis;
 use crate::meter::Counts;
-use crate::meter::cell::{Day, Followed, Owner, Packed, Parts, utc_day_of};
+use crate::meter::cell::{Day, Followed, Owner, Packed, Parts, Totals, utc_day_of};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
+use crate::store::Table;
 use crate::view::SourceSeen;
-use crate::worker::checkpoint;
+use crate::worker::{checkpoint, keys};
 use compact_str::CompactString;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is told beside the cells.
@@ -54,8 +56,7 @@ pub fn all(slices: &[Slice], naming: &mut Naming) -> Result<(Parts, Told), Error
         }
         for (owner, totals) in stored.totals {
             let sum = parts.totals.entry(common(owner)?).or_default();
-            sum.added.merge(&totals.added);
-            sum.taken_back.merge(&totals.taken_back);
+            sum.merge(&totals);
         }
         parts.census.merge(&stored.census);
         let progress = &slice.progress;
@@ -87,4 +88,28 @@ fn learn(slice: &Slice, partition: usize, naming: &mut Naming) -> Result<(), Err
         }
     }
     Ok(())
+}
+
+/// The latest instant of owners in all partitions but one.
+pub fn latest(
+    slices: &[Slice],
+    but: u32,
+    naming: &Naming,
+) -> Result<FxHashMap<Owner, Option<Millis>>, Error> {
+    let mut latest: FxHashMap<Owner, Option<Millis>> = FxHashMap::default();
+    let others = slices.iter().enumerate();
+    let others = others.filter(|(partition, _)| *partition != but as usize);
+    for (partition, slice) in others {
+        for entry in slice.store.scan(Table::Totals) {
+            let (key, value) = entry?;
+            let owner = keys::owner_in(&key);
+            let Some(owner) = owner.and_then(|owner| naming.owner(partition, owner)) else {
+                continue;
+            };
+            let totals: Totals = checkpoint::decode(&value, "running total")?;
+            let known = latest.entry(owner).or_default();
+            *known = (*known).max(totals.latest);
+        }
+    }
+    Ok(latest)
 }

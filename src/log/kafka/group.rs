@@ -11,6 +11,7 @@ use super::transactions::{STEP, Transactions};
 use crate::log::{Kind, Offset};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
+use rdkafka::Statistics;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -45,6 +46,15 @@ pub enum Turn {
     Taken(Vec<u32>),
 }
 
+/// Where the log ends in a partition, as the brokers last said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The high watermark.
+    pub high_watermark: Offset,
+    /// The last stable offset: before it no transaction is open.
+    pub last_stable: Offset,
+}
+
 /// What comes next.
 pub enum Next<'a> {
     /// A record of the log.
@@ -69,6 +79,8 @@ pub struct Group {
 /// wait for it for ever.
 struct Turns {
     turns: Mutex<VecDeque<Turn>>,
+    /// Where the log ends, as the client last told.
+    ends: Mutex<Vec<(u32, Ends)>>,
     leaving: AtomicBool,
     context: Context,
 }
@@ -80,6 +92,20 @@ impl ClientContext for Turns {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.context.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let topics = statistics.topics.into_values();
+        let partitions = topics.flat_map(|topic| topic.partitions.into_values());
+        // Below zero is what is not known yet, and the partition of no partition.
+        let ends = partitions.filter_map(|of| {
+            let ends = Ends {
+                high_watermark: of.hi_offset.try_into().ok()?,
+                last_stable: of.ls_offset.try_into().ok()?,
+            };
+            Some((of.partition.try_into().ok()?, ends))
+        });
+        *self.ends.lock() = ends.collect();
     }
 }
 
@@ -160,6 +186,17 @@ impl Group {
             self.owes.store(true, Ordering::Relaxed);
         }
         turn
+    }
+
+    /// Where the log ends in partitions that are read, if the client has told of it since
+    /// the last call.
+    pub fn ends(&self) -> Vec<(u32, Ends)> {
+        std::mem::take(&mut *self.consumer.context().ends.lock())
+    }
+
+    /// How many steps of commits were tried again since the last call.
+    pub fn retries(&self) -> u64 {
+        self.transactions.retries()
     }
 
     /// Whether partitions were lost: another member may have them already.
@@ -292,9 +329,12 @@ fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Tur
         .set("heartbeat.interval.ms", "2000")
         .set("fetch.wait.max.ms", "20")
         .set("fetch.queue.backoff.ms", "5")
-        .set("queued.max.messages.kbytes", "16384");
+        .set("queued.max.messages.kbytes", "16384")
+        // Where the log ends is told with them.
+        .set("statistics.interval.ms", "2000");
     let made = config.create_with_context(Turns {
         turns: Mutex::default(),
+        ends: Mutex::default(),
         leaving: AtomicBool::new(false),
         context: connection.context(),
     });

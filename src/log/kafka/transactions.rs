@@ -13,6 +13,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// After this time without a commit the broker ends a transaction.
@@ -33,6 +34,8 @@ pub struct Transactions {
 /// Keeps why a record could not be delivered.
 struct Reports {
     failed: Mutex<Option<KafkaError>>,
+    /// Steps that were tried again.
+    again: AtomicU64,
     context: Context,
 }
 
@@ -164,8 +167,17 @@ impl Transactions {
             if failure.kind != Kind::Retry || started.elapsed() > STEP {
                 return Err(failure);
             }
+            self.producer
+                .context()
+                .again
+                .fetch_add(1, Ordering::Relaxed);
             self.producer.poll(Duration::from_millis(1));
         }
+    }
+
+    /// How many steps were tried again since the last call.
+    pub fn retries(&self) -> u64 {
+        self.producer.context().again.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -193,6 +205,7 @@ fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, 
     }
     let made = config.create_with_context(Reports {
         failed: Mutex::default(),
+        again: AtomicU64::new(0),
         context: connection.context(),
     });
     let producer: BaseProducer<Reports> = made.map_err(Failure::of("make a producer"))?;

@@ -89,6 +89,11 @@ impl Cells {
             let totals = &mut self.owners.entry(owner).or_default().totals;
             move_by(&mut totals.added, &was.added, &is.added);
             move_by(&mut totals.taken_back, &was.taken_back, &is.taken_back);
+            // It falls only where a partition is counted anew; then it is the others'.
+            totals.latest = match is.latest < was.latest {
+                true => is.latest,
+                false => totals.latest.max(is.latest),
+            };
         }
     }
 

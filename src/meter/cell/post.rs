@@ -80,8 +80,7 @@ impl Cells {
             let value = || Value::Totals(&series.totals);
             let mark = series.totals_mark;
             series.totals_mark = self.out.change(mark, || CellKey::Totals(owner), value);
-            series.totals.added.merge(&sums.totals.added);
-            series.totals.taken_back.merge(&sums.totals.taken_back);
+            series.totals.merge(&sums.totals);
         }
         for shares in shares.chunk_by(Share::is_of_day) {
             let Some(first) = shares.first() else {
@@ -145,11 +144,17 @@ impl Cells {
 impl Sums {
     /// Adds up what is added, and what is taken back.
     fn of_totals(&mut self, merge: &Merge, shares: &[Share]) {
-        let Totals { added, taken_back } = &mut self.totals;
+        let Totals {
+            added,
+            taken_back,
+            latest,
+        } = &mut self.totals;
         added.clear();
         taken_back.clear();
+        *latest = None;
         for posting in shares.iter().filter_map(|share| merge.posting(share)) {
             let side = if posting.sign > 0 {
+                *latest = (*latest).max(Some(posting.at));
                 &mut *added
             } else {
                 &mut *taken_back

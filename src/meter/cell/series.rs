@@ -113,6 +113,11 @@ impl Series {
         self.cold.is_empty() && self.hot.values().all(|day| day.total().is_none())
     }
 
+    /// The running totals, of classifier ACTUAL.
+    pub fn running(&self) -> &Totals {
+        &self.totals
+    }
+
     /// Where the owner has or had cells, ascending.
     pub fn facilities(&self) -> &[NameId] {
         &self.facilities

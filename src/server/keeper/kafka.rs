@@ -1,6 +1,7 @@
 //! The log in Kafka, and an instance of the group that counts it.
 
 use super::Parts;
+use crate::cluster::assigned::Assigned;
 use crate::cluster::instance::{self, Instance};
 use crate::cluster::mirror;
 use crate::cluster::owned::Terms;
@@ -67,6 +68,10 @@ impl Kafka {
 
     pub(super) fn view(&self) -> &Arc<View> {
         self.instance.view()
+    }
+
+    pub(super) fn assigned(&self) -> &Arc<Assigned> {
+        self.instance.assigned()
     }
 
     pub(super) fn producer(&self) -> Producer {
