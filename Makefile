@@ -5,6 +5,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := target/tools
 KAFKA_DIR ?= target/kafka
 export QUAYMETER_TEST_PYTHON ?= $(CURDIR)/$(TOOLS)/python/bin/python
+export QUAYMETER_TEST_HELM ?= $(CURDIR)/$(TOOLS)/bin/helm
 
 # A panic must not be reachable from outside, so the code has none to reach.
 # Tests may: there a panic is the verdict.
@@ -12,7 +13,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format docs lint protos dependencies tidy patches advisories mutants
+.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format docs lint protos dependencies tidy patches advisories mutants chart
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -47,6 +48,12 @@ year: ## Meters a year of the port, day by day, and says what it takes; docs/ret
 
 parts: ## Measures the parts of an event's way, one by one
 	$(CARGO) bench --locked --bench parts
+
+chart: tools ## Makes anew what is made of the Helm chart: its README's values, its schema's settings, its examples
+	$(CARGO) build --locked
+	@scripts/chart config $(BUILT)/debug/quaymeter
+	@scripts/chart readme
+	@scripts/chart examples "$(QUAYMETER_TEST_HELM)"
 
 check: tools format protos dependencies patches lint tidy ## Format, protos, dependencies, lints, house rules
 
