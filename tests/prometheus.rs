@@ -3,16 +3,35 @@
 
 #[path = "prometheus/boards.rs"]
 mod boards;
+#[path = "survive/faults.rs"]
+mod faults;
+#[path = "prometheus/fired.rs"]
+mod fired;
 #[path = "prometheus/known.rs"]
 mod known;
+#[path = "prometheus/live.rs"]
+mod live;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "e2e/place.rs"]
+mod place;
 #[path = "prometheus/promql.rs"]
 mod promql;
 #[path = "prometheus/rules.rs"]
 mod rules;
 #[path = "prometheus/runbook.rs"]
 mod runbook;
+#[path = "prometheus/server.rs"]
+mod server;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "e2e/service.rs"]
+mod service;
 #[path = "prometheus/shape.rs"]
 mod shape;
+#[expect(dead_code, reason = "shared with the tests of survival")]
+#[path = "survive/site.rs"]
+mod site;
+#[path = "prometheus/stage.rs"]
+mod stage;
 #[path = "prometheus/tools.rs"]
 mod tools;
 

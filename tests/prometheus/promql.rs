@@ -117,6 +117,37 @@ fn matched(mut text: &str) -> (BTreeSet<String>, &str) {
     }
 }
 
+/// The sides of all comparisons and set operations that stand in no parentheses: what
+/// has to be there, so that an alert can compare it.
+pub fn sides(expression: &str) -> Vec<&str> {
+    const SPLITTING: [&str; 7] = ["and", "or", "unless", ">", "<", "==", "!="];
+    let (mut sides, mut begin, mut depth) = (Vec::new(), 0, 0);
+    for (at, word) in words(expression) {
+        if depth == 0 && SPLITTING.contains(&word) {
+            sides.push(&expression[begin..at]);
+            begin = at + word.len();
+        }
+        let count = |bracket| word.matches(bracket).count();
+        depth = depth + count('(') - count(')');
+    }
+    sides.push(&expression[begin..]);
+    sides
+        .into_iter()
+        .map(|side| match side.trim().strip_prefix("on (") {
+            Some(labels) => until(labels, ')').1.trim(),
+            None => side.trim(),
+        })
+        .filter(|side| side.parse::<f64>().is_err())
+        .collect()
+}
+
+/// What stands between blanks, and where.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let start = text.as_ptr() as usize;
+    text.split_whitespace()
+        .map(move |word| (word.as_ptr() as usize - start, word))
+}
+
 /// What comes before a closing character, and what after it.
 fn until(text: &str, closing: char) -> (&str, &str) {
     text.split_once(closing)
@@ -153,4 +184,11 @@ fn names_are_told_apart() {
     assert_eq!(kept, ["e", "f", "g", "le", "role"]);
     assert!(uses.calls.contains("topk") && uses.calls.contains("sum") && uses.made.is_empty());
     assert_eq!(uses.ranges.into_iter().collect::<Vec<_>>(), ["5m"]);
+}
+
+#[test]
+fn sides_are_told_apart() {
+    let expression = "max by (a) (b and on (c) d == 1) > 0.5 and on (a, e) f[5m] < g unless h == 0";
+    let expected = ["max by (a) (b and on (c) d == 1)", "f[5m]", "g", "h"];
+    assert_eq!(sides(expression), expected);
 }
