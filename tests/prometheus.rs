@@ -34,6 +34,8 @@ mod site;
 mod stage;
 #[path = "prometheus/tools.rs"]
 mod tools;
+#[path = "prometheus/watched.rs"]
+mod watched;
 
 use known::Known;
 use std::path::Path;

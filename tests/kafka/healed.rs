@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Writes marks of a version of the format into the changelogs that follow from nothing: as
 /// if something before them were gone.
-fn spoil(world: &World, version: u16) {
+pub fn spoil(world: &World, version: u16) {
     let producer: BaseProducer = client_of(&world.broker).create().unwrap();
     let topic = world.topic("cells");
     for partition in 0..PARTITIONS {
@@ -38,7 +38,7 @@ fn metric(service: &Service, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
-async fn delivered(day: &Simulation, to: &Service) -> Vec<String> {
+pub async fn delivered(day: &Simulation, to: &Service) -> Vec<String> {
     let delivery = Delivery {
         endpoint: to.grpc.clone(),
         streams: 2,

@@ -1,5 +1,6 @@
 //! With a real Apache Kafka broker.
 
+mod alarmed;
 mod audited;
 mod broker;
 mod compacted;
@@ -25,6 +26,11 @@ mod same;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "other tests ask it more")]
 mod service;
+#[path = "../prometheus/server.rs"]
+mod server;
 mod strangers;
 mod topics;
 mod underway;
+#[path = "../prometheus/watched.rs"]
+#[expect(dead_code, reason = "shared with the tests of dashboards")]
+mod watched;

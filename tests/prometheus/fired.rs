@@ -1,78 +1,13 @@
-//! Alerts that really fire, for faults that are really made. Time is compressed: of the
-//! rules only how long they look back, how long they wait, and how long a source may be
-//! silent is shorter, see `hurried`; what is compared, and with what, is as it is.
+//! Alerts that really fire, for faults that are really made.
 
 use crate::faults::small;
 use crate::place::published;
-use crate::rules;
-use crate::server::Prometheus;
 use crate::service::Service;
 use crate::site::{Site, until};
 use crate::stage::Stage;
+use crate::watched::{fired_unasked, until_fired, until_watched, watched};
 use std::collections::BTreeSet;
 use std::io::Write as _;
-
-/// Words of the rules, and what they are here.
-const HURRIED: [(&str, &str); 9] = [
-    ("offset 1d", "offset 5s"),
-    // Ranges: long ones a minute, so that what was is not forgotten, others ten seconds.
-    ("[1d]", "[1m]"),
-    ("[6h]", "[1m]"),
-    ("[1h]", "[1m]"),
-    ("[30m]", "[10s]"),
-    ("[15m]", "[10s]"),
-    ("[10m]", "[10s]"),
-    ("[5m]", "[10s]"),
-    // Seconds of silence.
-    ("silence_seconds) > 900", "silence_seconds) > 4"),
-];
-
-/// A rule file with its times made short.
-fn hurried(path: &str) -> String {
-    let mut text = crate::read(path);
-    for (long, short) in HURRIED {
-        text = text.replace(long, short);
-    }
-    text = text.replace("silence_seconds > 3600", "silence_seconds > 4");
-    // An hour by hour alert of yesterday looks at ten seconds here.
-    text = text.replace("[1m] offset 5s", "[10s] offset 5s");
-    let lines = text
-        .lines()
-        .map(|line| match line.trim_start().starts_with("for: ") {
-            true => "        for: 1s",
-            false => line,
-        });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-async fn watched(target: &str) -> Prometheus {
-    let files = [hurried(rules::RECORDING), hurried(rules::ALERTS)];
-    Prometheus::start(target, &[&files[0], &files[1]]).await
-}
-
-async fn until_fired(prometheus: &Prometheus, names: &[&str]) {
-    let wanted: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let told = format!("{names:?} fire");
-    until(&told, async || wanted.is_subset(&prometheus.fired(60))).await;
-}
-
-/// What may fire on any machine: how fast and how full its disk is, is its own.
-const OF_THE_MACHINE: [&str; 5] = [
-    "QuaymeterAnswersLate",
-    "QuaymeterAppendSlow",
-    "QuaymeterDiskAlmostFull",
-    "QuaymeterDiskFullSoon",
-    "QuaymeterSyncSlow",
-];
-
-/// So many samples were taken.
-async fn until_watched(prometheus: &Prometheus, samples: f64) {
-    until("there are samples", async || {
-        let counted = prometheus.ask("count_over_time(quaymeter_build_info[5m])");
-        counted.is_ok_and(|values| values.iter().any(|&value| value >= samples))
-    })
-    .await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
@@ -84,12 +19,10 @@ async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
         "50",
     ];
     let mut service = stage.serve(&settings);
-    let prometheus = watched(&stage.http).await;
+    let prometheus = watched(&[&stage.http]).await;
     let sender = stage.sender("tos", true);
     until_watched(&prometheus, 12.0).await;
-    let mut early = prometheus.fired(60);
-    early.retain(|name| !OF_THE_MACHINE.contains(&name.as_str()));
-    assert_eq!(early, BTreeSet::new());
+    assert_eq!(fired_unasked(&prometheus), BTreeSet::new());
 
     let faulty = stage.sender("careless", false);
     until_fired(&prometheus, &["QuaymeterSourceRefused"]).await;
@@ -142,7 +75,7 @@ async fn a_disk_that_fills_up_is_told_before_it_is_full() {
         return;
     };
     let service = Service::of(command);
-    let prometheus = watched(&service.http).await;
+    let prometheus = watched(&[&service.http]).await;
     let data = crate::faults::seen_by(service.pid(), &site);
     published(&site.url(), crate::place::arrivals(0..100)).await;
     until_watched(&prometheus, 5.0).await;
@@ -163,7 +96,7 @@ async fn a_disk_that_fills_up_is_told_before_it_is_full() {
 async fn what_dashboards_cannot_show_is_told() {
     let stage = Stage::new("127.0.82.3");
     let service = stage.serve(&["--metrics-enterprises-max", "3"]);
-    let prometheus = watched(&stage.http).await;
+    let prometheus = watched(&[&stage.http]).await;
     let simulator = stage.simulate(500);
     until_fired(&prometheus, &["QuaymeterSeriesOmitted"]).await;
     drop(simulator);

@@ -80,7 +80,7 @@ async fn every_question_has_an_answer() {
     let service = stage.serve(&[]);
     let recording = crate::read(rules::RECORDING);
     let prometheus =
-        Prometheus::start(&stage.http, &[&recording, &crate::read(rules::ALERTS)]).await;
+        Prometheus::start(&[&stage.http], &[&recording, &crate::read(rules::ALERTS)]).await;
     let simulator = stage.simulate(2000);
     let mut backup = quaymeter();
     backup.args(["backup", "--server", &stage.url(), "--to"]);
@@ -142,7 +142,7 @@ async fn what_is_exported_keeps_to_the_conventions() {
     .await;
     let (_, page) = crate::place::get(&stage.http, "/metrics");
     sender.abort();
-    let mut lint = Command::new(crate::tools::tool("prometheus/promtool"));
+    let mut lint = Command::new(crate::server::tool("prometheus/promtool"));
     let lint = lint.args(["check", "metrics"]).stdin(Stdio::piped());
     let mut lint = lint
         .stdout(Stdio::piped())

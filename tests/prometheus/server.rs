@@ -1,13 +1,25 @@
-//! A real Prometheus that scrapes what a test runs.
+//! A real Prometheus that scrapes what a test runs. The tests with Kafka share it.
 
 use crate::place::{DEADLINE, until};
-use crate::tools::tool;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+
+/// A tool that scripts/install-tools has put there.
+pub fn tool(name: &str) -> PathBuf {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
+    let path = tools.join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make tools`",
+        path.display()
+    );
+    path
+}
 
 /// It ends, and what it holds goes, when it is dropped.
 pub struct Prometheus {
@@ -17,8 +29,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes one address each second, and evaluates these rule files as often.
-    pub async fn start(target: &str, rules: &[&str]) -> Self {
+    /// Scrapes these addresses each second, and evaluates these rule files as often.
+    pub async fn start(targets: &[&str], rules: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut names = Vec::new();
         for (at, text) in rules.iter().enumerate() {
@@ -28,7 +40,7 @@ impl Prometheus {
         let settings = serde_json::json!({
             "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
             "rule_files": names,
-            "scrape_configs": [{ "job_name": "quaymeter", "static_configs": [{ "targets": [target] }] }],
+            "scrape_configs": [{ "job_name": "quaymeter", "static_configs": [{ "targets": targets }] }],
         });
         let file = dir.path().join("prometheus.yml");
         // JSON is YAML.
@@ -66,7 +78,7 @@ impl Prometheus {
         if answer["status"] != "success" {
             return Err(answer["error"].to_string());
         }
-        let series = crate::boards::items(&answer["data"]["result"]);
+        let series = results(&answer);
         Ok(series
             .filter_map(|one| one["value"][1].as_str()?.parse().ok())
             .collect())
@@ -78,8 +90,8 @@ impl Prometheus {
             "count by (alertname) (max_over_time(ALERTS{{alertstate=\"firing\"}}[{seconds}s]))"
         );
         let answer = self.get(&format!("/api/v1/query?query={}", encoded(&expr)));
-        crate::boards::items(&answer["data"]["result"])
-            .map(|one| crate::boards::text(&one["metric"]["alertname"]).to_owned())
+        results(&answer)
+            .map(|one| one["metric"]["alertname"].to_string().replace('"', ""))
             .collect()
     }
 
@@ -131,6 +143,11 @@ fn listening(child: &mut Child) -> String {
         }
         said += &(line + "\n");
     }
+}
+
+/// The series of an answer.
+fn results(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer["data"]["result"].as_array().into_iter().flatten()
 }
 
 fn encoded(text: &str) -> String {

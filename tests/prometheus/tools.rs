@@ -1,22 +1,10 @@
 //! What Prometheus, Grafana's types and our generator say.
 
 use crate::boards::{self, Board, filled};
+use crate::server::tool;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-/// A tool that scripts/install-tools has put there.
-pub fn tool(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/tools")
-        .join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `make tools`",
-        path.display()
-    );
-    path
-}
 
 /// Runs it in the repository; it must succeed.
 #[track_caller]
