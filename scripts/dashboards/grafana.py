@@ -48,7 +48,7 @@ def _panel(kind, title, about, unit, queries, w, h, defaults, options, **more):
 
 
 def _target(at, one, kind):
-    target = {
+    return {
         "refId": chr(ord("A") + at),
         "datasource": SOURCE,
         "expr": one["expr"],
@@ -58,7 +58,6 @@ def _target(at, one, kind):
         "range": not one["instant"],
         "format": "table" if kind == "table" else "time_series",
     }
-    return {**target, "format": "heatmap"} if kind == "heatmap" else target
 
 
 def lines(title, about, unit, *queries, w=8, h=8, stacked=False, floor=0, **more):
@@ -142,7 +141,13 @@ def table(title, about, unit, expr, columns, w=8, h=10, worst=None, **more):
 
 def row(title):
     """What stands above the panels that follow."""
-    return {"type": "row", "title": title, "collapsed": False, "gridPos": {"x": 0, "y": 0, "w": COLUMNS, "h": 1}, "panels": []}
+    return {
+        "type": "row",
+        "title": title,
+        "collapsed": False,
+        "gridPos": {"x": 0, "y": 0, "w": COLUMNS, "h": 1},
+        "panels": [],
+    }
 
 
 def choice(name, label, asked, about, several=True, regex=""):
@@ -204,13 +209,13 @@ def _data_source():
 def _placed(panels):
     """Numbers the panels and lays them out from left to right, row by row."""
     x = y = tallest = 0
-    for number_, panel in enumerate(panels, 1):
+    for at, panel in enumerate(panels, 1):
         place = panel["gridPos"]
         if panel["type"] == "row" or x + place["w"] > COLUMNS:
             x, y, tallest = 0, y + tallest, 0
         place.update(x=x, y=y)
         x, tallest = x + place["w"], max(tallest, place["h"])
-        panel["id"] = number_
+        panel["id"] = at
     return panels
 
 

@@ -69,8 +69,20 @@ def variables():
     known = f'label_replace({NAMES}, "value", "$1", "enterprise", "(.*)")'
     asked = " ".join(f"query_result({known})".split())
     return [
-        listed("role", "Role", "Each event counts for every role that it names, so roles are never summed", ROLES, ["carrier"]),
-        choice("enterprise", "Enterprise", asked, "Enterprises with events", regex='/name_en="(?<text>[^"]+)".*value="(?<value>[^"]+)"/'),
+        listed(
+            "role",
+            "Role",
+            "Each event counts for every role that it names, so roles are never summed",
+            ROLES,
+            ["carrier"],
+        ),
+        choice(
+            "enterprise",
+            "Enterprise",
+            asked,
+            "Enterprises with events",
+            regex='/name_en="(?<text>[^"]+)".*value="(?<value>[^"]+)"/',
+        ),
         listed(
             "movement",
             "Movement",
@@ -89,8 +101,18 @@ def today():
     yesterday = lambda of: f"sum({of} offset 1d)"
     return [
         row("Today"),
-        number("TEU today", "Since midnight in the reporting zone, of the enterprises, role and movements chosen", "suffix: TEU", query(f"sum({teu})")),
-        number("Boxes today", "Since midnight in the reporting zone, of the enterprises, role and movements chosen", "suffix: boxes", query(f"sum({boxes})")),
+        number(
+            "TEU today",
+            "Since midnight in the reporting zone, of the enterprises, role and movements chosen",
+            "suffix: TEU",
+            query(f"sum({teu})"),
+        ),
+        number(
+            "Boxes today",
+            "Since midnight in the reporting zone, of the enterprises, role and movements chosen",
+            "suffix: boxes",
+            query(f"sum({boxes})"),
+        ),
         number(
             "Against yesterday",
             "TEU today, as a share of what yesterday had at the same time",
@@ -102,15 +124,24 @@ def today():
             "Age of the last event",
             "Since the latest event of any enterprise that is chosen occurred",
             "s",
-            query(f'time() - max(quaymeter_enterprise_last_event_timestamp_seconds{{job=~"$job",enterprise=~"$enterprise"}})'),
+            query(
+                f'time() - max(quaymeter_enterprise_last_event_timestamp_seconds{{job=~"$job",enterprise=~"$enterprise"}})'
+            ),
             colours=steps((900, "yellow"), (3600, "red")),
         ),
-        number("Enterprises", "With events in this role", "none", query(f'count(count by (enterprise) (quaymeter_enterprise_boxes_total{{{CHOSEN}}}))')),
+        number(
+            "Enterprises",
+            "With events in this role",
+            "none",
+            query(f"count(count by (enterprise) (quaymeter_enterprise_boxes_total{{{CHOSEN}}}))"),
+        ),
         number(
             "Not shown",
             "Enterprises and series beyond metrics.enterprises_max and the other limits of what is exported; they are counted all the same",
             "none",
-            query('sum(quaymeter_enterprises_omitted{job=~"$job"}) + sum(quaymeter_enterprise_series_omitted{job=~"$job"})'),
+            query(
+                'sum(quaymeter_enterprises_omitted{job=~"$job"}) + sum(quaymeter_enterprise_series_omitted{job=~"$job"})'
+            ),
             colours=steps((1, "yellow")),
             graph="none",
         ),
@@ -118,7 +149,11 @@ def today():
             "Leaders by TEU today",
             "The ten with the most TEU since midnight, of all enterprises in this role",
             "suffix: TEU",
-            query(f"topk(10, {named(f'sum by (enterprise) (quaymeter_enterprise_today_teu{{{ALL_OF_ROLE}}})')})", "{{name_en}}", instant=True),
+            query(
+                f"topk(10, {named(f'sum by (enterprise) (quaymeter_enterprise_today_teu{{{ALL_OF_ROLE}}})')})",
+                "{{name_en}}",
+                instant=True,
+            ),
         ),
         lines(
             "TEU today and yesterday",
@@ -145,8 +180,24 @@ def moves():
     counted = "By when it was counted, corrections taken off. An event that comes late shows when it comes; quaymeter query has it where it belongs"
     return [
         row("Movements"),
-        lines("TEU per hour", counted, "suffix: TEU/h", query(per_hour(total("teu"), MOVED, "movement"), "{{movement}}"), stacked=True, floor=None, interval="5m"),
-        lines("Boxes per hour", counted, "suffix: boxes/h", query(per_hour(total("boxes"), MOVED, "movement"), "{{movement}}"), stacked=True, floor=None, interval="5m"),
+        lines(
+            "TEU per hour",
+            counted,
+            "suffix: TEU/h",
+            query(per_hour(total("teu"), MOVED, "movement"), "{{movement}}"),
+            stacked=True,
+            floor=None,
+            interval="5m",
+        ),
+        lines(
+            "Boxes per hour",
+            counted,
+            "suffix: boxes/h",
+            query(per_hour(total("boxes"), MOVED, "movement"), "{{movement}}"),
+            stacked=True,
+            floor=None,
+            interval="5m",
+        ),
         lines(
             "Empty and laden boxes per hour",
             counted,
@@ -204,7 +255,9 @@ def trucks():
             "Truck turns per hour",
             "Turns completed",
             "suffix: turns/h",
-            query(per_hour("quaymeter_enterprise_truck_turn_seconds_bucket", CHOSEN + ',le="+Inf"', "role"), "{{role}}"),
+            query(
+                per_hour("quaymeter_enterprise_truck_turn_seconds_bucket", CHOSEN + ',le="+Inf"', "role"), "{{role}}"
+            ),
             floor=None,
             interval="15m",
         ),
@@ -220,10 +273,24 @@ def orders():
 
     return [
         row("Orders, appointments, vessels"),
-        step("Dispatch steps per hour", "What became of dispatch orders: offered, accepted, rejected, assigned, picked up, returned …", "dispatch"),
-        step("Appointment steps per hour", "Appointments requested, confirmed, changed, cancelled, used, refused", "appointment"),
-        step("Vessel call steps per hour", "Vessels arrived, berthed, unberthed, departed. Carriers, terminals and agents have them", "vessel_call"),
-        step("Shipment steps per hour", "Shipments booked, released, cleared by customs, held, VGM declared", "shipment"),
+        step(
+            "Dispatch steps per hour",
+            "What became of dispatch orders: offered, accepted, rejected, assigned, picked up, returned …",
+            "dispatch",
+        ),
+        step(
+            "Appointment steps per hour",
+            "Appointments requested, confirmed, changed, cancelled, used, refused",
+            "appointment",
+        ),
+        step(
+            "Vessel call steps per hour",
+            "Vessels arrived, berthed, unberthed, departed. Carriers, terminals and agents have them",
+            "vessel_call",
+        ),
+        step(
+            "Shipment steps per hour", "Shipments booked, released, cleared by customs, held, VGM declared", "shipment"
+        ),
         lines(
             "Port services per hour",
             "Pilotage, towage, mooring, bunkering and others, by step. Choose the role of the service provider",
@@ -238,7 +305,9 @@ def orders():
             "How long ago the latest event of each enterprise occurred, the longest first",
             "s",
             "topk(50, "
-            + named('(time() - max by (enterprise) (quaymeter_enterprise_last_event_timestamp_seconds{job=~"$job",enterprise=~"$enterprise"}))')
+            + named(
+                '(time() - max by (enterprise) (quaymeter_enterprise_last_event_timestamp_seconds{job=~"$job",enterprise=~"$enterprise"}))'
+            )
             + ")",
             [("name_en", "Enterprise"), ("enterprise", "Id"), ("Value", "Age")],
             w=12,
