@@ -5,21 +5,24 @@ use crate::{assert_none, read, rules};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const FILE: &str = "docs/runbook.md";
+/// In both languages; alerts link to the first.
+const FILES: [&str; 2] = ["docs/runbook.md", "docs/runbook.zh-CN.md"];
 
 #[test]
 fn every_alert_has_its_section_and_every_section_its_alert() {
-    let told: BTreeSet<String> = read(FILE)
-        .lines()
-        .filter_map(|line| line.strip_prefix("### "))
-        .map(str::to_owned)
-        .collect();
     let alerts = rules::alerts();
-    let raised: BTreeSet<String> = alerts.iter().map(|rule| rule.name.clone()).collect();
-    assert_eq!(told, raised);
+    let raised: BTreeSet<&str> = alerts.iter().map(|rule| &*rule.name).collect();
+    for file in FILES {
+        let text = read(file);
+        let headings = text.lines().filter_map(|line| line.strip_prefix("### "));
+        assert_eq!(headings.collect::<BTreeSet<_>>(), raised, "{file}");
+        // Also those that it names elsewhere.
+        let named: BTreeSet<_> = words(&text, "Quaymeter").collect();
+        assert_eq!(named, raised, "{file}");
+    }
     for rule in &alerts {
         // The anchor that a heading is given.
-        let anchor = format!("{FILE}#{}", rule.name.to_lowercase());
+        let anchor = format!("{}#{}", FILES[0], rule.name.to_lowercase());
         assert_eq!(rule.more["runbook_url"], anchor);
     }
 }
@@ -49,10 +52,8 @@ fn alerts_say_how_bad_it_is_how_long_it_has_been_and_what_it_is() {
 #[test]
 fn the_runbook_names_metrics_that_there_are() {
     let known = Known::exported();
-    let text = read(FILE);
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let faults: BTreeSet<_> = words
-        .filter(|word| word.starts_with("quaymeter_"))
+    let text = FILES.map(read).concat();
+    let faults: BTreeSet<_> = words(&text, "quaymeter_")
         // A histogram has no series of its own name.
         .filter(|word| !known.has(word) && !known.has(&format!("{word}_count")))
         .map(str::to_owned)
@@ -60,9 +61,15 @@ fn the_runbook_names_metrics_that_there_are() {
     assert_none(&faults.into_iter().collect::<Vec<_>>());
 }
 
+/// The words that begin so.
+fn words<'a>(text: &'a str, begin: &str) -> impl Iterator<Item = &'a str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(move |word| word.starts_with(begin))
+}
+
 /// Commands, and the flags that are given to them.
 fn commands() -> BTreeMap<Vec<String>, BTreeSet<String>> {
-    let text = read(FILE);
+    let text = FILES.map(read).concat();
     let mut found: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
     let mut inside = false;
     for line in text.lines() {
