@@ -5,7 +5,7 @@ use crate::place::published;
 use crate::service::Service;
 use crate::site::{Site, until};
 use crate::stage::Stage;
-use crate::watched::{fired_unasked, until_fired, until_watched, watched};
+use crate::watched::{fired_unasked, until_fired, until_scraped, until_watched, watched};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
@@ -18,7 +18,7 @@ async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
         "--limits-append-wait-ms",
         "50",
     ];
-    let mut service = stage.serve(&settings);
+    let service = stage.serve(&settings);
     let prometheus = watched(&[&stage.http]).await;
     let sender = stage.sender("tos", true);
     until_watched(&prometheus, 12.0).await;
@@ -51,19 +51,16 @@ async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
     )
     .await;
 
-    for _ in 0..4 {
-        service.kill();
-        service = stage.serve(&settings);
-        let starts = prometheus
-            .ask("changes(process_start_time_seconds[5m])")
-            .unwrap();
-        until("the start is seen", async || {
-            prometheus.ask("changes(process_start_time_seconds[5m])") != Ok(starts.clone())
-        })
-        .await;
-    }
-    until_fired(&prometheus, &["QuaymeterInstanceFlaps"]).await;
-    service.kill();
+    let flaps = "QuaymeterInstanceFlaps";
+    let mut running = Some(service);
+    until("an instance that flaps is told", async || {
+        running.take().unwrap().kill();
+        running = Some(stage.serve(&settings));
+        until_scraped(&prometheus).await;
+        prometheus.fired(60).contains(flaps)
+    })
+    .await;
+    running.unwrap().kill();
     until_fired(&prometheus, &["QuaymeterDown"]).await;
 }
 

@@ -79,3 +79,13 @@ pub async fn until_watched(prometheus: &Prometheus, samples: f64) {
     })
     .await;
 }
+
+/// Waits until a scrape has succeeded once more.
+pub async fn until_scraped(prometheus: &Prometheus) {
+    let last = || {
+        let scrapes = prometheus.ask("timestamp(up == 1)").unwrap();
+        scrapes.into_iter().reduce(f64::max)
+    };
+    let before = last();
+    until("it is scraped", async || last() > before).await;
+}
