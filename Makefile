@@ -63,8 +63,9 @@ tools: ## Installs the pinned tools into target/tools; nothing if they are there
 format: ## Is the code formatted?
 	$(CARGO) fmt --check
 
-docs: ## Makes the pages anew that are made from the code
+docs: ## Makes anew what is made from the code: docs/metrics.md and the dashboards
 	QUAYMETER_RENEW=1 $(CARGO) test --locked --features failpoints --test metrics_page
+	scripts/dashboards/generate
 
 lint: ## Clippy, warnings denied
 	$(CARGO) clippy --locked --features failpoints --all-targets -- -D warnings

@@ -25,6 +25,7 @@ mod process;
 mod rates;
 mod report;
 mod restart;
+mod scrape;
 mod send;
 mod server;
 mod stage;
@@ -98,6 +99,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     rates::run(&mut stage).await?;
     month::run(&mut stage).await?;
     restart::run(&mut stage).await?;
+    scrape::run(&mut stage).await?;
     streams::run(&mut stage).await?;
     floors::run(&mut stage).await?;
     kafka::run(&mut stage).await?;
@@ -123,6 +125,7 @@ fn announce(options: &Options) {
     for (keys, each) in [
         (&month::KEYS[..], 150),
         (&[restart::KEY], 40),
+        (&scrape::KEYS, 45),
         (&streams::KEYS, 30),
         (&kafka::KEYS, 240),
     ] {

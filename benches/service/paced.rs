@@ -75,6 +75,11 @@ impl Paced {
         })
     }
 
+    /// True once all of it has become due.
+    pub fn over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.done)
+    }
+
     /// Whether all of it has become due.
     pub fn is_over(&self) -> bool {
         self.done.load(Ordering::Relaxed)

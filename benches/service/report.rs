@@ -47,7 +47,7 @@ const fn part(
 }
 
 #[rustfmt::skip]
-const KEYS: [Key; 19] = [
+const KEYS: [Key; 21] = [
     key("embedded.events_per_s", "events/s", (400e3, 1e6), &["floor.events_per_s", "floor.append_events_per_s", "floor.count_events_per_s"]),
     key("embedded.unary_events_per_s", "events/s", (200e3, 500e3), &["floor.unary_events_per_s", "floor.count_events_per_s"]),
     key("embedded.single_events_per_s", "events/s", (50e3, 200e3), &["floor.single_events_per_s"]),
@@ -58,6 +58,8 @@ const KEYS: [Key; 19] = [
     key("embedded.restart_10m_s", "s", (10.0, 2.0), &[]),
     key("embedded.rss_14m_mib", "MiB", (1_500.0, 600.0), &[]),
     key("embedded.bytes_per_event", "bytes", (300.0, 120.0), &["floor.bytes_per_event"]),
+    key("embedded.scrape_ms", "ms", (100.0, 30.0), &[]),
+    key("embedded.scraped_ack_p99_ms", "ms", (20.0, 5.0), &["floor.ack_p99_ms"]),
     key("streams.idle_kib", "KiB", (12.0, 8.0), &["floor.idle_kib"]),
     key("streams.round_s", "s", (2.0, 0.5), &["floor.round_s"]),
     part("kafka.ingest_per_s", "events/s", (0.6, 0.8), &["kafka.raw_produce_per_s"]),

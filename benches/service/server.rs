@@ -124,17 +124,14 @@ impl Server {
         self.child.id()
     }
 
+    /// The address of its side port.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
     /// What a path of the HTTP side port answers: status line, head and body.
     pub fn get(&self, path: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(&self.http).context("connect to the side port")?;
-        let host = &self.http;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        get(&self.http, path)
     }
 
     /// A metric without labels.
@@ -194,6 +191,18 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// What a path of a side port answers: status line, head and body.
+pub fn get(host: &str, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(host).context("connect to the side port")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 impl Drop for Server {

@@ -229,8 +229,12 @@ mod tests {
         let mark = tally(&[(b"k", Some(b"v"))]).mark((3, 12), 7, 900);
         let bytes = mark.encode().unwrap();
         assert_eq!(Mark::decode(&bytes), Ok(mark));
-        let other = Mark { version: 2, ..mark }.encode().unwrap();
-        assert_eq!(Mark::decode(&other), Err(Broken::Version { found: 2 }));
+        let version = VERSION + 1;
+        let other = Mark { version, ..mark }.encode().unwrap();
+        assert_eq!(
+            Mark::decode(&other),
+            Err(Broken::Version { found: version })
+        );
         assert_eq!(Mark::decode(&bytes[..3]), Err(Broken::Undecodable));
         assert_eq!(Mark::decode(&[]), Err(Broken::Undecodable));
     }

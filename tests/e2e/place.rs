@@ -107,9 +107,14 @@ pub fn metric(service: &Service, name: &str) -> f64 {
 }
 
 /// Asks until it is so.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_every(Duration::from_millis(5), what, holds).await;
+}
+
+/// The same for what is dear to be asked, or cannot change so soon.
+pub async fn until_every(period: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
-        let mut beat = tokio::time::interval(Duration::from_millis(5));
+        let mut beat = tokio::time::interval(period);
         while !holds().await {
             beat.tick().await;
         }

@@ -1,9 +1,10 @@
 //! The side port, and what must not get out by any door.
 
 use crate::place::{
-    Place, arrivals, counted, event, get, passage, published, recently, retraction, text,
+    Place, arrivals, counted, event, get, passage, published, recently, retraction, shanghai, text,
 };
 use crate::service::{Service, quaymeter};
+use jiff::Timestamp;
 use quaymeter::pb::event::Detail;
 use quaymeter::pb::{self, Container, GateDirection};
 use std::collections::BTreeMap;
@@ -23,11 +24,20 @@ fn metrics(service: &Service) -> BTreeMap<String, f64> {
     parsed.collect()
 }
 
-/// The totals per enterprise alone.
+/// What is told of enterprises and does not depend on what day it is.
 fn totals(service: &Service) -> BTreeMap<String, f64> {
     let mut metrics = metrics(service);
-    metrics.retain(|name, _| name.starts_with("quaymeter_enterprise_"));
+    metrics.retain(|name, _| {
+        name.starts_with("quaymeter_enterprise_") && !name.starts_with("quaymeter_enterprise_today")
+    });
     metrics
+}
+
+/// The counters alone.
+fn counters(service: &Service) -> BTreeMap<String, f64> {
+    let mut totals = totals(service);
+    totals.retain(|name, _| name.contains("_total{"));
+    totals
 }
 
 /// A truck with a laden 40-foot box of 20 t.
@@ -84,11 +94,11 @@ async fn totals_are_what_was_sent_and_corrections_count_beside_them() {
         })
         .collect::<BTreeMap<_, _>>()
     };
-    assert_eq!(totals(&service), expected([0.0; 4]));
+    assert_eq!(counters(&service), expected([0.0; 4]));
     // Again, which has no effect; then one box and one truck without any never were.
     events.extend([retraction("a", 1), retraction("in-0", 1)]);
     published(&service.grpc, events).await;
-    assert_eq!(totals(&service), expected([1.0, 2.0, 20_000.0, 2.0]));
+    assert_eq!(counters(&service), expected([1.0, 2.0, 20_000.0, 2.0]));
     let metrics = metrics(&service);
     for (name, value) in [
         ("quaymeter_applied_events_total", 16.0),
@@ -102,6 +112,33 @@ async fn totals_are_what_was_sent_and_corrections_count_beside_them() {
         ("quaymeter_streams", 0.0),
     ] {
         assert_eq!(metrics.get(name), Some(&value), "{name}");
+    }
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enterprise_has_its_names_and_what_it_did_today() {
+    let place = Place::new();
+    let registry = place.path("registry.csv");
+    std::fs::write(
+        &registry,
+        "id,name_zh,name_en,roles\nygt:F1,一号车队,Fleet One,fleet\n",
+    )
+    .unwrap();
+    let service = place.serve(&["--registry", registry.to_str().unwrap()]);
+    published(&service.grpc, vec![with_box("a", GateDirection::In)]).await;
+    let metrics = metrics(&service);
+    let info = "enterprise=\"ygt:F1\",name_zh=\"一号车队\",name_en=\"Fleet One\"";
+    let info = format!("quaymeter_enterprise_info{{{info}}}");
+    assert_eq!(metrics.get(&info), Some(&1.0), "{metrics:?}");
+    // It is told of some hours ago, which may be of the day before.
+    let day = |at: Timestamp| at.to_zoned(shanghai()).date();
+    let then = Timestamp::from_millisecond(recently()).unwrap();
+    let today = day(then) == day(Timestamp::now());
+    let gate_in = ",movement=\"gate_in\"";
+    for (figure, value) in [("boxes", 1.0), ("teu", 2.0)] {
+        let found = metrics.get(&name(&format!("today_{figure}"), gate_in));
+        assert_eq!(found.copied(), today.then_some(value), "{figure}");
     }
     service.stop();
 }
@@ -124,6 +161,9 @@ async fn totals_survive_a_restart_and_a_kill() {
         assert_eq!(total("truck_passages_taken_back_total", IN), Some(rounds));
         assert_eq!(total("teu_total", GATE_IN), Some(2.0 * rounds));
         assert_eq!(total("teu_taken_back_total", GATE_IN), Some(2.0 * rounds));
+        let last = "quaymeter_enterprise_last_event_timestamp_seconds{enterprise=\"ygt:F1\"}";
+        let now = jiff::Timestamp::now().as_second() as f64;
+        assert!((now - 14_400.0..=now).contains(&before[last]), "{before:?}");
         if round % 2 == 0 {
             service.kill();
         } else {

@@ -3,8 +3,7 @@
 
 use crate::healed::{delivered, spoil};
 use crate::instances::{PARTITIONS, World, a_day, assert_meant};
-use crate::place::until;
-use crate::server::Prometheus;
+use crate::server::{Prometheus, until_known};
 use crate::strangers::poison;
 use crate::watched::{fired_unasked, until_fired, watched};
 use quaymeter::cluster::mark::VERSION;
@@ -14,7 +13,7 @@ use std::collections::BTreeSet;
 async fn until_shown(prometheus: &Prometheus, metric: &str) {
     let rate = format!("sum by (le) (rate({metric}_bucket[15s]))");
     let expr = format!("histogram_quantile(0.9, {rate})");
-    until(&format!("{metric} is shown"), async || {
+    until_known(&format!("{metric} is shown"), async || {
         let values = prometheus.ask(&expr).unwrap();
         values.iter().any(|value| value.is_finite())
     })
@@ -23,7 +22,7 @@ async fn until_shown(prometheus: &Prometheus, metric: &str) {
 
 /// Waits until a recorded number of partitions is this one.
 async fn until_recorded(prometheus: &Prometheus, name: &str, wanted: u32) {
-    until(&format!("{name} is {wanted}"), async || {
+    until_known(&format!("{name} is {wanted}"), async || {
         let values = prometheus.ask(name).unwrap();
         values.iter().any(|&value| value as u32 == wanted)
     })

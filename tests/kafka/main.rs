@@ -5,6 +5,7 @@ mod audited;
 mod broker;
 mod compacted;
 mod counted;
+mod exported;
 mod harness;
 mod healed;
 mod instances;

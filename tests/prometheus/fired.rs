@@ -1,7 +1,8 @@
 //! Alerts that really fire, for faults that are really made.
 
 use crate::faults::small;
-use crate::place::published;
+use crate::place::{metric, published};
+use crate::server::{Prometheus, until_known};
 use crate::service::Service;
 use crate::site::{Site, until};
 use crate::stage::Stage;
@@ -30,15 +31,10 @@ async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
 
     stage.faults.set("slow");
     until_fired(&prometheus, &["QuaymeterSyncSlow"]).await;
-    stage.faults.set("full");
-    until_fired(
-        &prometheus,
-        &["QuaymeterLogRefusesBatches", "QuaymeterCheckpointsFail"],
-    )
-    .await;
+    filled(&stage, &service, &prometheus).await;
     stage.faults.set("");
     // A source that was active: as the alert asks.
-    until("it takes events again", async || {
+    until_known("it takes events again", async || {
         let taken =
             "changes(quaymeter_source_last_acknowledged_timestamp_seconds[10s] offset 1s) > 5";
         prometheus.ask(taken).is_ok_and(|values| !values.is_empty())
@@ -62,6 +58,27 @@ async fn alerts_fire_for_the_faults_that_they_are_of_and_not_before() {
     .await;
     running.unwrap().kill();
     until_fired(&prometheus, &["QuaymeterDown"]).await;
+}
+
+/// Fills the disk until all that is of it is told. A checkpoint fails only if something
+/// came since the last one, so there may be room again, and then none.
+async fn filled(stage: &Stage, service: &Service, prometheus: &Prometheus) {
+    let of = |name: &str| metric(service, name);
+    until("a checkpoint fails", async || {
+        stage.faults.set("");
+        let end = of("quaymeter_log_end_offset ");
+        let taken = async || of("quaymeter_log_end_offset ") > end;
+        until("events are taken", taken).await;
+        stage.faults.set("full");
+        // The sender's beat is longer than that of checkpoints.
+        let refused = of("quaymeter_log_refused_batches_total ");
+        let twice = async || of("quaymeter_log_refused_batches_total ") >= refused + 2.0;
+        until("events are refused", twice).await;
+        of("quaymeter_checkpoint_failures_total ") > 0.0
+    })
+    .await;
+    let told = ["QuaymeterLogRefusesBatches", "QuaymeterCheckpointsFail"];
+    until_fired(prometheus, &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use crate::boards::{self, filled};
 use crate::place::{status, trucks_in, until};
-use crate::server::Prometheus;
+use crate::server::{Prometheus, until_known};
 use crate::service::quaymeter;
 use crate::stage::Stage;
 use crate::{promql, rules};
@@ -95,7 +95,7 @@ async fn every_question_has_an_answer() {
     let mut open = questions();
     let told = format!("{} places are answered", open.len());
     let mut scraped = 0.0;
-    until(&told, async || {
+    until_known(&told, async || {
         // Who asks is measured too.
         status(&stage.url()).await;
         trucks_in(&stage.url()).await;

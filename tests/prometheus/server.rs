@@ -1,6 +1,6 @@
 //! A real Prometheus that scrapes what a test runs. The tests with Kafka share it.
 
-use crate::place::{DEADLINE, until};
+use crate::place::{DEADLINE, until, until_every};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// A tool that scripts/install-tools has put there.
 pub fn tool(name: &str) -> PathBuf {
@@ -19,6 +20,11 @@ pub fn tool(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Asks Prometheus until it is so. What it knows changes once a second.
+pub async fn until_known(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_every(Duration::from_millis(100), what, holds).await;
 }
 
 /// It ends, and what it holds goes, when it is dropped.

@@ -2,13 +2,12 @@
 //! source may be silent is shorter; what is compared, and with what, is as it is. The tests
 //! with Kafka share it.
 
-use crate::place::until;
-use crate::server::Prometheus;
+use crate::server::{Prometheus, until_known};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Words of the rules, and what they are here.
-const HURRIED: [(&str, &str); 11] = [
+const HURRIED: [(&str, &str); 12] = [
     ("offset 1d", "offset 5s"),
     // Ranges: long ones a minute, so that what was is not forgotten, others ten seconds.
     ("[1d]", "[1m]"),
@@ -21,8 +20,10 @@ const HURRIED: [(&str, &str); 11] = [
     // Seconds of silence.
     ("silence_seconds) > 900", "silence_seconds) > 4"),
     ("silence_seconds > 3600", "silence_seconds > 4"),
-    // Of yesterday's hour, which has become a minute of now, the silent part is no part.
-    ("[1m] offset 5s", "[10s] offset 5s"),
+    // Of yesterday, which is just before now: so long that a scrape may be missed, and no
+    // minute, of which the silent part would be a part.
+    ("[1m] offset 5s", "[20s] offset 5s"),
+    ("[10s] offset 5s", "[20s] offset 5s"),
 ];
 
 /// A rule file with its times made short.
@@ -52,7 +53,7 @@ pub async fn watched(targets: &[&str]) -> Prometheus {
 pub async fn until_fired(prometheus: &Prometheus, names: &[&str]) {
     let wanted: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let told = format!("{names:?} fire");
-    until(&told, async || wanted.is_subset(&prometheus.fired(60))).await;
+    until_known(&told, async || wanted.is_subset(&prometheus.fired(60))).await;
 }
 
 /// What may fire on any machine: how fast and how full its disk is, is its own.
@@ -73,7 +74,7 @@ pub fn fired_unasked(prometheus: &Prometheus) -> BTreeSet<String> {
 
 /// Waits until so many samples were taken.
 pub async fn until_watched(prometheus: &Prometheus, samples: f64) {
-    until("there are samples", async || {
+    until_known("there are samples", async || {
         let counted = prometheus.ask("count_over_time(quaymeter_build_info[5m])");
         counted.is_ok_and(|values| values.iter().any(|&value| value >= samples))
     })
@@ -87,5 +88,5 @@ pub async fn until_scraped(prometheus: &Prometheus) {
         scrapes.into_iter().reduce(f64::max)
     };
     let before = last();
-    until("it is scraped", async || last() > before).await;
+    until_known("it is scraped", async || last() > before).await;
 }
