@@ -13,7 +13,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools format docs lint protos dependencies tidy patches advisories mutants chart
+.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -33,8 +33,15 @@ kafka-down: ## Stops it and keeps its data
 	@scripts/kafka/broker stop "$(KAFKA_DIR)"
 
 # No doc tests: an example in a comment is compiled where it is used, in tests/.
-test: tools check ## Installs what tests need, checks, and runs every test
+test: base helm-begun check ## Installs what tests need, checks, and runs every test
+	$(CARGO) test --locked --features failpoints --lib --bins --tests --no-run
+	@scripts/install-tools
 	$(CARGO) test --locked --features failpoints --lib --bins --tests
+
+# With what the compiler leaves of two processors, while it works. What goes wrong is
+# told when it is asked for again.
+helm-begun: base
+	@nice -n 19 scripts/install-tools helm </dev/null >/dev/null 2>&1 &
 
 chaos: tools ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats; an instance on Kafka KAFKA_KILLS times (60)
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
@@ -55,10 +62,13 @@ chart: tools ## Makes anew what is made of the Helm chart: its README's values, 
 	@scripts/chart readme
 	@scripts/chart examples "$(QUAYMETER_TEST_HELM)"
 
-check: tools format protos dependencies patches lint tidy ## Format, protos, dependencies, lints, house rules
+check: base format protos dependencies patches lint tidy ## Format, protos, dependencies, lints, house rules
 
 tools: ## Installs the pinned tools into target/tools; nothing if they are there
 	@scripts/install-tools
+
+base: ## The same but for Helm, which takes minutes and no check needs
+	@scripts/install-tools base
 
 format: ## Is the code formatted?
 	$(CARGO) fmt --check
@@ -71,14 +81,14 @@ lint: ## Clippy, warnings denied
 	$(CARGO) clippy --locked --features failpoints --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --bins -- -D warnings $(NO_PANICS)
 
-protos: tools ## Lints the protos; nothing that a release promised may break
+protos: base ## Lints the protos; nothing that a release promised may break
 	@scripts/check-protos
 
-dependencies: tools ## Licences, bans and sources; vulnerabilities if their list can be had
+dependencies: base ## Licences, bans and sources; vulnerabilities if their list can be had
 	$(TOOLS)/bin/cargo-deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
 	@scripts/check-advisories --if-reachable
 
-advisories: tools ## Known vulnerabilities; needs the network
+advisories: base ## Known vulnerabilities; needs the network
 	@scripts/check-advisories
 
 # They go stale whenever the code near them moves.
