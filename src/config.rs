@@ -7,11 +7,13 @@ pub mod exported;
 mod kafka;
 pub mod properties;
 mod resolve;
+mod traces;
 
 pub use kafka::{Brokers, LogKind, Name};
 pub use properties::Properties;
 pub use resolve::{Error, FILE_VARIABLE, Fault, Origin, Sources};
 pub use setting::{LogFilter, LogFormat, Setting, VARIABLE_PREFIX};
+pub use traces::{Collector, Share};
 
 use Rule::{Any, OneOf, Within};
 use jiff::tz::TimeZone;
@@ -85,6 +87,11 @@ settings! {
         enterprise_roles: exported::Roles = "all", Any, "Roles in which enterprises are exported";
         enterprise_fullness: bool = "true", Any, "Tell empty, laden and unknown boxes of enterprises apart in what is exported";
         sources_max: usize = "200", Within(0, 10_000), "Sources that have metrics of their own, at most; the rest are counted together";
+    }
+    @traces: Traces, "Traces of batches, for a collector of OpenTelemetry; docs/traces.md." {
+        otlp_endpoint: Option<Collector> = "", Any, "Collector that is given traces, by OTLP over gRPC; unset, nothing is traced";
+        sample: Share = "0", Any, "Share of batches that are traced of those whose callers do not say whether to trace them";
+        batches_per_second: u64 = "100", Within(1, 1_000), "Batches that are traced in a second, at most, whatever callers say";
     }
 }
 

@@ -20,6 +20,7 @@ use crate::pb::{
 };
 use crate::pseudonym::Pseudonyms;
 use crate::status;
+use crate::trace::{Span, Tracer};
 use crate::view::View;
 use crate::view::position::Position;
 pub use appends::Appends;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
+use weight::Weight;
 
 /// A clock: milliseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -108,6 +110,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
     seats: Seats,
+    tracer: Tracer,
     draining: watch::Receiver<bool>,
 }
 
@@ -123,6 +126,7 @@ impl Ingest {
         budgets: Budgets,
         clock: Clock,
         metrics: Arc<Metrics>,
+        tracer: Tracer,
         draining: watch::Receiver<bool>,
     ) -> Self {
         let seats = Seats::new(limits.streams, metrics.streams.clone());
@@ -137,6 +141,7 @@ impl Ingest {
             metrics,
             reasons,
             seats,
+            tracer,
             draining,
         };
         Self(Arc::new(shared))
@@ -145,16 +150,43 @@ impl Ingest {
 
 impl Shared {
     /// Appends what a batch has accepted; the position that includes it.
-    async fn append(&self, source: &str, checked: &mut Checked) -> Result<Position, Status> {
+    async fn append(
+        &self,
+        source: &str,
+        checked: &mut Checked,
+        traced: Option<&Span>,
+    ) -> Result<Position, Status> {
         if checked.items.is_empty() {
             return Ok(self.view.reach());
         }
         let (wait, started) = (self.limits.append_wait, Instant::now());
-        let appended = self.log.within(wait, source, checked).await;
-        let position = appended.map_err(|error| refusal(&error))?;
+        let mut traced = traced.and_then(|span| span.part("append"));
+        let mark = traced.as_ref().and_then(Span::mark);
+        let appended = self.log.within(wait, source, checked, mark).await;
+        let position = appended.map_err(|error| {
+            let refusal = refusal(&error);
+            if let Some(span) = &mut traced {
+                span.fail(refusal.message());
+            }
+            refusal
+        })?;
+        drop(traced);
         self.metrics.log_append_seconds.record(started.elapsed());
         self.metrics.source(source).acknowledged((self.clock)());
         Ok(position)
+    }
+
+    /// Holds what a judged batch weighs, and notes what became of its events.
+    fn hold_traced(&self, checked: &Checked, traced: Option<&mut Span>) -> Result<Weight, Status> {
+        let weight = self.hold(checked);
+        if let Some(span) = traced {
+            span.note("quaymeter.events.accepted", checked.accepted.into());
+            span.note("quaymeter.events.refused", checked.refused.into());
+            if let Err(status) = &weight {
+                span.fail(status.message());
+            }
+        }
+        weight
     }
 
     fn manner(&self, backfill: bool, strict: bool) -> Manner {
@@ -206,14 +238,19 @@ impl IngestService for Ingest {
                 Duration::from_secs(1),
             ));
         }
+        let caller = shared.tracer.caller(request.metadata().as_ref());
         let request = request.into_inner();
         check::source(&request.source)?;
         check::batch_size(request.events.len(), shared.limits.batch_events)?;
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);
+        let mut traced = shared
+            .tracer
+            .ingest(&caller, "PublishEvents", &request.source);
         let mut checked = shared.check(&request.source, request.events, manner);
-        let weight = shared.hold(&checked)?;
-        let position = shared.append(&request.source, &mut checked).await?;
+        let weight = shared.hold_traced(&checked, traced.as_mut())?;
+        let appended = shared.append(&request.source, &mut checked, traced.as_ref());
+        let position = appended.await?;
         shared
             .metrics
             .ack_seconds
@@ -242,8 +279,9 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
+        let caller = self.0.tracer.caller(request.metadata().as_ref());
         let reader = Reader::new(request);
-        let answers = stream::serve(&self.0, reader)?;
+        let answers = stream::serve(&self.0, reader, caller)?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

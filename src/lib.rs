@@ -36,6 +36,8 @@ pub mod metrics;
 
 pub mod status;
 
+pub mod trace;
+
 pub mod intake;
 
 pub mod worker;

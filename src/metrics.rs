@@ -186,6 +186,8 @@ metrics! {
     registry_loads: Counter = "quaymeter_registry_loads_total" [], Count, "Times that the enterprise registry was loaded";
     registry_load_failures: Counter = "quaymeter_registry_load_failures_total" [], Count, "Times that the enterprise registry could not be loaded and the names stayed as they were";
     registry_enterprises: Gauge = "quaymeter_registry_enterprises" [], Count, "Enterprises in the registry that is loaded";
+    trace_spans: By<Counter, 1> = "quaymeter_trace_spans_total" ["outcome"], Count, "Spans made for traces: exported; failed, because the collector did not take them; or dropped, because too many waited for it";
+    traces_limited: Counter = "quaymeter_traces_limited_total" [], Count, "Batches that were not traced because traces.batches_per_second others were";
     build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";
 }
 

@@ -32,11 +32,12 @@ use crate::pseudonym::{self, Pseudonyms};
 use crate::query;
 use crate::registry;
 use crate::store;
+use crate::trace::{self, Tracer};
 use crate::view::View;
 use crate::worker::{self, checkpoint};
 use keeper::Keeper;
 use names::Names;
-use options::{past, query_settings};
+use options::{past, query_settings, trace_counts};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -70,6 +71,10 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// … and closed when it does not answer for this long.
 const PONG_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long the collector of traces may take what is left for it at a stop, if that is
+/// not more than the drain has left.
+const TRACES_WITHIN: Duration = Duration::from_secs(3);
 
 /// The version of the rules by which is counted; other rules are other numbers.
 pub const RULES_VERSION: u32 = 1;
@@ -125,6 +130,9 @@ pub enum Error {
     /// The metrics cannot be declared.
     #[error("metrics")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// Nothing can be traced.
+    #[error("traces")]
+    Trace(#[from] trace::Error),
     /// A thread could not be started.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
@@ -143,6 +151,7 @@ pub struct Service {
     keys: Keys,
     budgets: Budgets,
     keeper: Keeper,
+    tracer: Tracer,
     // Held until the end: one process per data directory.
     dir: DataDir,
 }
@@ -172,6 +181,7 @@ impl Service {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
+        let tracer = Tracer::start(&config.traces, trace_counts(&metrics))?;
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let keeper = Keeper::open(&keeper::Parts {
             config: &config,
@@ -180,6 +190,7 @@ impl Service {
             clock: &clock,
             metrics: &metrics,
             pseudonyms: &pseudonyms,
+            tracer: &tracer,
         })?;
         let view = Arc::clone(keeper.view());
         let keys = Keys {
@@ -199,6 +210,7 @@ impl Service {
             names: Arc::new(names),
             keys,
             keeper,
+            tracer,
             dir,
         })
     }
@@ -244,6 +256,8 @@ impl Service {
             serving.abort();
         }
         let stopped = self.keeper.stop(deadline).await;
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        self.tracer.stop(left.min(TRACES_WITHIN)).await;
         upkeep.abort();
         names.abort();
         drop(end);
@@ -321,6 +335,7 @@ impl Service {
             },
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
+            self.tracer.clone(),
             draining.clone(),
         );
         let query = self.query(&draining)?;

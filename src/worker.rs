@@ -15,7 +15,7 @@ pub mod seen;
 pub mod shelf;
 mod writing;
 
-pub use item::Item;
+pub use item::{Batch, Item};
 
 use crate::event::Millis;
 use crate::failpoint;
@@ -30,6 +30,7 @@ use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
 use crate::metrics::{Metrics, Outcomes};
 use crate::store::Store;
+use crate::trace::{Mark, Span, Tracer};
 use crate::view::{State, View};
 use crate::wire;
 use compact_str::CompactString;
@@ -41,7 +42,7 @@ use seen::Seen;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use writing::{Owed, Unwritten};
 
 /// Most events that are applied between two publications: it bounds how long one takes
@@ -54,9 +55,6 @@ const PUBLISH_EVENTS_FEW: usize = 512;
 /// Changed cells with which a checkpoint does not wait for its time: it bounds
 /// what a checkpoint takes in memory.
 const CHANGED_MAX: usize = 100_000;
-
-/// What ingest hands over with a batch: its accepted events, already decoded.
-pub type Batch = Vec<Item>;
 
 /// Batches that became durable together.
 pub type Group = Vec<Durable<Batch>>;
@@ -141,6 +139,9 @@ pub struct Worker {
     owed: Option<Box<Owed>>,
     changes: Vec<Change>,
     seen: Seen,
+    tracer: Tracer,
+    /// Of batches that are not published yet.
+    spans: Vec<Span>,
 }
 
 impl Worker {
@@ -190,9 +191,18 @@ impl Worker {
             owed: None,
             changes: Vec::new(),
             seen: Seen::default(),
+            tracer: Tracer::default(),
+            spans: Vec::new(),
         };
         worker.replay(log)?;
         Ok(worker)
+    }
+
+    /// The same, tracing batches from now on: what was replayed is told of in the traces
+    /// of the process that appended it.
+    pub fn tracing(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// What queries read.
@@ -245,13 +255,15 @@ impl Worker {
     }
 
     fn take(&mut self, groups: Vec<Group>) -> Result<(), Error> {
+        let taken = self.tracer.is_on().then(SystemTime::now);
         let mut events = 0;
         for batch in groups.into_iter().flatten() {
             failpoint::reached("apply.before");
             let bytes = |item: &Item| event_bytes(item.bytes as usize);
-            let mut address = batch.end_address - batch.payload.iter().map(bytes).sum::<u64>();
+            let mut address =
+                batch.end_address - batch.payload.items.iter().map(bytes).sum::<u64>();
             let before = self.meter.counts();
-            for item in &batch.payload {
+            for item in &batch.payload.items {
                 self.apply(&batch.source, batch.appended_at, item, address)?;
                 address += bytes(item);
             }
@@ -259,13 +271,25 @@ impl Worker {
             let outcomes = Outcomes::between(before, self.meter.counts());
             self.metrics.source(&batch.source).applied(outcomes);
             self.position = batch.end_offset;
-            events += batch.payload.len();
+            if let Some((mark, since)) = batch.payload.mark.zip(taken) {
+                self.trace(mark, since, &batch);
+            }
+            events += batch.payload.items.len();
             if events >= PUBLISH_EVENTS_MAX {
                 self.publish()?;
                 events = 0;
             }
         }
         self.publish()
+    }
+
+    /// Begins a batch's span that ends when it is published.
+    fn trace(&mut self, mark: Mark, since: SystemTime, batch: &Durable<Batch>) {
+        if let Some(mut span) = self.tracer.follow(mark, "publish", since) {
+            span.note("quaymeter.offset", batch.first_offset);
+            span.note("quaymeter.events", batch.payload.items.len() as u64);
+            self.spans.push(span);
+        }
     }
 
     fn apply(
@@ -302,6 +326,7 @@ impl Worker {
             appended_at,
             counts: self.meter.counts(),
             sources: self.seen.take(),
+            spans: std::mem::take(&mut self.spans),
         })
     }
 

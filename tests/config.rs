@@ -81,6 +81,9 @@ fn without_any_source_the_defaults_hold() {
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.log.level.as_str(), "info");
     assert!(config.metrics.per_enterprise);
+    assert_eq!(config.traces.otlp_endpoint, None);
+    assert!(config.traces.sample.get().abs() < f64::EPSILON);
+    assert_eq!(config.traces.batches_per_second, 100);
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn every_fault_of_every_source_is_reported_at_once() {
         "quaymeter.toml:8: limits.streams: found 0, expected a whole number from 1 to 1000000",
         "quaymeter.toml:9: limits.btach_events: found an unknown name, expected a known name; \
          did you mean limits.batch_events?",
-        "quaymeter.toml:10: limits.watches: found a float, expected a whole number from 0 to \
+        "quaymeter.toml:10: limits.watches: found 1.5, expected a whole number from 0 to \
          100000",
         "quaymeter.toml:11: checkpoints: found an unknown name, expected a known name; see \
          quaymeter serve --help",
@@ -263,7 +266,8 @@ fn the_dump_resolves_to_the_same_configuration() {
     let toml = "listen = \"[::1]:0\"\ndata_dir = \"C:\\\\wharf \\\"7\\\"\"\nregistry = \"宁波.csv\"\n\
                 reporting_zone = \"Australia/Lord_Howe\"\nteu_45ft_milli = 2000\nstrict = true\n\
                 [kafka]\nbrokers = \"a:1,[::1]:2\"\nprefix = \"nb\"\ninstance = \"nb-0\"\n\
-                [log]\nkind = \"kafka\"\nformat = \"json\"\nlevel = \"info,h2=off\"\n[limits]\nstreams = 0x10\n";
+                [log]\nkind = \"kafka\"\nformat = \"json\"\nlevel = \"info,h2=off\"\n[limits]\nstreams = 0x10\n\
+                [traces]\notlp_endpoint = \"http://otel:4317\"\nsample = 0.015\n";
     let config = case(toml, &[], &[]).config();
     assert_eq!(case(&config.to_toml(), &[], &[]).config(), config);
     let defaults = case("", &[], &[]).config();

@@ -329,6 +329,7 @@ impl Found {
                     false,
                 )
             }
+            DeValue::Float(number) => (number.to_string(), false),
             other => (type_of(other), false),
         };
         self.say(setting, origin, text, Some(quoted));

@@ -4,6 +4,7 @@ use super::check::Checked;
 use crate::log::committer::Handle;
 use crate::log::kafka::producer::Producer;
 use crate::log::{Appended, Batch, Error};
+use crate::trace::Mark;
 use crate::view::position::Position;
 use crate::{wire, worker};
 use compact_str::CompactString;
@@ -20,7 +21,7 @@ pub enum Appends {
 
 impl Appends {
     /// Appends what a batch has accepted; the position that includes it, once it is
-    /// durable. It waits for room at most this long.
+    /// durable. It waits for room at most this long. A mark goes into the log with it.
     ///
     /// # Errors
     /// The log's.
@@ -29,17 +30,19 @@ impl Appends {
         wait: Duration,
         source: &str,
         checked: &mut Checked,
+        mark: Option<Mark>,
     ) -> Result<Position, Error> {
         let batch = Batch {
             source: source.into(),
-            headers: Vec::new(),
+            headers: mark.map(Mark::header).into_iter().collect(),
             schema: wire::SCHEMA,
             events: std::mem::take(&mut checked.encoded),
         };
         let items = std::mem::take(&mut checked.items);
         match self {
             Self::Embedded(log) => {
-                let appended = log.append_within(wait, batch, items).await;
+                let payload = worker::Batch { items, mark };
+                let appended = log.append_within(wait, batch, payload).await;
                 let Appended { end_offset, .. } = appended?;
                 Ok(Position::embedded(end_offset))
             }

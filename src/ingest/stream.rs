@@ -17,6 +17,7 @@ use crate::pb::{
     StreamEventsResponse, StreamOpen, StreamOpened,
 };
 use crate::status;
+use crate::trace::Caller;
 use crate::view::position::Position;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -61,6 +62,8 @@ struct Done {
 struct Connection {
     shared: Arc<Shared>,
     open: StreamOpen,
+    /// Of whose trace the batches are part.
+    caller: Caller,
     answers: mpsc::Sender<Weighed>,
     appending: FuturesOrdered<BoxFuture<'static, Durable>>,
     waiting: VecDeque<(StreamAck, Held)>,
@@ -91,12 +94,13 @@ enum End {
 pub fn serve(
     shared: &Arc<Shared>,
     incoming: Reader,
+    caller: Caller,
 ) -> Result<impl Stream<Item = Answer> + use<>, Status> {
     let seat = shared.seats.enter()?;
     let shared = Arc::clone(shared);
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
     tokio::spawn(async move {
-        if let Err(status) = run(shared, seat, incoming, answers.clone()).await {
+        if let Err(status) = run(shared, seat, (incoming, caller), answers.clone()).await {
             // The client may be gone; then nobody wants to know.
             let _ = answers.send(Box::new((Err(status), None))).await;
         }
@@ -116,12 +120,12 @@ fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
 async fn run(
     shared: Arc<Shared>,
     mut seat: Seat,
-    mut incoming: Reader,
+    (mut incoming, caller): (Reader, Caller),
     answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
     let open = opening(&mut incoming).await?;
     let superseded = seat.claim((open.source.clone(), open.client_id.clone()));
-    let mut connection = Connection::new(shared, open, answers);
+    let mut connection = Connection::new(shared, (open, caller), answers);
     connection.say(Told::Opened(StreamOpened {
         granted_events: connection.granted_events,
         batch_events_max: connection.shared.limits.batch_events as u32,
@@ -159,11 +163,16 @@ async fn draining(mut signal: watch::Receiver<bool>) {
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, open: StreamOpen, answers: mpsc::Sender<Weighed>) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        (open, caller): (StreamOpen, Caller),
+        answers: mpsc::Sender<Weighed>,
+    ) -> Self {
         let granted_events = shared.limits.credit_events;
         Self {
             shared,
             open,
+            caller,
             answers,
             appending: FuturesOrdered::new(),
             waiting: VecDeque::new(),
@@ -257,11 +266,15 @@ impl Connection {
         self.heard = started;
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
+        let tracer = &self.shared.tracer;
+        let mut traced = tracer.ingest(&self.caller, "StreamEvents", &self.open.source);
         let mut checked = self.shared.check(&self.open.source, events, manner);
-        let Weight { taken, told } = self.shared.hold(&checked)?;
+        let Weight { taken, told } = self.shared.hold_traced(&checked, traced.as_mut())?;
         let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
         self.appending.push_back(Box::pin(async move {
-            let position = shared.append(&source, &mut checked).await;
+            let appended = shared.append(&source, &mut checked, traced.as_ref());
+            let position = appended.await;
+            drop(traced);
             drop(taken);
             let check::Checked {
                 accepted,

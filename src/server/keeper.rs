@@ -19,6 +19,7 @@ use crate::log::gauge::Gauge;
 use crate::metrics::Metrics;
 use crate::pseudonym::Pseudonyms;
 use crate::store::Store;
+use crate::trace::Tracer;
 use crate::view::View;
 use crate::worker::{self, Batch, Worker, checkpoint};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(super) struct Parts<'a> {
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) pseudonyms: &'a Pseudonyms,
+    pub(super) tracer: &'a Tracer,
 }
 
 impl Keeper {
@@ -158,7 +160,8 @@ impl Embedded {
             &log,
             worker_options(config),
             Arc::clone(metrics),
-        )?;
+        )?
+        .tracing(parts.tracer.clone());
         let (view, fingerprints) = (Arc::clone(worker.view()), worker.fingerprints());
         let (to_worker, inbox) = worker::inbox::inbox(UNCOUNTED_MAX);
         let (gone, worker_gone) = oneshot::channel();
@@ -175,7 +178,7 @@ impl Embedded {
             move || now(),
             committer_options(config, metrics),
             move |group: worker::Group| {
-                let events = group.iter().map(|batch| batch.payload.len()).sum();
+                let events = group.iter().map(|batch| batch.payload.items.len()).sum();
                 to_worker.send(group, events)
             },
         )?;

@@ -15,6 +15,7 @@ use crate::meter::cell::{DAY_MS, Keeping};
 use crate::metrics::Metrics;
 use crate::query::{self, explain::Past};
 use crate::store;
+use crate::trace;
 use crate::worker;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,17 @@ pub fn past(config: &Config, dir: &DataDir) -> Result<Past, kafka::Error> {
         Ok(Box::new(whole) as Box<dyn Readable>)
     };
     Ok(Past::in_partitions(partitions, Box::new(open), rules))
+}
+
+/// Where is counted what becomes of traces.
+pub fn trace_counts(metrics: &Metrics) -> trace::Counts {
+    let spans = |outcome| metrics.trace_spans.with([outcome]);
+    trace::Counts {
+        exported: spans("exported"),
+        failed: spans("failed"),
+        dropped: spans("dropped"),
+        limited: metrics.traces_limited.clone(),
+    }
 }
 
 /// Of the one writer of cells.

@@ -2,6 +2,23 @@
 
 use crate::event::Event;
 use crate::fingerprint::{Fingerprint, Fingerprints};
+use crate::trace::Mark;
+
+/// What ingest hands over with a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Its accepted events, already decoded.
+    pub items: Vec<Item>,
+    /// If it is traced: its header in the log says the same.
+    pub mark: Option<Mark>,
+}
+
+impl FromIterator<Item> for Batch {
+    fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
+        let items = items.into_iter().collect();
+        Self { items, mark: None }
+    }
+}
 
 /// One durable event, and what tells it from others.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use crate::meter::Counts;
 use crate::meter::cell::{Change, Cooling, Days, Round, Unread, Wanted, Warm};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::trace::Span;
 use crate::view::{Published, SourceSeen, View};
 use compact_str::CompactString;
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub(super) struct Part {
     pub(super) appended_at: Millis,
     pub(super) counts: Counts,
     pub(super) sources: Vec<(CompactString, SourceSeen)>,
+    /// Of batches that are published with it, and end then.
+    pub(super) spans: Vec<Span>,
 }
 
 /// What is done in order.
@@ -289,6 +292,7 @@ impl Desk {
             counts: part.counts,
             sources: &part.sources,
         });
+        drop(part.spans);
         failpoint::reached("publish.after");
         self.since.get_or_insert_with(Instant::now);
         self.metrics.applied(part.position, part.counts);

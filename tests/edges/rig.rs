@@ -19,6 +19,7 @@ use quaymeter::pb::ingest_service_server::IngestServiceServer;
 use quaymeter::pb::stream_events_request::Message as Asked;
 use quaymeter::pb::stream_events_response::Message as Told;
 use quaymeter::pseudonym::Pseudonyms;
+use quaymeter::trace::Tracer;
 use quaymeter::view::{State, View};
 use quaymeter::worker;
 use std::cell::Cell;
@@ -98,12 +99,7 @@ impl Rig {
     /// full for the first one, which is tried once a second one was taken.
     pub async fn start(first_fails: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let none = Sources {
-            file: None,
-            environment: Vec::new(),
-            flags: Vec::new(),
-        };
-        let config = Config::resolve(none).unwrap();
+        let config = Config::resolve(Sources::default()).unwrap();
         let disk = Full::default();
         let opened = Log::open(
             Arc::new(disk.clone()),
@@ -152,6 +148,7 @@ impl Rig {
                 now()
             }),
             Arc::new(Metrics::new(&config.metrics).unwrap()),
+            Tracer::default(),
             draining,
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -98,7 +98,8 @@ fn what_is_said_reaches_the_program_as_it_is() {
   drain_deadline_ms: 0
   log_bytes_max: 1099511627776
   log: {format: json, level: 'info,quaymeter::log=debug'}
-  limits: {request_bytes: 536870912}";
+  limits: {request_bytes: 536870912}
+  traces: {otlp_endpoint: 'http://otel:4317', sample: 0.00025}";
     let pod = &pods(&rendered(values))[0];
     let found = dumped(pod);
     for expected in [
@@ -113,6 +114,8 @@ fn what_is_said_reaches_the_program_as_it_is() {
         "log.format = \"json\"",
         "log.level = \"info,quaymeter::log=debug\"",
         "limits.request_bytes = 536870912",
+        "traces.otlp_endpoint = \"http://otel:4317\"",
+        "traces.sample = 0.00025",
     ] {
         assert!(
             found.iter().any(|line| line == expected),

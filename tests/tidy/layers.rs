@@ -7,7 +7,7 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 37] = [
+const RANKS: [(&str, i8); 38] = [
     ("pb", -1), // generated
     ("budget", 0),
     ("event", 0),
@@ -26,6 +26,7 @@ const RANKS: [(&str, i8); 37] = [
     ("metrics", 2),
     ("status", 2),
     ("store", 2),
+    ("trace", 2),
     ("view", 2),
     ("audit", 3),
     ("intake", 3),
@@ -57,7 +58,11 @@ const INDEPENDENT: [(&str, &[&str]); 3] = [
 const COUNTING: [&str; 7] = ["event", "log", "meter", "store", "view", "wire", "worker"];
 
 /// Crates that stay exchangeable, and the only modules that name them.
-const CRATES: [(&str, &str); 2] = [("fjall", "store"), ("rdkafka", "log::kafka")];
+const CRATES: [(&str, &str); 3] = [
+    ("fjall", "store"),
+    ("opentelemetry", "trace"),
+    ("rdkafka", "log::kafka"),
+];
 
 /// Every module has its place in the table.
 pub fn module_has_a_rank(file: &File) -> Faults {

@@ -5,6 +5,8 @@
 {{ index . 0 }} = {{ $value | mustToRawJson }}
 {{- else if kindIs "bool" $value -}}
 {{ index . 0 }} = {{ $value }}
+{{- else if ne (float64 $value) (floor $value) -}}
+{{ index . 0 }} = {{ $value }}
 {{- else -}}
 {{ index . 0 }} = {{ int64 $value }}
 {{- end -}}
