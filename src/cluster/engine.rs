@@ -4,6 +4,7 @@
 mod assignment;
 mod desk;
 mod pace;
+mod traced;
 
 use super::assigned::Assigned;
 use super::kept::Kept;
@@ -16,6 +17,7 @@ use crate::log::kafka::ranges::{self, Reader};
 use crate::log::{Kind, Offset};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::trace::Tracer;
 use assignment::{Assignment, Steps};
 use desk::Desk;
 use pace::Pace;
@@ -137,6 +139,8 @@ pub struct Setup {
     pub kept: Arc<Kept>,
     /// Where is told what goes on.
     pub metrics: Arc<Metrics>,
+    /// Traces what is counted.
+    pub tracer: Tracer,
     /// Where is told what is counted here.
     pub assigned: Arc<Assigned>,
     /// Says that it shall stop.
@@ -173,6 +177,7 @@ impl Engine {
                 setup.partitions,
                 Arc::new(events),
                 Arc::clone(&setup.metrics),
+                setup.tracer.clone(),
             ),
             drained: false,
             pace: Pace::new(setup.interval, Instant::now()),
@@ -453,8 +458,8 @@ impl Engine {
         let group = Group::join(connection, member.clone())?;
         let events = Reader::new(connection, &member.events)?;
         self.changelogs = Reader::new(connection, &member.cells)?;
-        let metrics = Arc::clone(&self.setup.metrics);
-        self.desk = Desk::new(self.setup.partitions, Arc::new(events), metrics);
+        let (metrics, tracer) = (Arc::clone(&self.setup.metrics), self.setup.tracer.clone());
+        self.desk = Desk::new(self.setup.partitions, Arc::new(events), metrics, tracer);
         self.group = group;
         Ok(())
     }

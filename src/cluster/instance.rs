@@ -12,6 +12,7 @@ use crate::log::kafka::group::Member;
 use crate::log::kafka::tail::Tail;
 use crate::metrics::Metrics;
 use crate::store::{self, Store};
+use crate::trace::Tracer;
 use crate::view::View;
 use std::io;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub interval: Duration,
     /// Where is told what goes on.
     pub metrics: Arc<Metrics>,
+    /// Traces what is counted.
+    pub tracer: Tracer,
 }
 
 /// Why there is no instance, or why it stopped.
@@ -126,6 +129,7 @@ impl Instance {
             terms: parts.terms,
             interval: parts.interval,
             metrics: parts.metrics,
+            tracer: parts.tracer,
             assigned: Arc::clone(&assigned),
             slices,
             kept: Arc::clone(follower.kept()),

@@ -3,6 +3,9 @@
 mod alarmed;
 mod audited;
 mod broker;
+#[path = "../traces/collector.rs"]
+#[allow(dead_code, reason = "shared with the tests of traces")]
+mod collector;
 mod compacted;
 mod counted;
 mod exported;
@@ -31,6 +34,7 @@ mod service;
 mod server;
 mod strangers;
 mod topics;
+mod traced;
 mod underway;
 #[path = "../prometheus/watched.rs"]
 #[expect(dead_code, reason = "shared with the tests of dashboards")]

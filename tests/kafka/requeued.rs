@@ -3,6 +3,7 @@
 use crate::instances::{DEADLINE, World, a_day, assert_meant};
 use crate::producer::client_of;
 use crate::strangers::poison;
+use bytes::Bytes;
 use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::kafka::record;
 use quaymeter::log::{Batch, Record};
@@ -12,6 +13,12 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What travels with all of them.
+fn parent() -> (String, Bytes) {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    ("traceparent".to_owned(), parent.into())
+}
+
 /// Writes events as a stranger might: none under its facility.
 fn misplaced(world: &World, records: &[Record]) {
     let producer: BaseProducer = client_of(&world.broker).create().unwrap();
@@ -19,7 +26,7 @@ fn misplaced(world: &World, records: &[Record]) {
     for of in records {
         let batch = Batch {
             source: of.source.clone(),
-            headers: of.headers.clone(),
+            headers: vec![parent()],
             schema: of.schema,
             events: Vec::new(),
         };
@@ -115,6 +122,10 @@ async fn what_was_put_away_counts_once_it_is_put_back_in_its_place() {
         assert!(told.iter().all(|letter| letter["requeued"] == true));
     }
     assert_meant(&instance, &day, &[wrong.end()]).await;
+    // With what they came with, and nothing of what was told of them meanwhile.
+    let back: Vec<Record> = wrong.events().into_iter().flatten().collect();
+    assert_eq!(back.len(), 2 * records.len());
+    assert!(back.iter().all(|of| of.headers == [parent()]));
     let (status, told) = requeue(&["--all"]);
     assert_eq!((status, told.len()), (Some(2), records.len() + 4));
     let nothing = wrong.command(&["dead-letter", "requeue"], &[]);

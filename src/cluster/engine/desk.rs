@@ -1,6 +1,7 @@
 //! The partitions that are being counted, and what of them is not committed.
 
 use super::Error;
+use super::traced::Traced;
 use crate::cluster::mark::{self, KEY, Tally};
 use crate::cluster::owned::{Counted, Owned, Terms};
 use crate::cluster::records::Fetch;
@@ -11,6 +12,7 @@ use crate::log::kafka::polled::Read;
 use crate::log::kafka::ranges::Reader;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::trace::Tracer;
 use crate::worker::past::Cause;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub struct Desk {
     owned: BTreeMap<u32, Owned<Events>>,
     /// Records that are none of ours.
     letters: Vec<DeadLetter>,
+    /// What of it is traced.
+    traced: Traced,
     /// Whether a transaction is open: only while it is written.
     open: bool,
     /// Since when something is to be committed.
@@ -44,13 +48,19 @@ pub struct Desk {
 
 impl Desk {
     /// Nothing yet.
-    pub fn new(partitions: u32, events: Arc<Reader>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        partitions: u32,
+        events: Arc<Reader>,
+        metrics: Arc<Metrics>,
+        tracer: Tracer,
+    ) -> Self {
         Self {
             partitions,
             events,
             metrics,
             owned: BTreeMap::new(),
             letters: Vec::new(),
+            traced: Traced::new(tracer),
             open: false,
             since: None,
         }
@@ -137,6 +147,7 @@ impl Desk {
     pub fn abort(&mut self) -> Vec<u32> {
         self.since = None;
         self.letters.clear();
+        self.traced.clear();
         std::mem::take(&mut self.owned).into_keys().collect()
     }
 
@@ -152,13 +163,16 @@ impl Desk {
         }
         self.since.get_or_insert_with(Instant::now);
         match record.event(self.partitions) {
-            Ok(incoming) => owned.count(Counted {
-                offset,
-                source: &incoming.source,
-                appended_at: incoming.appended_at,
-                event: &incoming.event,
-                canonical: record.value().unwrap_or_default(),
-            })?,
+            Ok(incoming) => {
+                owned.count(Counted {
+                    offset,
+                    source: &incoming.source,
+                    appended_at: incoming.appended_at,
+                    event: &incoming.event,
+                    canonical: record.value().unwrap_or_default(),
+                })?;
+                self.traced.note(&incoming.headers, (partition, offset));
+            }
             Err(refused) => {
                 tracing::debug!(
                     partition,
@@ -214,6 +228,7 @@ impl Desk {
         }
         group.commit(&read)?;
         self.open = false;
+        self.traced.committed();
         // One line for many: whoever writes them may write any number.
         let records = self.letters.len();
         if records > 0 {

@@ -59,6 +59,7 @@ impl Kafka {
             terms,
             interval: Duration::from_millis(config.kafka.commit_interval_ms),
             metrics: Arc::clone(parts.metrics),
+            tracer: parts.tracer.clone(),
         };
         Ok(Self {
             producer,
