@@ -63,7 +63,8 @@ fn who_was_frozen_in_one_list_pairs_in_another() {
         rec("left", 1, Actual, Out, DAYS.horizon + 3),
     ];
     let mut records = records.to_vec();
-    records[1].appended_at += DAY_MS;
+    // A day after the other, so that it is not forgotten with it.
+    records[1].appended_at += 2 * DAY_MS;
     let (expected, totals) = model::cells(&records, DAYS);
     let dwells = |classifier: Classifier| {
         let of = |(key, _): &(&model::Key, _)| key.0 == "day" && key.4 == i32::from(classifier);
