@@ -174,48 +174,23 @@ def today():
     ]
 
 
+def moved(title, unit, what, by, also="", stacked=True, **more):
+    """One figure an hour, split by a label; below zero where corrections took off more than came."""
+    about = "By when it was counted, corrections taken off. An event that comes late shows when it comes; quaymeter query has it where it belongs"
+    asked = per_hour(f"quaymeter_enterprise_{what}_total", MOVED, by)
+    return lines(
+        title, about + also, unit, query(asked, f"{{{{{by}}}}}"), stacked=stacked, floor=None, interval="5m", **more
+    )
+
+
 def moves():
     """Over time, by when it was counted."""
-    total = lambda what: f"quaymeter_enterprise_{what}_total"
-    counted = "By when it was counted, corrections taken off. An event that comes late shows when it comes; quaymeter query has it where it belongs"
     return [
         row("Movements"),
-        lines(
-            "TEU per hour",
-            counted,
-            "suffix: TEU/h",
-            query(per_hour(total("teu"), MOVED, "movement"), "{{movement}}"),
-            stacked=True,
-            floor=None,
-            interval="5m",
-        ),
-        lines(
-            "Boxes per hour",
-            counted,
-            "suffix: boxes/h",
-            query(per_hour(total("boxes"), MOVED, "movement"), "{{movement}}"),
-            stacked=True,
-            floor=None,
-            interval="5m",
-        ),
-        lines(
-            "Empty and laden boxes per hour",
-            counted,
-            "suffix: boxes/h",
-            query(per_hour(total("boxes"), MOVED, "fullness"), "{{fullness}}"),
-            stacked=True,
-            floor=None,
-            interval="5m",
-        ),
-        lines(
-            "Gross mass per hour",
-            counted + ". Tare included",
-            "masskg",
-            query(per_hour(total("gross_mass_kilograms"), MOVED, "movement"), "{{movement}}"),
-            w=12,
-            floor=None,
-            interval="5m",
-        ),
+        moved("TEU per hour", "suffix: TEU/h", "teu", "movement"),
+        moved("Boxes per hour", "suffix: boxes/h", "boxes", "movement"),
+        moved("Empty and laden boxes per hour", "suffix: boxes/h", "boxes", "fullness"),
+        moved("Gross mass per hour", "masskg", "gross_mass_kilograms", "movement", also=". Tare included", stacked=False, w=12),
         lines(
             "Taken back by corrections per hour",
             "TEU that corrections and retractions took off again. Corrected is taken back, then counted anew",
