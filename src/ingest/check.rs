@@ -4,12 +4,13 @@
 use super::Shared;
 use crate::event::fault::Fault;
 use crate::event::{Classifier, Millis};
-use crate::metrics::{Counter, Metrics, Source, Tally};
+use crate::metrics::{Counter, Metrics, Tally};
 use crate::pb::{self, EventResult, Outcome, Reason};
 use crate::wire::{self, Judge};
 use crate::worker::Item;
 use crate::{event, status};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tonic::Status;
 
 /// Results of one batch that carry their whole text. More are told by code and
@@ -41,9 +42,9 @@ impl Reasons {
         }
     }
 
-    fn count(&self, reason: Reason) {
+    fn count(&self, reason: Reason, events: u64) {
         if let Some(Some(counter)) = self.by_reason.get(i32::from(reason) as usize) {
-            counter.increment(1);
+            counter.increment(events);
         }
     }
 }
@@ -75,6 +76,8 @@ pub struct Checked {
     pub refused: u32,
     /// What is to be told.
     pub results: Vec<EventResult>,
+    /// How often each reason was met: few, whatever the batch has.
+    faults: SmallVec<[(Reason, u64); 4]>,
 }
 
 impl Shared {
@@ -111,13 +114,17 @@ impl Shared {
                         of.late(manner.now - statement.occurred_at);
                     }
                     checked.items.push(item);
-                    checked.accept(index, accepted.warnings, (self, &of));
+                    checked.accept(index, accepted.warnings);
                 }
-                Err(fault) => checked.refuse(index, fault, (self, &of)),
+                Err(fault) => checked.refuse(index, fault),
             }
         }
         checked.encoded = split(&Bytes::from(buffer), &ends);
         of.judged(checked.accepted, checked.refused);
+        for &(reason, events) in &checked.faults {
+            self.reasons.count(reason, events);
+            self.metrics.fault(&of, reason, events);
+        }
         self.metrics
             .events_accepted
             .increment(u64::from(checked.accepted));
@@ -129,11 +136,10 @@ impl Shared {
 }
 
 impl Checked {
-    fn accept(&mut self, index: usize, warnings: Vec<Fault>, (shared, of): (&Shared, &Source)) {
+    fn accept(&mut self, index: usize, warnings: Vec<Fault>) {
         self.accepted += 1;
         for warning in &warnings {
-            shared.reasons.count(warning.reason);
-            shared.metrics.fault(of, warning.reason);
+            self.met(warning.reason);
         }
         if !warnings.is_empty() {
             let told = self.told(warnings);
@@ -141,12 +147,18 @@ impl Checked {
         }
     }
 
-    fn refuse(&mut self, index: usize, fault: Fault, (shared, of): (&Shared, &Source)) {
+    fn refuse(&mut self, index: usize, fault: Fault) {
         self.refused += 1;
-        shared.reasons.count(fault.reason);
-        shared.metrics.fault(of, fault.reason);
+        self.met(fault.reason);
         let refusal = self.told(vec![fault]).pop();
         self.tell(index, Outcome::Refused, refusal, Vec::new());
+    }
+
+    fn met(&mut self, reason: Reason) {
+        match self.faults.iter_mut().find(|(of, _)| *of == reason) {
+            Some((_, events)) => *events += 1,
+            None => self.faults.push((reason, 1)),
+        }
     }
 
     /// The faults as they are told.

@@ -66,14 +66,15 @@ impl Metrics {
         Arc::clone(other)
     }
 
-    /// Counts an event that is refused or warned of.
-    pub fn fault(&self, source: &Source, reason: Reason) {
+    /// Counts events of a batch that are refused or warned of for a reason. A look-up:
+    /// not for each event.
+    pub fn fault(&self, source: &Source, reason: Reason, events: u64) {
         let by = match super::is_warning(reason) {
             true => &self.source_warned,
             false => &self.source_refused,
         };
         by.with([&source.name, &label(reason.as_str_name(), "REASON_")])
-            .increment(1);
+            .increment(events);
     }
 }
 
