@@ -190,7 +190,7 @@ def moves():
         moved("TEU per hour", "suffix: TEU/h", "teu", "movement"),
         moved("Boxes per hour", "suffix: boxes/h", "boxes", "movement"),
         moved("Empty and laden boxes per hour", "suffix: boxes/h", "boxes", "fullness"),
-        moved("Gross mass per hour", "masskg", "gross_mass_kilograms", "movement", also=". Tare included", stacked=False, w=12),
+        moved("Gross mass per hour", "masst", "gross_mass_tonnes", "movement", also=". Tare included", stacked=False, w=12),
         lines(
             "Taken back by corrections per hour",
             "TEU that corrections and retractions took off again. Corrected is taken back, then counted anew",

@@ -71,7 +71,7 @@ fn enterprise_totals_are_exported_in_their_units_each_with_what_was_taken_back()
     for (name, labels, added, taken_back) in [
         ("boxes", &boxes, 12.0, 2.0),
         ("teu", &boxes, 22.25, 4.0),
-        ("gross_mass_kilograms", &boxes, 300_000.0, 0.0),
+        ("gross_mass_tonnes", &boxes, 300.0, 0.0),
         (
             "truck_passages",
             &format!("{owner},direction=\"in\""),

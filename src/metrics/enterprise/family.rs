@@ -43,10 +43,10 @@ pub const FAMILIES: [Family; 6] = [
         figure: Figures::TEU,
     },
     Family {
-        name: "quaymeter_enterprise_gross_mass_kilograms",
-        help: "Gross mass of containers, tare included",
+        name: "quaymeter_enterprise_gross_mass_tonnes",
+        help: "Gross mass of containers in tonnes, tare included",
         labels: &["movement", "fullness"],
-        scale: 1,
+        scale: 1000,
         figure: Figures::GROSS_MASS,
     },
     Family {
