@@ -38,6 +38,8 @@ pub mod status;
 
 pub mod trace;
 
+pub mod auth;
+
 pub mod intake;
 
 pub mod worker;

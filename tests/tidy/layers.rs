@@ -7,7 +7,7 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 38] = [
+const RANKS: [(&str, i8); 40] = [
     ("pb", -1), // generated
     ("budget", 0),
     ("event", 0),
@@ -28,7 +28,9 @@ const RANKS: [(&str, i8); 38] = [
     ("store", 2),
     ("trace", 2),
     ("view", 2),
+    ("trail", 2),
     ("audit", 3),
+    ("auth", 3),
     ("intake", 3),
     ("worker", 3),
     ("backup", 4),

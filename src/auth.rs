@@ -1,0 +1,4 @@
+//! Who calls, and what he may do.
+
+pub mod caller;
+pub mod rights;
