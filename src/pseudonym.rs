@@ -90,6 +90,8 @@ pub struct Pseudonyms {
     checks: Vec<CompactString>,
     /// Keyed once; cloned for each pseudonym.
     mac: Hmac<Sha256>,
+    /// Of the key with the lowest id.
+    oldest: Hmac<Sha256>,
 }
 
 impl Pseudonyms {
@@ -150,24 +152,37 @@ impl Pseudonyms {
             .iter()
             .map(|(id, key)| Self::with_key(*id, key).check());
         let checks = checks.collect();
-        let newest = keys.into_iter().max_by_key(|&(id, _)| id);
-        let (id, key) = newest.ok_or_else(|| Error::Empty { path: path.into() })?;
+        keys.sort_unstable_by_key(|&(id, _)| id);
+        let (Some((_, oldest)), Some((id, key))) = (keys.first(), keys.last()) else {
+            return Err(Error::Empty { path: path.into() });
+        };
         Ok(Self {
             checks,
-            ..Self::with_key(id, &key)
+            oldest: keyed(oldest),
+            ..Self::with_key(*id, key)
         })
+    }
+
+    /// A key for another purpose, which the label names. It comes from the oldest
+    /// key, so it is the same on all instances and stays when a key is added; once
+    /// the oldest is erased it is another.
+    pub fn derive(&self, label: &str) -> [u8; KEY_BYTES] {
+        let mut mac = self.oldest.clone();
+        // No pseudonym is made of these bytes.
+        mac.update(b"derive\0");
+        mac.update(label.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// The pseudonyms of one key.
     pub fn with_key(id: u16, key: &[u8; KEY_BYTES]) -> Self {
-        // A key as long as HMAC's block is used as it is, so this cannot fail.
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block[..KEY_BYTES].copy_from_slice(key);
+        let mac = keyed(key);
         Self {
             id,
             prefix: format_compact!("p{id}:"),
             checks: Vec::new(),
-            mac: Hmac::new(&block),
+            oldest: mac.clone(),
+            mac,
         }
     }
 
@@ -208,6 +223,13 @@ impl Pseudonyms {
         }
         pseudonym
     }
+}
+
+fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+    // A key as long as HMAC's block is used as it is, so this cannot fail.
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block[..KEY_BYTES].copy_from_slice(key);
+    Hmac::new(&block)
 }
 
 impl fmt::Debug for Pseudonyms {
@@ -360,6 +382,17 @@ mod tests {
         let expected = Pseudonyms::with_key(10, &[0x22; 32]).pseudonym(Kind::Plate, "a");
         assert_eq!(pseudonyms.pseudonym(Kind::Plate, "a"), expected);
         assert!(expected.starts_with("p10:"));
+    }
+
+    #[test]
+    fn a_derived_key_goes_by_its_label_and_stays_when_a_key_is_added() {
+        let (old, new) = ("11".repeat(32), "22".repeat(32));
+        let one = parse(&format!("1={old}")).unwrap();
+        let two = parse(&format!("2={new}\n1={old}")).unwrap();
+        assert_eq!(one.derive("tokens"), two.derive("tokens"));
+        assert_ne!(one.derive("tokens"), one.derive("tokens2"));
+        let later = parse(&format!("2={new}")).unwrap();
+        assert_ne!(one.derive("tokens"), later.derive("tokens"));
     }
 
     #[test]
