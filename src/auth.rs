@@ -1,4 +1,5 @@
 //! Who calls, and what he may do.
 
 pub mod caller;
+pub mod peer;
 pub mod rights;

@@ -7,12 +7,14 @@ pub mod exported;
 mod kafka;
 pub mod properties;
 mod resolve;
+mod tls;
 mod traces;
 
 pub use kafka::{Brokers, LogKind, Name};
 pub use properties::Properties;
 pub use resolve::{Error, FILE_VARIABLE, Fault, Origin, Sources};
 pub use setting::{LogFilter, LogFormat, Setting, VARIABLE_PREFIX};
+pub use tls::ClientCertificates;
 pub use traces::{Collector, Share};
 
 use Rule::{Any, OneOf, Within};
@@ -26,7 +28,10 @@ const MIB: i64 = 1 << 20;
 #[rustfmt::skip]
 settings! {
     listen: SocketAddr = "127.0.0.1:7070", Any, "Address of the gRPC port; port 0 takes any free one";
-    http_listen: SocketAddr = "127.0.0.1:7071", Any, "Address of the HTTP side port (metrics, health)";
+    http_listen: SocketAddr = "127.0.0.1:7071", Any, "Address of the HTTP side port: metrics";
+    health_listen: SocketAddr = "127.0.0.1:7072", Any, "Address of the port that tells health and nothing else, by HTTP and by gRPC; always in plain text";
+    callers: Option<PathBuf> = "", Any, "File of the callers: who may send, see and operate; unset, whoever reaches the port may do everything";
+    insecure_i_know: bool = "false", Any, "Listen beyond loopback though callers or TLS are missing; each start warns of it";
     data_dir: PathBuf = "./quaymeter-data", Any, "Directory of the log and the state; one process each";
     reporting_zone: TimeZone = "Asia/Shanghai", Any, "IANA time zone of the day figures; stored with the data";
     teu_45ft_milli: i64 = "2250", OneOf(&[2250, 2000]), "TEU of a 45-foot container, in thousandths; stored with the data";
@@ -54,6 +59,12 @@ settings! {
         min_insync: i32 = "2", Within(1, 7), "Replicas that have a record before it is acknowledged, at least";
         commit_interval_ms: u64 = "100", Within(10, 10_000), "Time between two commits while little changes, in ms";
         properties: Option<PathBuf> = "", Any, "File of librdkafka's properties (key = value a line): TLS, SASL, and their secrets";
+    }
+    @tls: Tls, "TLS of the gRPC port and of the metrics; docs/security.md." {
+        cert: Option<PathBuf> = "", Any, "PEM file of the certificate, and of those between it and its authority, loaded again when it changes; unset, there is no TLS";
+        key: Option<PathBuf> = "", Any, "PEM file of the certificate's private key, which nobody else may read";
+        client_ca: Option<PathBuf> = "", Any, "PEM file of the authorities that vouch for clients' certificates";
+        clients: ClientCertificates = "none", Any, "Whether clients show certificates";
     }
     @limits: Limits, "What bounds memory and work." {
         batch_events: usize = "10000", Within(1, 10_000), "Events in a batch, at most";
@@ -114,8 +125,15 @@ impl Config {
         let mut found = resolve::Found::gather(sources);
         let mut config = assemble(&mut found);
         found.relate(AT_LEAST);
-        found.differ("listen", "http_listen");
+        for (first, second) in [
+            ("listen", "http_listen"),
+            ("listen", "health_listen"),
+            ("http_listen", "health_listen"),
+        ] {
+            found.differ(first, second);
+        }
         found.require("kafka.brokers", "log.kind", "kafka");
+        tls::check(&mut found);
         let properties = found.properties("kafka.properties");
         if let Some(config) = &mut config {
             config.properties = properties;

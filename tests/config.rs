@@ -1,6 +1,8 @@
 //! The configuration: precedence, every fault at once, and the dump.
 
-use quaymeter::config::{Config, Error, LogFormat, LogKind, Origin, SETTINGS, Setting, Sources};
+use quaymeter::config::{
+    ClientCertificates, Config, Error, LogFormat, LogKind, Origin, SETTINGS, Setting, Sources,
+};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -54,6 +56,9 @@ fn without_any_source_the_defaults_hold() {
     let config = Config::resolve(Sources::default()).unwrap();
     assert_eq!(config.listen, "127.0.0.1:7070".parse().unwrap());
     assert_eq!(config.http_listen, "127.0.0.1:7071".parse().unwrap());
+    assert_eq!(config.health_listen, "127.0.0.1:7072".parse().unwrap());
+    assert_eq!((config.callers, config.insecure_i_know), (None, false));
+    assert_eq!(config.tls.clients, ClientCertificates::None);
     assert_eq!(config.data_dir, PathBuf::from("./quaymeter-data"));
     assert_eq!(config.reporting_zone.iana_name(), Some("Asia/Shanghai"));
     assert_eq!(
@@ -202,9 +207,43 @@ fn settings_that_contradict_each_other_are_faults() {
     assert_eq!(faults(toml), expected);
     let same = "listen = \"127.0.0.1:9\"\nhttp_listen = \"127.0.0.1:9\"\n";
     assert_eq!(faults(same).len(), 1);
-    let any = "listen = \"127.0.0.1:0\"\nhttp_listen = \"127.0.0.1:0\"\n";
+    let any = "listen = \"127.0.0.1:0\"\nhttp_listen = \"127.0.0.1:0\"\n\
+               health_listen = \"127.0.0.1:0\"\n";
     case(any, &[], &[]).config();
     case("horizon_days = 43\n", &[], &[]).config();
+}
+
+#[test]
+fn what_tls_needs_and_what_is_in_vain_are_faults() {
+    let path = "expected a path, because";
+    let expected = |setting: &str, origin: &str, because: &str| {
+        format!("{origin}: {setting}: found nothing, {path} {because}")
+    };
+    assert_eq!(
+        faults("[tls]\nclients = \"optional\"\n"),
+        [expected(
+            "tls.client_ca",
+            "quaymeter.toml:2",
+            "tls.clients is optional"
+        )]
+    );
+    assert_eq!(
+        faults("[tls]\nkey = \"k\"\n"),
+        [expected("tls.cert", "quaymeter.toml:2", "tls.key is set")]
+    );
+    assert_eq!(
+        case("", &[], &[("tls.cert", "c")]).faults(),
+        [expected("tls.key", "--tls-cert", "tls.cert is set")]
+    );
+    let in_vain = "[tls]\ncert = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\n";
+    assert_eq!(
+        faults(in_vain),
+        [
+            "quaymeter.toml:4: tls.clients: found none, expected optional or required, because \
+          tls.client_ca is set"
+        ]
+    );
+    case(&format!("{in_vain}clients = \"required\"\n"), &[], &[]).config();
 }
 
 #[test]

@@ -26,7 +26,8 @@ impl Service {
         let log = File::create(folder.path().join("stderr")).expect("a log file");
         let process = Command::new(env!("CARGO_BIN_EXE_quaymeter"))
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(["--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args(["--http-listen", "127.0.0.1:0"])
+            .args(["--health-listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

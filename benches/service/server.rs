@@ -15,7 +15,14 @@ const CHECKPOINT_WITHIN: Duration = Duration::from_secs(300);
 const STOP_WITHIN: Duration = Duration::from_secs(300);
 
 /// On any free ports.
-const LISTENING: [&str; 4] = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+const LISTENING: [&str; 6] = [
+    "--listen",
+    "127.0.0.1:0",
+    "--http-listen",
+    "127.0.0.1:0",
+    "--health-listen",
+    "127.0.0.1:0",
+];
 
 /// All days of load lie within the horizon, however fast they are sent; the work
 /// of an event does not depend on it.

@@ -15,7 +15,15 @@ use toml::de::{DeTable, DeValue};
 pub const FILE_VARIABLE: &str = "QUAYMETER_CONFIG";
 
 /// Variables of the client commands, which may be set beside a service's.
-pub const CLIENT_VARIABLES: [&str; 3] = ["QUAYMETER_TO", "QUAYMETER_SOURCE", "QUAYMETER_SERVER"];
+pub const CLIENT_VARIABLES: [&str; 7] = [
+    "QUAYMETER_TO",
+    "QUAYMETER_SOURCE",
+    "QUAYMETER_SERVER",
+    "QUAYMETER_CA",
+    "QUAYMETER_CERT",
+    "QUAYMETER_KEY",
+    "QUAYMETER_TOKEN_FILE",
+];
 
 /// Begins the variables of the project's own tests.
 const TEST_PREFIX: &str = "QUAYMETER_TEST_";
@@ -202,17 +210,34 @@ impl Found {
 
     /// Checks that a setting is set if another one has this value.
     pub fn require(&mut self, needed: &'static str, of: &'static str, value: &str) {
-        let asked = self.values.get(of).and_then(toml::Value::as_str) == Some(value);
+        let asked = self.has(of, value);
+        let because = format!("{of} is {value}");
+        self.need(asked, needed, of, &because);
+    }
+
+    /// Whether a setting has a value.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Whether a setting has this value.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        self.values.get(name).and_then(toml::Value::as_str) == Some(value)
+    }
+
+    /// If it is asked for because of another one, a setting must be set.
+    pub fn need(&mut self, asked: bool, needed: &'static str, of: &str, because: &str) {
         let faulty = self.faults.iter().any(|fault| fault.setting == needed);
         if asked && !faulty && !self.values.contains_key(needed) {
             let origin = self.said_at(needed).or_else(|| self.said_at(of)).cloned();
             let setting = SETTINGS.iter().find(|setting| setting.name == needed);
             let expected = setting.map(Setting::expected).unwrap_or_default();
+            let expected = expected.trim_end_matches(", or nothing");
             self.fault(
                 needed,
                 origin.unwrap_or(Origin::Default),
                 "nothing",
-                format!("{expected}, because {of} is {value}"),
+                format!("{expected}, because {because}"),
             );
         }
     }
@@ -253,7 +278,7 @@ impl Found {
     }
 
     /// Where somebody set it.
-    fn said_at(&self, name: &str) -> Option<&Origin> {
+    pub fn said_at(&self, name: &str) -> Option<&Origin> {
         self.origins.get(name).filter(|at| **at != Origin::Default)
     }
 
@@ -392,7 +417,8 @@ impl Found {
         self.fault(name, origin, "an unknown name", expected);
     }
 
-    fn fault(
+    /// Reports one.
+    pub fn fault(
         &mut self,
         setting: &str,
         origin: Origin,

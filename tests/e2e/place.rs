@@ -66,6 +66,7 @@ impl Place {
         let mut command = quaymeter();
         command.args(["serve", "--listen", address]);
         command.args(["--http-listen", "127.0.0.1:0"]);
+        command.args(["--health-listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(self.data()).args(settings);
         command
     }

@@ -38,6 +38,8 @@ impl Service {
                 "127.0.0.1:0",
                 "--http-listen",
                 "127.0.0.1:0",
+                "--health-listen",
+                "127.0.0.1:0",
             ])
             .arg("--data-dir")
             .arg(dir)

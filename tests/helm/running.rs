@@ -65,6 +65,7 @@ fn the_probes_and_the_scrape_are_answered_and_a_stop_is_in_time() {
     program.envs([
         ("QUAYMETER_LISTEN", "127.0.0.1:0"),
         ("QUAYMETER_HTTP_LISTEN", "127.0.0.1:0"),
+        ("QUAYMETER_HEALTH_LISTEN", "127.0.0.1:0"),
     ]);
     program.env("QUAYMETER_DATA_DIR", place.path().join("volume/data"));
     let child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();

@@ -51,6 +51,7 @@ impl Stage {
         let data = self.path("data");
         let mut command = quaymeter();
         command.args(["serve", "--listen", &self.grpc, "--http-listen", &self.http]);
+        command.args(["--health-listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(&data).args(settings);
         command.arg("--registry").arg(self.path("registry.csv"));
         command.stderr(std::fs::File::create(self.path("log.txt")).unwrap());
