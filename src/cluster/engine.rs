@@ -443,24 +443,31 @@ impl Engine {
         };
         self.failures = (self.failures + 1).min(FAILURES_MAX);
         std::thread::sleep(pause);
-        if error.kind() != Kind::Fatal && self.rewind().is_ok() {
+        let rewound = error.kind() != Kind::Fatal && self.rewind().is_ok();
+        if rewound && self.readers_anew().is_ok() {
             return Ok(());
         }
         self.join_again()
     }
 
-    /// All clients: also one that only reads may have come to know the cluster wrongly,
-    /// and does not ask again by itself.
     fn clients_anew(&mut self) -> Result<(), Failure> {
+        let group = Group::join(&self.setup.connection, self.setup.member.clone())?;
+        self.readers_anew()?;
+        self.group = group;
+        Ok(())
+    }
+
+    /// Those that only read, while no state is held: such a one asks for who leads a
+    /// partition when it first asks it something, and when that node dies it goes on
+    /// asking it, for a quarter of an hour.
+    fn readers_anew(&mut self) -> Result<(), Failure> {
         let Setup {
             connection, member, ..
         } = &self.setup;
-        let group = Group::join(connection, member.clone())?;
         let events = Reader::new(connection, &member.events)?;
         self.changelogs = Reader::new(connection, &member.cells)?;
         let (metrics, tracer) = (Arc::clone(&self.setup.metrics), self.setup.tracer.clone());
         self.desk = Desk::new(self.setup.partitions, Arc::new(events), metrics, tracer);
-        self.group = group;
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub const PARTITIONS: u32 = 4;
 const DAY_MS: i64 = 86_400_000;
 
 /// Far more than anything here takes: reached only when something hangs.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_secs(240);
 
 /// Topics, and the directories of the instances that count them.
 pub struct World {

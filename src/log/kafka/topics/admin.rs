@@ -27,6 +27,10 @@ const ALL_DOWN_WITHIN: Duration = Duration::from_secs(2);
 /// How long one try lasts, after which it is seen what the client has to tell.
 const TRY: Duration = Duration::from_millis(500);
 
+/// How long after one broker told of a new topic another may still know nothing of it,
+/// or not its settings.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often it is seen whether a new topic is known everywhere.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -50,14 +54,27 @@ pub fn check(connection: &Connection, plan: &Plan) -> Result<Vec<Difference>, Er
     Ok(differences(plan, &Admin::of(connection)?.found(plan)?))
 }
 
-/// As [`check`], for who can do nothing with topics that differ.
+/// As [`check`], for who can do nothing with topics that differ. A topic that is missing
+/// may have been made just now, through another broker than the one that is asked.
 ///
 /// # Errors
 /// Those of `check`; any difference.
 pub fn require(connection: &Connection, plan: &Plan) -> Result<(), Error> {
-    match check(connection, plan)? {
-        differences if differences.is_empty() => Ok(()),
-        differences => Err(Error::Differ { differences }),
+    let (begun, admin) = (Instant::now(), Admin::of(connection)?);
+    loop {
+        let found = admin.found(plan).map(|found| differences(plan, &found));
+        let is_young = match &found {
+            Ok(differences) => differences.iter().any(Difference::is_of_existence),
+            Err(error) => matches!(error, Error::Untold { .. }),
+        };
+        if is_young && begun.elapsed() < KNOWN_WITHIN {
+            thread::sleep(PAUSE);
+            continue;
+        }
+        return match found? {
+            differences if differences.is_empty() => Ok(()),
+            differences => Err(Error::Differ { differences }),
+        };
     }
 }
 

@@ -50,6 +50,11 @@ impl fmt::Display for Difference {
 }
 
 impl Difference {
+    /// Whether there is no such topic.
+    pub fn is_of_existence(&self) -> bool {
+        self.setting == TOPIC
+    }
+
     /// Whether it is a number of partitions. Nothing mends that, and a topic that
     /// is made beside such a one would only be another to remove.
     pub fn is_of_partitions(&self) -> bool {
@@ -57,6 +62,7 @@ impl Difference {
     }
 }
 
+const TOPIC: &str = "topic";
 const PARTITIONS: &str = "partitions";
 
 const MISSING: &str = "`quaymeter topics create` makes it";
@@ -79,7 +85,7 @@ pub fn differences(plan: &Plan, found: &[Found]) -> Vec<Difference> {
     for planned in &plan.topics {
         match of(&planned.name) {
             Some(topic) => compare(planned, topic, &mut all),
-            None => all.push(difference(planned, "topic", "none", "one", MISSING)),
+            None => all.push(difference(planned, TOPIC, "none", "one", MISSING)),
         }
     }
     if let (Some(events), Some(cells)) = (of(&plan.names.events), of(&plan.names.cells))
