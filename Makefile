@@ -13,7 +13,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo kafka-up kafka-down test chaos bench year parts check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
+.PHONY: help demo kafka-up kafka-down test chaos bench year parts release check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -55,6 +55,10 @@ year: ## Meters a year of the port, day by day, and says what it takes; docs/ret
 
 parts: ## Measures the parts of an event's way, one by one
 	$(CARGO) bench --locked --bench parts
+
+release: ## The program as it is released, with what it is made of, in target/release-files
+	@scripts/install-tools release
+	@scripts/release
 
 chart: tools ## Makes anew what is made of the Helm chart: its README's values, its schema's settings, its examples
 	$(CARGO) build --locked
