@@ -9,6 +9,7 @@ mod dead_letter;
 mod demo;
 mod digits;
 mod explain;
+mod keys;
 mod logging;
 mod progress;
 pub mod publish;
@@ -61,6 +62,8 @@ enum Command {
     Topics(topics::Args),
     /// Show records in Kafka that are none of ours, or put them back
     DeadLetter(dead_letter::Args),
+    /// Make, list and take back API keys of callers
+    Keys(keys::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -77,6 +80,7 @@ Examples:
   quaymeter topics create --brokers kafka-0:9092,kafka-1:9092
   quaymeter topics import --data-dir /var/lib/quaymeter --brokers kafka-0:9092
   quaymeter dead-letter list --brokers kafka-0:9092
+  quaymeter keys create tos-blct2 --expires 90d --data-dir /var/lib/quaymeter
   quaymeter demo
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
@@ -123,6 +127,7 @@ impl Cli {
             Command::Backup(args) => backup::run(args).await,
             Command::Topics(args) => topics::run(args).await,
             Command::DeadLetter(args) => dead_letter::run(args).await,
+            Command::Keys(args) => keys::run(args),
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

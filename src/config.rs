@@ -31,6 +31,7 @@ settings! {
     http_listen: SocketAddr = "127.0.0.1:7071", Any, "Address of the HTTP side port: metrics";
     health_listen: SocketAddr = "127.0.0.1:7072", Any, "Address of the port that tells health and nothing else, by HTTP and by gRPC; always in plain text";
     callers: Option<PathBuf> = "", Any, "File of the callers: who may send, see and operate; unset, whoever reaches the port may do everything";
+    caller_keys: Option<PathBuf> = "", Any, "File of the callers' API keys, which `quaymeter keys` writes; unset, callers.keys in the data directory";
     insecure_i_know: bool = "false", Any, "Listen beyond loopback though callers or TLS are missing; each start warns of it";
     data_dir: PathBuf = "./quaymeter-data", Any, "Directory of the log and the state; one process each";
     reporting_zone: TimeZone = "Asia/Shanghai", Any, "IANA time zone of the day figures; stored with the data";

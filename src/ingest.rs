@@ -8,6 +8,7 @@ mod seats;
 mod stream;
 mod weight;
 
+use crate::auth::caller::Caller;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::event::Millis;
@@ -279,9 +280,10 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        let caller = self.0.tracer.caller(request.metadata().as_ref());
+        let traced = self.0.tracer.caller(request.metadata().as_ref());
+        let caller = Caller::of(request.extensions());
         let reader = Reader::new(request);
-        let answers = stream::serve(&self.0, reader, caller)?;
+        let answers = stream::serve(&self.0, reader, (traced, caller))?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -186,6 +186,12 @@ metrics! {
     registry_loads: Counter = "quaymeter_registry_loads_total" [], Count, "Times that the enterprise registry was loaded";
     registry_load_failures: Counter = "quaymeter_registry_load_failures_total" [], Count, "Times that the enterprise registry could not be loaded and the names stayed as they were";
     registry_enterprises: Gauge = "quaymeter_registry_enterprises" [], Count, "Enterprises in the registry that is loaded";
+    callers: Gauge = "quaymeter_callers" [], Count, "Callers that are configured";
+    callers_reloads: Counter = "quaymeter_callers_reloads_total" [], Count, "Times that the callers and their keys were read";
+    callers_reload_failures: Counter = "quaymeter_callers_reload_failures_total" [], Count, "Times that the callers or their keys could not be read and stayed as they were";
+    jwks_fetch_failures: Counter = "quaymeter_jwks_fetch_failures_total" [], Count, "Times that an issuer's keys could not be fetched and stayed as they were";
+    unauthenticated: By<Counter, 1> = "quaymeter_unauthenticated_total" ["cause"], Count, "Calls refused because it was not known who calls, by cause";
+    not_allowed: By<Counter, 1> = "quaymeter_not_allowed_total" ["right"], Count, "Calls refused because the caller may not call the method, by the right that he lacks";
     trace_spans: By<Counter, 1> = "quaymeter_trace_spans_total" ["outcome"], Count, "Spans made for traces: exported; failed, because the collector did not take them; or dropped, because too many waited for it";
     traces_limited: Counter = "quaymeter_traces_limited_total" [], Count, "Batches that were not traced because traces.batches_per_second others were";
     build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";

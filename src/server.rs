@@ -2,8 +2,10 @@
 //! until it is told to stop. The caller owns the sockets, the clock and the
 //! stop signal.
 
+mod access;
 mod admission;
 mod calls;
+mod ending;
 pub mod http;
 mod keeper;
 mod line;
@@ -15,6 +17,7 @@ mod side;
 
 pub use options::shaping;
 
+use crate::auth::known::{self, Known};
 use crate::backup;
 use crate::backup::give::{self, Admin};
 use crate::budget::Budget;
@@ -121,6 +124,9 @@ pub enum Error {
     /// The enterprise registry cannot be read.
     #[error("enterprise registry")]
     Registry(#[from] registry::Error),
+    /// It cannot be said who may call.
+    #[error("callers")]
+    Callers(#[from] known::Error),
     /// The gRPC server failed.
     #[error("gRPC server")]
     Grpc(#[from] tonic::transport::Error),
@@ -148,6 +154,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     view: Arc<View>,
     names: Arc<Names>,
+    known: Arc<Known>,
     keys: Keys,
     budgets: Budgets,
     keeper: Keeper,
@@ -182,6 +189,7 @@ impl Service {
         }
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
         let tracer = Tracer::start(&config.traces, trace_counts(&metrics))?;
+        let known = Known::open(&config, Arc::clone(&metrics))?;
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let keeper = Keeper::open(&keeper::Parts {
             config: &config,
@@ -208,6 +216,7 @@ impl Service {
             metrics,
             view,
             names: Arc::new(names),
+            known: Arc::new(known),
             keys,
             keeper,
             tracer,
@@ -218,6 +227,11 @@ impl Service {
     /// The enterprises' names, for who wants them loaded again at once.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
+    }
+
+    /// Who may call, for who wants them read again at once.
+    pub fn known(&self) -> &Arc<Known> {
+        &self.known
     }
 
     /// Serves until `shutdown` resolves, then drains: no new work, streams are
@@ -243,6 +257,7 @@ impl Service {
         }));
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.metrics)));
         let names = tokio::spawn(Arc::clone(&self.names).follow());
+        let known = tokio::spawn(Arc::clone(&self.known).follow());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             failed = self.keeper.failed() => failed,
@@ -260,6 +275,7 @@ impl Service {
         self.tracer.stop(left.min(TRACES_WITHIN)).await;
         upkeep.abort();
         names.abort();
+        known.abort();
         drop(end);
         // It stops within a second of its signal, and never panics.
         let _ = side.await;
@@ -356,7 +372,9 @@ impl Service {
         let calls = calls::Layer::new(&config.limits, Arc::clone(&self.budgets.requests));
         let router = transport()
             .layer(observe::Layer::new(Arc::clone(&self.metrics)))
+            .layer(access::Layer::new(Arc::clone(&self.known)))
             .layer(calls)
+            .layer(ending::Layer)
             .add_service(health)
             .add_service(describe().build_v1()?)
             .add_service(describe().build_v1alpha()?)

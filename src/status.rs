@@ -14,6 +14,8 @@
 //! | a request takes too long to arrive | DEADLINE_EXCEEDED | `TOO_SLOW` | by the caller's choice |
 //! | waited in vain | DEADLINE_EXCEEDED | `NOT_REACHED` | by the caller's choice |
 //! | the caller may not | PERMISSION_DENIED | `NOT_ALLOWED` | never |
+//! | it is not known who calls | UNAUTHENTICATED | `UNAUTHENTICATED` | never |
+//! | his credentials ended during the call | UNAUTHENTICATED | `CREDENTIALS_ENDED` | with others |
 //! | a limit of time is over | DEADLINE_EXCEEDED | `TOOK_TOO_LONG` | by the caller's choice |
 //! | a fault of ours | INTERNAL | `INTERNAL` | never |
 
@@ -154,6 +156,28 @@ pub fn not_allowed(what: &str, advice: &str) -> Status {
     Status::with_error_details(Code::PermissionDenied, format!("{what}: {advice}"), details)
 }
 
+/// It is not known who calls. What was wrong with his credentials is not said: it
+/// would help who guesses.
+pub fn unauthenticated() -> Status {
+    let message = "credentials that are known here are needed";
+    let details = info("UNAUTHENTICATED", &[]);
+    Status::with_error_details(Code::Unauthenticated, message, details)
+}
+
+/// The caller's credentials were taken back, or have expired, while he was answered.
+pub fn credentials_ended() -> Status {
+    let message = "the credentials are good no more: call again with others";
+    let details = info("CREDENTIALS_ENDED", &[]);
+    Status::with_error_details(Code::Unauthenticated, message, details)
+}
+
+/// The caller is known, and has not the right that a method asks for.
+pub fn lacks(method: &str, right: &str) -> Status {
+    let message = format!("{method}: the caller may not {right}");
+    let details = info("NOT_ALLOWED", &[("method", method), ("right", right)]);
+    Status::with_error_details(Code::PermissionDenied, message, details)
+}
+
 /// What was asked for took longer than a setting allows.
 pub fn took_too_long(setting: &str, limit: Duration) -> Status {
     let message = format!("it took longer than {setting} allows: {limit:?}");
@@ -245,6 +269,13 @@ mod tests {
         let more = [
             (not_allowed("a", "b"), Code::PermissionDenied, "NOT_ALLOWED"),
             (late, Code::DeadlineExceeded, "TOOK_TOO_LONG"),
+            (lacks("a", "read"), Code::PermissionDenied, "NOT_ALLOWED"),
+            (unauthenticated(), Code::Unauthenticated, "UNAUTHENTICATED"),
+            (
+                credentials_ended(),
+                Code::Unauthenticated,
+                "CREDENTIALS_ENDED",
+            ),
         ];
         let more = more.map(|(status, code, reason)| (status, code, reason, None));
         for (status, code, reason, delay) in table.into_iter().chain(more) {

@@ -2,7 +2,9 @@
 
 use super::rights::Rights;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Who calls, for the length of a call. Cheap to clone; every request has one among
 /// its extensions.
@@ -12,6 +14,8 @@ pub struct Caller {
     name: Option<Arc<str>>,
     rights: Arc<Rights>,
     ended: Option<watch::Receiver<Option<Ended>>>,
+    /// When his credentials expire.
+    until: Option<Instant>,
 }
 
 /// Why a caller's credentials are good no more.
@@ -31,6 +35,7 @@ impl Caller {
             name: None,
             rights: Arc::new(Rights::all()),
             ended: None,
+            until: None,
         }
     }
 
@@ -40,6 +45,7 @@ impl Caller {
             name: None,
             rights: Arc::default(),
             ended: None,
+            until: None,
         }
     }
 
@@ -54,6 +60,15 @@ impl Caller {
             name: Some(name),
             rights,
             ended: Some(ended),
+            until: None,
+        }
+    }
+
+    /// The same; his credentials expire after this time.
+    pub fn within(self, left: Duration) -> Self {
+        Self {
+            until: Instant::now().checked_add(left),
+            ..self
         }
     }
 
@@ -81,11 +96,25 @@ impl Caller {
             return std::future::pending().await;
         };
         let mut ended = ended.clone();
-        match ended.wait_for(Option::is_some).await {
-            Ok(why) => why.unwrap_or(Ended::Revoked),
-            // Whoever would tell is gone, so nobody vouches for him any more.
-            Err(_) => Ended::Revoked,
+        let expired = async {
+            match self.until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            why = ended.wait_for(Option::is_some) => match why {
+                Ok(why) => why.unwrap_or(Ended::Revoked),
+                // Whoever would tell is gone, so nobody vouches for him any more.
+                Err(_) => Ended::Revoked,
+            },
+            () = expired => Ended::Expired,
         }
+    }
+
+    /// Whether his credentials may end at all.
+    pub fn may_end(&self) -> bool {
+        self.ended.is_some()
     }
 }
 
@@ -99,6 +128,16 @@ mod tests {
         let caller = Caller::known("truckers".into(), Arc::default(), ended);
         end.send_replace(Some(Ended::Expired));
         assert_eq!(caller.ended().await, Ended::Expired);
+    }
+
+    #[tokio::test]
+    async fn a_caller_ends_when_his_credentials_expire() {
+        let (_end, ended) = watch::channel(None);
+        let caller = Caller::known("truckers".into(), Arc::default(), ended);
+        let left = Duration::from_millis(20);
+        let started = Instant::now();
+        assert_eq!(caller.within(left).ended().await, Ended::Expired);
+        assert!(started.elapsed() >= left);
     }
 
     #[test]

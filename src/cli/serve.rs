@@ -74,7 +74,14 @@ async fn service(
     });
     let service = service.await??;
     let names = Arc::clone(service.names());
-    at_each(hangups, move || Arc::clone(&names).reload());
+    let known = Arc::clone(service.known());
+    at_each(hangups, move || {
+        let (names, known) = (Arc::clone(&names), Arc::clone(&known));
+        async move {
+            names.reload().await;
+            known.reload().await;
+        }
+    });
     writeln!(io::stdout(), "{listening}")?;
     Ok(service.run(grpc, http, shutdown).await?)
 }

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::seats::Seat;
 use super::weight::Weight;
 use super::{Shared, check};
+use crate::auth::caller;
 use crate::budget::Held;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
@@ -17,7 +18,7 @@ use crate::pb::{
     StreamEventsResponse, StreamOpen, StreamOpened,
 };
 use crate::status;
-use crate::trace::Caller;
+use crate::trace;
 use crate::view::position::Position;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -41,6 +42,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to hear its last answers.
 const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
+/// Of whose trace a stream's batches are part, and who publishes them.
+pub type Callers = (trace::Caller, caller::Caller);
+
 type Answer = Result<StreamEventsResponse, Status>;
 /// An answer, and what it holds of the answers' budget until it is taken. Boxed,
 /// because a queue has room for dozens from the beginning.
@@ -63,7 +67,9 @@ struct Connection {
     shared: Arc<Shared>,
     open: StreamOpen,
     /// Of whose trace the batches are part.
-    caller: Caller,
+    traced: trace::Caller,
+    /// Who publishes.
+    caller: caller::Caller,
     answers: mpsc::Sender<Weighed>,
     appending: FuturesOrdered<BoxFuture<'static, Durable>>,
     waiting: VecDeque<(StreamAck, Held)>,
@@ -83,6 +89,8 @@ enum End {
     Closed,
     /// In good order, with a reason to resume.
     Resume(ResumeReason),
+    /// The caller's credentials have ended: what was taken is acknowledged first.
+    Credentials,
     /// The client broke the protocol, or an append failed.
     Failed(Status),
     /// The client is gone.
@@ -94,13 +102,13 @@ enum End {
 pub fn serve(
     shared: &Arc<Shared>,
     incoming: Reader,
-    caller: Caller,
+    callers: Callers,
 ) -> Result<impl Stream<Item = Answer> + use<>, Status> {
     let seat = shared.seats.enter()?;
     let shared = Arc::clone(shared);
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
     tokio::spawn(async move {
-        if let Err(status) = run(shared, seat, (incoming, caller), answers.clone()).await {
+        if let Err(status) = run(shared, seat, (incoming, callers), answers.clone()).await {
             // The client may be gone; then nobody wants to know.
             let _ = answers.send(Box::new((Err(status), None))).await;
         }
@@ -120,12 +128,12 @@ fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
 async fn run(
     shared: Arc<Shared>,
     mut seat: Seat,
-    (mut incoming, caller): (Reader, Caller),
+    (mut incoming, callers): (Reader, Callers),
     answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
     let open = opening(&mut incoming).await?;
     let superseded = seat.claim((open.source.clone(), open.client_id.clone()));
-    let mut connection = Connection::new(shared, (open, caller), answers);
+    let mut connection = Connection::new(shared, (open, callers), answers);
     connection.say(Told::Opened(StreamOpened {
         granted_events: connection.granted_events,
         batch_events_max: connection.shared.limits.batch_events as u32,
@@ -165,13 +173,14 @@ async fn draining(mut signal: watch::Receiver<bool>) {
 impl Connection {
     fn new(
         shared: Arc<Shared>,
-        (open, caller): (StreamOpen, Caller),
+        (open, (traced, caller)): (StreamOpen, Callers),
         answers: mpsc::Sender<Weighed>,
     ) -> Self {
         let granted_events = shared.limits.credit_events;
         Self {
             shared,
             open,
+            traced,
             caller,
             answers,
             appending: FuturesOrdered::new(),
@@ -198,10 +207,14 @@ impl Connection {
         let silence = tokio::time::sleep(idle);
         tokio::pin!(silence);
         let answers = self.answers.clone();
+        let caller = self.caller.clone();
+        let ended = caller.ended();
+        tokio::pin!(ended);
         loop {
             tokio::select! {
                 biased;
                 () = &mut draining => return End::Resume(ResumeReason::Shutdown),
+                _ = &mut ended => return End::Credentials,
                 Ok(()) = &mut superseded => return End::Resume(ResumeReason::Superseded),
                 Some(durable) = self.appending.next(), if !self.appending.is_empty() => {
                     if let Err(end) = self.durable(durable) {
@@ -267,7 +280,7 @@ impl Connection {
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
         let tracer = &self.shared.tracer;
-        let mut traced = tracer.ingest(&self.caller, "StreamEvents", &self.open.source);
+        let mut traced = tracer.ingest(&self.traced, "StreamEvents", &self.open.source);
         let mut checked = self.shared.check(&self.open.source, events, manner);
         let Weight { taken, told } = self.shared.hold_traced(&checked, traced.as_mut())?;
         let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
@@ -370,6 +383,7 @@ impl Connection {
         self.flush().await;
         match end {
             End::Failed(status) => Err(status),
+            End::Credentials => Err(status::credentials_ended()),
             End::Resume(reason) => {
                 let resume = ResumeElsewhere {
                     reason: reason.into(),

@@ -5,7 +5,6 @@ mod answer;
 
 use super::admission::Peer;
 use super::line::Line;
-use crate::auth::caller::Caller;
 use crate::budget::{Budget, Carried};
 use crate::config;
 use crate::intake::{Inflow, Limits, Manner};
@@ -173,7 +172,6 @@ where
             // Where `Request::remote_addr` looks.
             parts.extensions.insert(ends);
         }
-        parts.extensions.insert(Caller::anyone());
         let inflow = self.shared.inflow(kind, body);
         if kind == Kind::Stream {
             parts.extensions.insert(inflow.clone());

@@ -1,0 +1,93 @@
+//! Who calls: looked up in the set of now, which follows its files.
+
+mod bearer;
+mod source;
+
+pub use source::{Error, key_file};
+
+use super::caller::Caller;
+use super::cause::Cause;
+use super::peer::PeerCertificate;
+use super::rule::Rule;
+use super::set::Set;
+use crate::metrics::Metrics;
+use bearer::Bearer;
+use http::request::Parts;
+use jiff::Timestamp;
+use parking_lot::RwLock;
+use source::Source;
+use std::sync::Arc;
+
+/// Who may call, as the files say now.
+pub struct Known {
+    /// None where no callers are configured.
+    source: Option<Source>,
+    set: RwLock<Arc<Set>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Why a request is not let in.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// It is not known who calls.
+    Unknown(Cause),
+    /// He is known, and lacks this right.
+    Lacks(&'static str, Caller),
+}
+
+impl Known {
+    /// Who calls a request, by its bearer token, or else by the certificate of its
+    /// connection. Anyone where no callers are configured.
+    ///
+    /// # Errors
+    /// Why it is not known: for the operator, not for who called.
+    pub fn who(&self, parts: &Parts) -> Result<Caller, Cause> {
+        if self.source.is_none() {
+            return Ok(Caller::anyone());
+        }
+        let now = Timestamp::now();
+        match Bearer::of(&parts.headers)? {
+            Some(Bearer::Key(key)) => self.set().of_key(&key, now),
+            Some(Bearer::Token(token)) => self.set().of_token(token, now),
+            None => match PeerCertificate::of(&parts.extensions) {
+                Some(shown) => self.set().of_certificate(shown.der(), now),
+                None => Err(Cause::Missing),
+            },
+        }
+    }
+
+    /// Whose a request is, if he may call its method at all.
+    ///
+    /// # Errors
+    /// Why he may not, which is counted.
+    pub fn admit(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        let rule = Rule::of(parts.uri.path());
+        if rule == Rule::Anyone && self.asks() {
+            return Ok(Caller::nobody());
+        }
+        let caller = self.who(parts).map_err(|cause| {
+            tracing::debug!(cause = cause.name(), "a caller is not known");
+            self.metrics
+                .unauthenticated
+                .with([cause.name()])
+                .increment(1);
+            Refusal::Unknown(cause)
+        })?;
+        match rule.lacks(caller.rights()) {
+            None => Ok(caller),
+            Some(right) => {
+                self.metrics.not_allowed.with([right]).increment(1);
+                Err(Refusal::Lacks(right, caller))
+            }
+        }
+    }
+
+    /// Whether callers are configured: else whoever reaches the port may do everything.
+    pub fn asks(&self) -> bool {
+        self.source.is_some()
+    }
+
+    fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.set.read())
+    }
+}

@@ -1,0 +1,177 @@
+//! A service with callers, and clients that show their credentials.
+
+#![allow(dead_code, reason = "each room takes what it needs")]
+
+use crate::place::{Place, text};
+use crate::service::{Service, quaymeter};
+use quaymeter::pb::admin_service_client::AdminServiceClient;
+use quaymeter::pb::ingest_service_client::IngestServiceClient;
+use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
+
+/// One of each kind: each may do one thing, and `nothing` none.
+pub const CALLERS: &str = r#"
+[[callers]]
+name = "publisher"
+keys = "all"
+publish = { facilities = "all", enterprises = "all", vessel_calls = true }
+
+[[callers]]
+name = "reader"
+keys = "all"
+read = "all"
+
+[[callers]]
+name = "operator"
+keys = "all"
+operate = true
+
+[[callers]]
+name = "nothing"
+keys = "all"
+"#;
+
+/// A place for a service whose callers are known.
+pub struct Port {
+    pub place: Place,
+}
+
+impl Port {
+    /// With this callers' file.
+    pub fn new(callers: &str) -> Self {
+        let place = Place::new();
+        let port = Self { place };
+        port.rewrite(callers);
+        port
+    }
+
+    /// The callers' file.
+    pub fn callers(&self) -> PathBuf {
+        self.place.path("callers.toml")
+    }
+
+    /// The key file.
+    pub fn key_file(&self) -> PathBuf {
+        self.place.path("callers.keys")
+    }
+
+    /// Replaces the callers' file.
+    pub fn rewrite(&self, callers: &str) {
+        std::fs::write(self.callers(), callers).unwrap();
+    }
+
+    /// The settings that name both files.
+    pub fn settings(&self) -> Vec<String> {
+        let path = |path: PathBuf| path.to_str().unwrap().to_owned();
+        vec![
+            "--callers".into(),
+            path(self.callers()),
+            "--caller-keys".into(),
+            path(self.key_file()),
+        ]
+    }
+
+    /// Starts a service.
+    pub fn serve(&self, settings: &[&str]) -> Service {
+        let own = self.settings();
+        let own = own.iter().map(String::as_str);
+        let all: Vec<_> = own.chain(settings.iter().copied()).collect();
+        self.place.serve(&all)
+    }
+
+    /// A `quaymeter keys` command on the key file.
+    pub fn keys(&self, arguments: &[&str]) -> Output {
+        let mut command: Command = quaymeter();
+        command.arg("keys").args(arguments).args(self.settings());
+        command.output().unwrap()
+    }
+
+    /// A new key for a caller.
+    pub fn key(&self, caller: &str) -> String {
+        self.key_with(caller, &[])
+    }
+
+    /// The same, with options.
+    pub fn key_with(&self, caller: &str, options: &[&str]) -> String {
+        let arguments = [&["create", caller], options].concat();
+        let made = self.keys(&arguments);
+        let (out, err) = text(&made);
+        assert!(made.status.success(), "{err}");
+        out.trim().to_owned()
+    }
+
+    /// Takes a key back.
+    pub fn revoke(&self, key: &str) {
+        let revoked = self.keys(&["revoke", id(key)]);
+        assert!(revoked.status.success(), "{}", text(&revoked).1);
+    }
+}
+
+/// A key's id.
+pub fn id(key: &str) -> &str {
+    key.split('_').nth(1).unwrap()
+}
+
+/// Shows a bearer token with every call, or none.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// No credentials.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// A key or a JWT.
+    pub fn of(token: &str) -> Self {
+        Self(Some(format!("Bearer {token}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// A channel whose calls show credentials.
+pub type Shown = InterceptedService<Channel, Bearer>;
+
+/// A connection to a service.
+pub async fn channel(service: &Service) -> Channel {
+    let endpoint = Endpoint::from_shared(service.grpc.clone()).unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+/// One who publishes.
+pub async fn ingest(service: &Service, bearer: Bearer) -> IngestServiceClient<Shown> {
+    IngestServiceClient::with_interceptor(channel(service).await, bearer)
+}
+
+/// One who asks.
+pub async fn throughput(service: &Service, bearer: Bearer) -> ThroughputServiceClient<Shown> {
+    ThroughputServiceClient::with_interceptor(channel(service).await, bearer)
+}
+
+/// One who runs it.
+pub async fn admin(service: &Service, bearer: Bearer) -> AdminServiceClient<Shown> {
+    AdminServiceClient::with_interceptor(channel(service).await, bearer)
+}
+
+/// The reason of a status, and which right it says is missing.
+pub fn reason(status: &Status) -> (String, Option<String>) {
+    let mut info = status.get_details_error_info().unwrap();
+    (info.reason, info.metadata.remove("right"))
+}
