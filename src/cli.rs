@@ -12,6 +12,7 @@ mod explain;
 mod keys;
 mod logging;
 mod progress;
+mod pseudonyms;
 pub mod publish;
 pub mod query;
 mod serve;
@@ -64,6 +65,8 @@ enum Command {
     DeadLetter(dead_letter::Args),
     /// Make, list and take back API keys of callers
     Keys(keys::Args),
+    /// List, add or erase keys of the pseudonyms of plates and drivers
+    Pseudonyms(pseudonyms::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -85,6 +88,7 @@ Examples:
   quaymeter simulate --events 20000 --to http://127.0.0.1:7070
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
   quaymeter top --role CARRIER --measure throughput-teu-milli
+  quaymeter pseudonyms rotate --from 2027-01-01 --config quaymeter.toml
   quaymeter backup --to /backups/2026-11-25
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
   quaymeter explain event CNNBO/BLCT2 tos gate-4711
@@ -128,6 +132,7 @@ impl Cli {
             Command::Topics(args) => topics::run(args).await,
             Command::DeadLetter(args) => dead_letter::run(args).await,
             Command::Keys(args) => keys::run(args),
+            Command::Pseudonyms(args) => pseudonyms::run(args),
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

@@ -6,6 +6,7 @@ pub mod container;
 pub mod enterprise;
 pub mod facility;
 pub mod fault;
+pub mod personal;
 pub mod truck;
 pub mod vessel;
 
@@ -99,6 +100,9 @@ pub struct GateMove {
     pub containers: SmallVec<[Container; 2]>,
     /// The tractor's pseudonym.
     pub tractor: CompactString,
+    /// The tractor's pseudonym under the key before, on the first day of a key;
+    /// else empty.
+    pub tractor_before: CompactString,
     /// The trailer's pseudonym.
     pub trailer: CompactString,
     /// The driver's pseudonym.

@@ -19,7 +19,7 @@ use crate::pb::ingest_service_server::IngestService;
 use crate::pb::{
     PublishEventsRequest, PublishEventsResponse, StreamEventsRequest, StreamEventsResponse,
 };
-use crate::pseudonym::Pseudonyms;
+use crate::pseudonym;
 use crate::status;
 use crate::trace::{Span, Tracer};
 use crate::view::View;
@@ -83,7 +83,7 @@ impl Limits {
 #[derive(Clone)]
 pub struct Keys {
     /// Of plates and drivers.
-    pub pseudonyms: Pseudonyms,
+    pub pseudonyms: pseudonym::Kept,
     /// Of identities and contents, as the worker takes them.
     pub fingerprints: Fingerprints,
 }

@@ -17,14 +17,15 @@ pub mod restore;
 pub mod record;
 mod slab;
 mod tables;
+mod version;
 
 use crate::event::{Event, Millis};
 use crate::fingerprint::{Fingerprint, Fingerprints};
 use cell::{Change, Day, Posting, utc_day_of};
-use contribution::{Contribution, Terms};
+use contribution::{Contribution, Terms, twins};
 use figure::{Figure, Meaning};
 use journal::{Chunk, Journal, Note, Won};
-use ledger::{Address, EntryId, Known, Ledger, REVISION_MAX, told_day};
+use ledger::{Address, EntryId, Known, Ledger, Mark, REVISION_MAX, told_day};
 use names::{NameId, Names};
 use pairing::{Paired, Pairing, Place};
 use recall::{ByIdentity, Lost, Recall};
@@ -32,6 +33,7 @@ use recent::Recent;
 pub use record::{Counts, Outcome, Record};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
+use version::{Tie, compare};
 
 /// The settings that shape numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,10 +217,11 @@ impl Meter {
         out: &mut Vec<Change>,
     ) -> Result<Outcome, Lost> {
         let old = self.ledger.get(id);
-        let (order, conflict) = compare(record, &old, past)?;
+        let (order, tie) = compare(record, &old, past)?;
         let outcome = match order {
             Ordering::Equal => Outcome::Duplicate,
-            _ if conflict => Outcome::Conflict { won: order.is_gt() },
+            _ if tie == Some(Tie::Statements) => Outcome::Conflict { won: order.is_gt() },
+            _ if tie == Some(Tie::Pseudonyms) => Outcome::Duplicate,
             Ordering::Less => Outcome::Superseded,
             Ordering::Greater if record.event.statement.is_none() => Outcome::Retracted,
             Ordering::Greater => Outcome::Revised,
@@ -295,13 +298,16 @@ impl Meter {
     ) -> Result<(), Lost> {
         let (entry, contribution) = current;
         out.push(Change::Posting(contribution.posting(1)));
+        if let Some(lists) = twins(&contribution.points) {
+            self.pairing.join(entry, lists);
+        }
         for &point in &contribution.points {
-            let mark = (point.list, point.side);
+            let marks = self.ledger.marks(entry);
             let place = Place {
                 point,
                 at: contribution.occurred_at,
                 entry,
-                settled: self.ledger.marks(entry).contains(&mark),
+                settled: point.is_settled(&contribution.points, marks),
             };
             let mut ties = ByIdentity {
                 ledger: &self.ledger,
@@ -324,6 +330,7 @@ impl Meter {
         for point in &contribution.points {
             self.pairing.remove(point.list, entry, &mut self.paired);
         }
+        self.pairing.part(entry);
         self.post_pairs(Some(current), past, out)?;
         out.push(Change::Posting(contribution.posting(-1)));
         Ok(())
@@ -394,6 +401,7 @@ impl Meter {
             self.post_pairs(None, past, out)?;
             for &(_, id) in due {
                 self.ledger.remove(id);
+                self.pairing.part(id);
                 self.counts.forgotten += 1;
             }
         }
@@ -402,31 +410,24 @@ impl Meter {
 
     /// Freezes a list's pairs of which one is due.
     fn settle(&mut self, list: Fingerprint, is_due: impl Fn(EntryId) -> bool) {
-        let (ledger, journal) = (&mut self.ledger, &mut self.journal);
-        self.pairing.settle(list, is_due, |entry, mark| {
-            ledger.settle(entry, mark);
-            let identity = ledger.get(entry).identity;
-            journal.note(&Note::Frozen { identity, mark });
-        });
+        let mut frozen = Vec::new();
+        self.pairing
+            .settle(list, is_due, |entry, mark| frozen.push((entry, mark)));
+        for (entry, mark) in frozen {
+            self.note_frozen(entry, mark);
+            // Who is in two lists of one truck pairs in neither any more.
+            if let Some(twin) = self.pairing.twin(entry, list) {
+                self.pairing.freeze(twin, entry);
+                self.note_frozen(entry, (twin, mark.1));
+            }
+        }
     }
-}
 
-/// How a record's version stands to the one that is known, and whether the two
-/// are different statements of one revision. Versions are ordered by revision;
-/// a retraction beats a statement of the same one; of two statements the greater
-/// SHA-256 of the canonical encoding wins.
-fn compare(record: &Record, old: &Known, past: &dyn Recall) -> Result<(Ordering, bool), Lost> {
-    let revision = match old.revision {
-        Some(revision) => revision,
-        None => past.event(old.record)?.revision,
-    };
-    let retracted = record.event.statement.is_none();
-    let order = (record.event.revision, retracted).cmp(&(revision, old.retracted));
-    if order.is_ne() || retracted || record.whence.content == old.record.content {
-        return Ok((order, false));
+    fn note_frozen(&mut self, entry: EntryId, mark: Mark) {
+        self.ledger.settle(entry, mark);
+        let identity = self.ledger.get(entry).identity;
+        self.journal.note(&Note::Frozen { identity, mark });
     }
-    let order = past.hash(record.whence)?.cmp(&past.hash(old.record)?);
-    Ok((order, true))
 }
 
 /// What a record makes known of its identity.

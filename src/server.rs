@@ -13,6 +13,7 @@ pub mod names;
 mod observe;
 pub mod offline;
 mod options;
+mod pseudonyms;
 mod side;
 
 pub use options::shaping;
@@ -43,6 +44,7 @@ use names::Names;
 use options::{past, query_settings, trace_counts};
 use side::Tells;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -80,7 +82,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 const TRACES_WITHIN: Duration = Duration::from_secs(3);
 
 /// The version of the rules by which is counted; other rules are other numbers.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// Why the service could not be built or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +158,7 @@ pub struct Service {
     names: Arc<Names>,
     known: Arc<Known>,
     keys: Keys,
+    key_file: PathBuf,
     budgets: Budgets,
     keeper: Keeper,
     tracer: Tracer,
@@ -202,7 +205,7 @@ impl Service {
         })?;
         let view = Arc::clone(keeper.view());
         let keys = Keys {
-            pseudonyms,
+            pseudonyms: pseudonyms.into(),
             fingerprints: keeper.fingerprints(),
         };
         let budgets = Budgets {
@@ -218,6 +221,7 @@ impl Service {
             names: Arc::new(names),
             known: Arc::new(known),
             keys,
+            key_file,
             keeper,
             tracer,
             dir,
@@ -258,6 +262,7 @@ impl Service {
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.metrics)));
         let names = tokio::spawn(Arc::clone(&self.names).follow());
         let known = tokio::spawn(Arc::clone(&self.known).follow());
+        let keys = tokio::spawn(self.key_file().follow());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             failed = self.keeper.failed() => failed,
@@ -276,11 +281,18 @@ impl Service {
         upkeep.abort();
         names.abort();
         known.abort();
+        keys.abort();
         drop(end);
         // It stops within a second of its signal, and never panics.
         let _ = side.await;
         // What has stopped tells more of the cause than what missed it.
         stopped.and(ended)
+    }
+
+    /// Who looks whether the pseudonyms' keys have changed.
+    fn key_file(&self) -> pseudonyms::Keys {
+        let (path, kept) = (self.key_file.clone(), self.keys.pseudonyms.clone());
+        pseudonyms::Keys::new(path, kept, Arc::clone(&self.clock))
     }
 
     /// What the side port is told.
@@ -305,7 +317,7 @@ impl Service {
             dir: self.dir.path().to_owned(),
             log: log.clone(),
             store: Arc::clone(store),
-            pseudonyms_check: self.keys.pseudonyms.check().into(),
+            pseudonyms: self.keys.pseudonyms.clone(),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
         };

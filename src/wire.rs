@@ -80,10 +80,12 @@ pub fn encode_into(event: &Event, bytes: &mut Vec<u8>) {
     write::event(event, bytes);
 }
 
-/// The SHA-256 of the canonical bytes. Of two different statements with one
-/// identity and revision, the one with the greater wins.
-pub fn content_hash(canonical: &[u8]) -> [u8; 32] {
-    Sha256::digest(canonical).into()
+/// The SHA-256 of the canonical bytes, with a `p` in place of each pseudonym. Of two
+/// different statements with one identity and revision, the one with the greater
+/// wins. What is sent again is no other statement, whatever became of the keys.
+pub fn content_hash(event: &Event) -> [u8; 32] {
+    let impersonal = event.impersonal();
+    Sha256::digest(encode(impersonal.as_ref().unwrap_or(event))).into()
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ fn detail(random: &mut ChaCha8Rng, at: i64) -> Detail {
             .collect(),
             // In the log, plates are pseudonyms.
             tractor: format!("p1:{number:020}").into(),
+            tractor_before: "".into(),
             trailer: "".into(),
             driver: "".into(),
             visit_ref: "".into(),

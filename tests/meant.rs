@@ -77,7 +77,7 @@ fn metered(simulation: &Simulation, zone: TimeZone) -> Metered {
             *metered.warnings.entry(warning.reason).or_default() += 1;
         }
         let event = &accepted.event;
-        let content = wire::content_hash(&wire::encode(event));
+        let content = wire::content_hash(event);
         let record = Record {
             source: sent.source,
             appended_at: END_MS,

@@ -105,7 +105,7 @@ impl Recall for Day {
 
     fn hash(&self, record: Whence) -> Result<[u8; 32], Lost> {
         let event = &self.0[record.address as usize].event;
-        Ok(wire::content_hash(&wire::encode(event)))
+        Ok(wire::content_hash(event))
     }
 }
 

@@ -221,7 +221,7 @@ impl<'a> Feed<'a> {
                 appended_at,
                 day: clock(&mut self.clock),
                 event: &event,
-                content: wire::content_hash(bytes),
+                content: wire::content_hash(&event),
             });
         }
         Ok(())

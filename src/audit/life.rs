@@ -3,21 +3,24 @@
 
 use super::told::{Name, Texts, Told};
 use super::{Day, utc_day};
+use crate::event::personal::Precedence;
 use crate::event::{Event, Millis};
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
 /// A version of an event: the greatest wins. A retraction beats a statement of
-/// the same revision; of two statements the greater content hash wins.
+/// the same revision; of two statements the greater content hash wins; of two that
+/// differ in nothing but pseudonyms, that with the earlier key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The reporter's revision.
     pub revision: i64,
     /// Whether it says that the event did not happen.
     pub retracted: bool,
-    /// The first 16 bytes of the canonical encoding's SHA-256; zero in a
-    /// retraction, so that two retractions are the same.
+    /// The content hash; zero in a retraction, so that two retractions are the same.
     pub content: [u8; 32],
+    /// Of two with the same content.
+    pub precedence: Precedence,
 }
 
 impl Version {
@@ -28,6 +31,7 @@ impl Version {
             revision: event.revision,
             retracted,
             content: if retracted { [0; 32] } else { content },
+            precedence: Precedence::of(event),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Durations: every list of one key is sorted anew for each day on which
-//! something in it is forgotten, and once more at the end.
+//! something in it is forgotten, and once more at the end. The lists of one truck
+//! under several pseudonyms are looked at together.
 
 use super::Day;
 use super::life::{Life, Turn};
 use super::told::{Name, Spot, Texts, Told};
 use crate::event::Millis;
 use crate::pb::DurationKind;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest truck turn, inclusive.
@@ -17,15 +19,23 @@ pub(super) struct Point<'a> {
     pub life: usize,
     pub told: &'a Told,
     pub end: bool,
+    spot: &'a Spot,
 }
 
-/// Whose place, of which classifier's list, and whether as an end. The classifier is part
+/// Whose place, in which classifier's list of which key, and whether as an end. The classifier is part
 /// of what pairs: an identity that has become ACTUAL is in another list than it was.
-type Place = (usize, i32, bool);
+type Place = (usize, i32, Name, bool);
 
-impl Point<'_> {
-    fn place(&self) -> Place {
-        (self.life, self.told.classifier.into(), self.end)
+impl<'a> Point<'a> {
+    /// Its place, and that in the other list of the same truck if it has two: they
+    /// are frozen together.
+    fn places(self) -> impl Iterator<Item = Place> + 'a {
+        let classifier = self.told.classifier.into();
+        let truck = self.spot.kind == DurationKind::TruckTurn;
+        let (kind, key) = (self.spot.kind, self.spot.key);
+        let spots = self.told.spots.iter();
+        let spots = spots.filter(move |spot| spot.kind == kind && (truck || spot.key == key));
+        spots.map(move |spot| (self.life, classifier, spot.key, spot.end))
     }
 }
 
@@ -58,59 +68,57 @@ pub(super) struct Lists<'a> {
 impl<'a> Lists<'a> {
     /// Every pair of every list.
     pub fn pairs(&self) -> Vec<Pair<'a>> {
+        let told = |life: &'a Life| life.turns.iter().filter_map(|turn| turn.told.as_ref());
+        let mut trucks = Trucks::default();
+        self.lives
+            .iter()
+            .flat_map(told)
+            .for_each(|told| trucks.join(told));
         let mut members: Vec<(DurationKind, Name, usize)> = Vec::new();
         for (index, life) in self.lives.iter().enumerate() {
-            let told = life.turns.iter().filter_map(|turn| turn.told.as_ref());
-            let spots = told.flat_map(|told| told.spots.iter());
-            members.extend(spots.map(|spot| (spot.kind, spot.key, index)));
+            let spots = told(life).flat_map(|told| told.spots.iter());
+            members.extend(spots.map(|spot| (spot.kind, trucks.group(spot), index)));
         }
         members.sort_unstable();
         members.dedup();
         let mut pairs = Vec::new();
         for list in members.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let lives: Vec<usize> = list.iter().map(|&(_, _, life)| life).collect();
-            self.list((list[0].0, list[0].1), &lives, &mut pairs);
+            let here = |spot: &Spot| (spot.kind, trucks.group(spot)) == (list[0].0, list[0].1);
+            self.lists(&here, &lives, &mut pairs);
         }
         pairs
     }
 
-    /// The pairs of one kind and key, whatever the classifier.
-    fn list(&self, of: (DurationKind, Name), lives: &[usize], pairs: &mut Vec<Pair<'a>>) {
+    /// The pairs of some lists that freeze together, whatever the classifier.
+    fn lists(&self, here: &dyn Fn(&Spot) -> bool, lives: &[usize], pairs: &mut Vec<Pair<'a>>) {
         let forgotten = |life: usize| self.lives[life].forgotten_on(self.horizon_days);
         let due: BTreeSet<Day> = lives.iter().map(|&life| forgotten(life)).collect();
         // An identity's start or end that has been frozen pairs no more in that list.
         let mut settled: BTreeSet<Place> = BTreeSet::new();
         for &day in due.range(..=self.clock) {
             let alive = lives.iter().filter(|&&life| forgotten(life) >= day);
-            let points = alive.filter_map(|&life| point(life, self.lives[life].before(day)?, of));
-            for mut pair in self.neighbours(of, points.collect(), &settled) {
+            let turns = alive.filter_map(|&life| Some((life, self.lives[life].before(day)?)));
+            for mut pair in self.neighbours(points(turns, here), &settled) {
                 if forgotten(pair.start.life) == day || forgotten(pair.end.life) == day {
-                    settled.extend([pair.start.place(), pair.end.place()]);
+                    settled.extend(pair.start.places().chain(pair.end.places()));
                     pair.frozen = Some(day);
                     pairs.push(pair);
                 }
             }
         }
         let alive = lives.iter().filter(|&&life| forgotten(life) > self.clock);
-        let points = alive.filter_map(|&life| point(life, self.lives[life].last()?, of));
-        pairs.extend(self.neighbours(of, points.collect(), &settled));
+        let turns = alive.filter_map(|&life| Some((life, self.lives[life].last()?)));
+        pairs.extend(self.neighbours(points(turns, here), &settled));
     }
 
     /// Each end with the start immediately before it, if there is one.
-    fn neighbours(
-        &self,
-        (kind, key): (DurationKind, Name),
-        points: Vec<Point<'a>>,
-        settled: &BTreeSet<Place>,
-    ) -> Vec<Pair<'a>> {
-        let limit = match kind {
-            DurationKind::TruckTurn => TRUCK_TURN_MS,
-            _ => i64::from(self.horizon_days) * super::DAY_MS,
-        };
-        let mut lists: BTreeMap<i32, Vec<Point<'a>>> = BTreeMap::new();
+    fn neighbours(&self, points: Vec<Point<'a>>, settled: &BTreeSet<Place>) -> Vec<Pair<'a>> {
+        let mut lists: BTreeMap<(Name, i32), Vec<Point<'a>>> = BTreeMap::new();
         for point in points {
             let classifier = point.told.classifier.into();
-            lists.entry(classifier).or_default().push(point);
+            let list = lists.entry((point.spot.key, classifier)).or_default();
+            list.push(point);
         }
         let mut pairs = Vec::new();
         for mut list in lists.into_values() {
@@ -121,11 +129,22 @@ impl<'a> Lists<'a> {
             list.sort_by(|a, b| order(a).cmp(&order(b)));
             for two in list.windows(2) {
                 let (start, end) = (two[0], two[1]);
-                let free = !settled.contains(&start.place()) && !settled.contains(&end.place());
-                if !start.end && end.end && free && end.told.at - start.told.at <= limit {
+                let kind = end.spot.kind;
+                let limit = match kind {
+                    DurationKind::TruckTurn => TRUCK_TURN_MS,
+                    _ => i64::from(self.horizon_days) * super::DAY_MS,
+                };
+                let frozen =
+                    |point: Point<'a>| point.places().any(|place| settled.contains(&place));
+                let opposite = !start.end && !start.spot.before && end.end;
+                if opposite
+                    && end.told.at - start.told.at <= limit
+                    && !frozen(start)
+                    && !frozen(end)
+                {
                     pairs.push(Pair {
                         kind,
-                        key,
+                        key: end.spot.key,
                         start,
                         end,
                         frozen: None,
@@ -137,11 +156,54 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// The place that what held gives a life in a list, if it gives it one.
-fn point(life: usize, turn: &Turn, (kind, key): (DurationKind, Name)) -> Option<Point<'_>> {
-    let told = turn.told.as_ref()?;
-    let here = |spot: &&Spot| spot.kind == kind && spot.key == key;
-    let spot = told.spots.iter().find(here)?;
-    let end = spot.end;
-    Some(Point { life, told, end })
+/// The places that what held gives lives in some lists.
+fn points<'a>(
+    turns: impl Iterator<Item = (usize, &'a Turn)>,
+    here: &dyn Fn(&Spot) -> bool,
+) -> Vec<Point<'a>> {
+    let mut points = Vec::new();
+    for (life, turn) in turns {
+        let Some(told) = &turn.told else { continue };
+        let spots = told.spots.iter().filter(|spot| here(spot));
+        points.extend(spots.map(|spot| Point {
+            life,
+            told,
+            end: spot.end,
+            spot,
+        }));
+    }
+    points
+}
+
+/// Which pseudonyms are one truck's, as far as is told: events of the first day of a
+/// key have two.
+#[derive(Default)]
+struct Trucks(FxHashMap<Name, Name>);
+
+impl Trucks {
+    fn join(&mut self, told: &Told) {
+        let trucks = told.spots.iter();
+        let mut trucks = trucks.filter(|spot| spot.kind == DurationKind::TruckTurn);
+        if let (Some(one), Some(other)) = (trucks.next(), trucks.next()) {
+            let (one, other) = (self.first(one.key), self.first(other.key));
+            if one != other {
+                self.0.insert(one.max(other), one.min(other));
+            }
+        }
+    }
+
+    fn group(&self, spot: &Spot) -> Name {
+        match spot.kind {
+            DurationKind::TruckTurn => self.first(spot.key),
+            _ => spot.key,
+        }
+    }
+
+    /// Each step leads to a lower number: a truck has had few keys.
+    fn first(&self, mut name: Name) -> Name {
+        while let Some(&lower) = self.0.get(&name) {
+            name = lower;
+        }
+        name
+    }
 }

@@ -23,7 +23,7 @@ pub struct Record<'a> {
     pub day: Day,
     /// What was reported.
     pub event: &'a Event,
-    /// The first 16 bytes of the SHA-256 of its canonical encoding.
+    /// Its content hash.
     pub content: [u8; 32],
 }
 

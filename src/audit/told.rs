@@ -44,6 +44,16 @@ pub(super) struct Spot {
     /// Tractor, dispatch order, call, container or service order.
     pub key: Name,
     pub end: bool,
+    /// Of a truck, under the key before: its starts pair in the other list.
+    pub before: bool,
+}
+
+/// The same by its text.
+pub(super) struct Naming<'a> {
+    pub kind: DurationKind,
+    pub key: &'a str,
+    pub end: bool,
+    pub before: bool,
 }
 
 /// A statement, reduced to what counts.
@@ -97,9 +107,11 @@ impl Told {
             figures: figures.into(),
             spots: spots(detail)
                 .into_iter()
-                .map(|(kind, end, key)| {
-                    let key = texts.number(key);
-                    Spot { kind, key, end }
+                .map(|spot| Spot {
+                    kind: spot.kind,
+                    key: texts.number(spot.key),
+                    end: spot.end,
+                    before: spot.before,
                 })
                 .collect(),
         }
@@ -116,9 +128,33 @@ impl Told {
     }
 }
 
-/// The durations' starts and ends that a statement names: kind, whether it is an
-/// end, key.
-pub(super) fn spots(detail: &Detail) -> Vec<(DurationKind, bool, &str)> {
+/// The durations' starts and ends that a statement names. On the first day of a key
+/// a truck has two pseudonyms, and so two spots.
+pub(super) fn spots(detail: &Detail) -> Vec<Naming<'_>> {
+    let mut spots: Vec<_> = named(detail)
+        .into_iter()
+        .map(|(kind, end, key)| Naming {
+            kind,
+            key,
+            end,
+            before: false,
+        })
+        .collect();
+    if let Detail::GateMove(gate) = detail
+        && !gate.tractor_before.is_empty()
+    {
+        spots.push(Naming {
+            kind: DurationKind::TruckTurn,
+            key: &gate.tractor_before,
+            end: gate.direction == GateDirection::Out,
+            before: true,
+        });
+    }
+    spots
+}
+
+/// Kind, whether it is an end, key.
+fn named(detail: &Detail) -> Vec<(DurationKind, bool, &str)> {
     use DurationKind::{Acceptance, BerthStay, Dwell, ServiceTime, TruckTurn};
     match detail {
         Detail::GateMove(gate) => {

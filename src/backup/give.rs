@@ -12,6 +12,7 @@ use crate::log::{self, Offset, segment};
 use crate::metrics::Metrics;
 use crate::pb::admin_service_server::AdminService;
 use crate::pb::backup_response::Part as Message;
+use crate::pseudonym;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Bytes, Store, Table};
 use crate::worker::checkpoint;
@@ -42,8 +43,8 @@ pub struct Sources {
     pub log: Log,
     /// Its store.
     pub store: Arc<Store>,
-    /// The pseudonym of a fixed text.
-    pub pseudonyms_check: String,
+    /// The keys of the pseudonyms, of which it has what tells the newest from others.
+    pub pseudonyms: pseudonym::Kept,
     /// The time in ms since 1970-01-01T00:00Z.
     pub clock: Arc<dyn Fn() -> Millis + Send + Sync>,
     /// Where outcomes are counted.
@@ -237,7 +238,7 @@ impl Copy {
             end_offset: end.offset,
             checkpoint_offset,
             file_bytes: file_bytes + settings.len() as u64,
-            pseudonyms_check: sources.pseudonyms_check.clone(),
+            pseudonyms_check: sources.pseudonyms.now().newest_check().to_owned(),
         };
         Ok(Self {
             sources,

@@ -84,13 +84,14 @@ impl Shared {
     /// Judges a batch.
     pub(super) fn check(&self, source: &str, events: Vec<pb::Event>, manner: Manner) -> Checked {
         let of = self.metrics.source(source);
+        let pseudonyms = self.keys.pseudonyms.now();
         let judge = Judge {
             now: manner.now,
             horizon_ms: self.limits.horizon_ms,
             day_retention_ms: self.limits.day_retention_ms,
             backfill: manner.backfill,
             strict: manner.strict,
-            pseudonyms: &self.keys.pseudonyms,
+            pseudonyms: &pseudonyms,
         };
         let mut checked = Checked::default();
         checked.items.reserve(events.len());

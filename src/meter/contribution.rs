@@ -4,6 +4,7 @@
 use super::cell::{Call, Posting};
 use super::codes;
 use super::figure::{Figure, Meaning};
+use super::ledger::Mark;
 use super::names::{NameId, Names};
 use super::pairing::Side;
 use super::recent::Recent;
@@ -53,6 +54,38 @@ pub struct PointKey {
     /// The list: of a tractor, dispatch order, call, container or service order,
     /// at its facility, of its classifier.
     pub list: Fingerprint,
+}
+
+impl PointKey {
+    /// How its place is noted when its pair is frozen.
+    pub fn mark(&self) -> Mark {
+        let side = match self.side {
+            Side::End => Side::End,
+            Side::Start | Side::Between => Side::Start,
+        };
+        (self.list, side)
+    }
+
+    /// Whether its pair is frozen, or that of the same truck's other list.
+    pub fn is_settled(&self, all: &[Self], marks: &[Mark]) -> bool {
+        let same = |other: &&Self| {
+            let twins = self.kind == DurationKind::TruckTurn && other.kind == self.kind;
+            other.list == self.list || twins
+        };
+        !marks.is_empty()
+            && all
+                .iter()
+                .filter(same)
+                .any(|other| marks.contains(&other.mark()))
+    }
+}
+
+/// The two lists of a truck, of an event on the first day of a key; none of others.
+pub fn twins(points: &[PointKey]) -> Option<[Fingerprint; 2]> {
+    let mut trucks = points
+        .iter()
+        .filter(|point| point.kind == DurationKind::TruckTurn);
+    Some([trucks.next()?.list, trucks.next()?.list])
 }
 
 /// What is needed beside a statement to know what it contributes.
@@ -161,6 +194,11 @@ impl Contribution {
                 Meaning::TrucksOut
             });
             self.point(DurationKind::TruckTurn, side, &gate.tractor, terms);
+        }
+        if !gate.tractor_before.is_empty() {
+            // Starts of this day pair in the other list, which goes on.
+            let side = if inwards { Side::Between } else { Side::End };
+            self.point(DurationKind::TruckTurn, side, &gate.tractor_before, terms);
         }
         for container in &gate.containers {
             self.container(container, movement, terms);

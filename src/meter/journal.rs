@@ -60,7 +60,7 @@ pub struct Chunk {
 /// A chunk that has as many bytes is full.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// Longer than any note: an event has at most five places.
+/// Longer than any note: an event has at most six places.
 const NOTE_BYTES_MAX: usize = 1024;
 
 /// Notes that are not stored yet.
@@ -170,8 +170,8 @@ mod tests {
                 told: i32::MIN,
             },
             occurred_at: i64::MIN,
-            points: [point; 5].into_iter().collect(),
-            marks: [(list, Side::End); 10].into_iter().collect(),
+            points: [point; 6].into_iter().collect(),
+            marks: [(list, Side::End); 12].into_iter().collect(),
         });
         let mut journal = Journal::default();
         journal.note(&note);

@@ -12,6 +12,7 @@ use super::tables::Tables;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprint;
 use crate::pb::DurationKind;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub enum Side {
     Start,
     /// It ends.
     End,
+    /// A start on the first day of a key, in the list of the key before: it pairs
+    /// in its own list, and here only keeps its neighbours apart.
+    Between,
 }
 
 /// A pair that begins or ceases to be.
@@ -78,8 +82,9 @@ impl Point {
     fn new(place: &Place) -> Self {
         let kind = i64::from(i32::from(place.point.kind));
         let side = i64::from(place.point.side == Side::End);
+        let settled = place.settled || place.point.side == Side::Between;
         Self {
-            when: place.at << 5 | kind << 2 | side << 1 | i64::from(place.settled),
+            when: place.at << 5 | kind << 2 | side << 1 | i64::from(settled),
             entry: place.entry,
             next: NONE,
         }
@@ -121,6 +126,8 @@ pub struct Pairing {
     horizon_ms: i64,
     points: Slab<Point>,
     lists: Tables<List>,
+    /// Of events on the first day of a key: both lists of the truck.
+    twins: FxHashMap<EntryId, [Fingerprint; 2]>,
 }
 
 impl Pairing {
@@ -140,6 +147,37 @@ impl Pairing {
             horizon_ms,
             points: Slab::new(vacant),
             lists: Tables::new(),
+            twins: FxHashMap::default(),
+        }
+    }
+
+    /// Notes the two lists of a truck in which an event is.
+    pub fn join(&mut self, entry: EntryId, lists: [Fingerprint; 2]) {
+        self.twins.insert(entry, lists);
+    }
+
+    /// Drops what was noted of an event that is in no list any more.
+    pub fn part(&mut self, entry: EntryId) {
+        self.twins.remove(&entry);
+    }
+
+    /// The other list of the truck in which an event is, if it is in two.
+    pub fn twin(&self, entry: EntryId, list: Fingerprint) -> Option<Fingerprint> {
+        match *self.twins.get(&entry)? {
+            [one, other] if one == list => Some(other),
+            [one, other] if other == list => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Freezes the place of an event in a list.
+    pub fn freeze(&mut self, list: Fingerprint, entry: EntryId) {
+        let mut place = self.head(list);
+        while place != NONE && self.points[place].entry != entry {
+            place = self.points[place].next;
+        }
+        if place != NONE {
+            self.points[place].when |= SETTLED;
         }
     }
 

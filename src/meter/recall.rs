@@ -16,7 +16,7 @@ pub trait Recall {
     /// A record that cannot be read, or is not what it was.
     fn event(&self, record: Whence) -> Result<Event, Lost>;
 
-    /// The SHA-256 of a record's canonical bytes.
+    /// The content hash of a record: of what it says, without pseudonyms.
     ///
     /// # Errors
     /// The same.

@@ -2,6 +2,7 @@
 //! oldest, so that of an identity the first note of a version is the true one.
 
 use super::cell::{Day, utc_day_of};
+use super::contribution::twins;
 use super::journal::{Note, Won, notes};
 use super::ledger::{Address, EntryId, Mark};
 use super::pairing::Place;
@@ -113,12 +114,15 @@ impl Restoring {
         for &mark in &marks {
             ledger.settle(entry, mark);
         }
-        for point in points {
+        if let Some(lists) = twins(&points) {
+            self.meter.pairing.join(entry, lists);
+        }
+        for &point in &points {
             self.meter.pairing.load(&Place {
                 point,
                 at: occurred_at,
                 entry,
-                settled: marks.contains(&(point.list, point.side)),
+                settled: point.is_settled(&points, &marks),
             });
         }
     }

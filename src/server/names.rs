@@ -29,7 +29,7 @@ pub struct Names {
 
 /// What tells one state of the file from another: it may be written anew, or
 /// replaced by another one. None if there is no file.
-type Stamp = Option<[i64; 7]>;
+pub(super) type Stamp = Option<[i64; 7]>;
 
 #[derive(Default)]
 struct Seen {
@@ -133,7 +133,7 @@ impl Names {
 }
 
 /// A link is followed, so that one which is replaced is noticed too.
-fn stamp(path: &Path) -> Stamp {
+pub(super) fn stamp(path: &Path) -> Stamp {
     let found = std::fs::metadata(path).ok()?;
     Some([
         found.dev() as i64,

@@ -191,6 +191,7 @@ impl Words<'_> {
             trailer_plate: plate(identifiers::trailer),
             driver_ref: truck.map_or_else(String::new, driver),
             visit_ref: format!("VIS{visit:09}"),
+            tractor_plate_before: String::new(),
         }
     }
 

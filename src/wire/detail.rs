@@ -34,7 +34,8 @@ impl Reader<'_> {
     fn gate_move(&mut self, sent: pb::GateMove) -> Result<GateMove, Fault> {
         let direction = choice(sent.direction, "gate_move.direction", "IN or OUT")?;
         let containers = self.containers(sent.containers)?;
-        let tractor = self.plate(sent.tractor_plate, "gate_move.tractor_plate")?;
+        let [tractor, before] = self.plates(sent.tractor_plate, "gate_move.tractor_plate")?;
+        let tractor_before = self.before(sent.tractor_plate_before, &tractor, before)?;
         let trailer = self.plate(sent.trailer_plate, "gate_move.trailer_plate")?;
         let driver = self.driver(sent.driver_ref, "gate_move.driver_ref")?;
         let visit_ref = text(sent.visit_ref, "gate_move.visit_ref", 64)?;
@@ -52,6 +53,7 @@ impl Reader<'_> {
             direction,
             containers,
             tractor,
+            tractor_before,
             trailer,
             driver,
             visit_ref,

@@ -4,7 +4,7 @@
 use crate::event::fault::{Fault, Path};
 use crate::event::{Classifier, Event, Millis};
 use crate::pb::Reason;
-use crate::pseudonym::Pseudonyms;
+use crate::pseudonym::{Day, InForce, Pseudonyms};
 use compact_str::{CompactString, ToCompactString};
 use pbjson_types::Timestamp;
 
@@ -13,6 +13,11 @@ pub const ACTUAL_AHEAD_MS: i64 = 10 * 60 * 1000;
 
 /// How far ahead of the clock plans, estimates and slots may be.
 pub const PLANNED_AHEAD_MS: i64 = 400 * 86_400_000;
+
+/// Plans and estimates are under the key of so many days earlier: else one that was
+/// told before a key was added could be of a day on which that key is in force, and
+/// would pair with nothing that is told afterwards.
+const PLANS_LAG_DAYS: Day = 401;
 
 /// Where jiff's instants end, late in 9999: each instant that is accepted has a
 /// date in every zone.
@@ -45,7 +50,17 @@ pub struct Accepted {
     pub warnings: Vec<Fault>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    /// The keys of an event: they go by its own day, so that they are the same
+    /// whenever it is sent.
+    pub(super) fn keys(&self, classifier: Classifier, occurred_at: Millis) -> InForce<'a> {
+        let told = occurred_at.div_euclid(86_400_000) as Day;
+        self.pseudonyms.in_force(match classifier {
+            Classifier::Planned | Classifier::Estimated => told - PLANS_LAG_DAYS,
+            Classifier::Actual | Classifier::Unspecified => told,
+        })
+    }
+
     /// Judges when an event happened.
     pub(super) fn occurred(&self, at: Millis, classifier: Classifier) -> Result<(), Fault> {
         let field = "occurred_at";

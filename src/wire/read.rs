@@ -6,7 +6,7 @@ use crate::event::fault::{Fault, Path, excerpt, length};
 use crate::event::{Classifier, Event, Millis, Party, Role, Statement};
 use crate::event::{enterprise, facility, truck, vessel};
 use crate::pb::{self, Reason};
-use crate::pseudonym::{Kind, is_pseudonym};
+use crate::pseudonym::{InForce, Kind, is_pseudonym};
 use compact_str::{CompactString, ToCompactString, format_compact};
 use pbjson_types::Timestamp;
 use smallvec::SmallVec;
@@ -18,6 +18,8 @@ const PARTIES_MAX: usize = 8;
 /// what is in the log.
 pub(super) struct Reader<'a> {
     judge: Option<&'a Judge<'a>>,
+    /// Once the instant is known, with a judge.
+    keys: Option<InForce<'a>>,
     warnings: Vec<Fault>,
 }
 
@@ -26,6 +28,7 @@ impl<'a> Reader<'a> {
     pub(super) fn accepting(judge: &'a Judge<'a>) -> Self {
         Self {
             judge: Some(judge),
+            keys: None,
             warnings: Vec::new(),
         }
     }
@@ -34,6 +37,7 @@ impl<'a> Reader<'a> {
     pub(super) fn replaying() -> Self {
         Self {
             judge: None,
+            keys: None,
             warnings: Vec::new(),
         }
     }
@@ -63,6 +67,7 @@ impl<'a> Reader<'a> {
         let occurred_at = millis(event.occurred_at, "occurred_at")?;
         if let Some(judge) = self.judge {
             judge.occurred(occurred_at, classifier)?;
+            self.keys = Some(judge.keys(classifier, occurred_at));
         }
         let facility = self.facility(&event.facility)?;
         let parties = parties(event.parties)?;
@@ -152,9 +157,24 @@ impl<'a> Reader<'a> {
         plate: String,
         path: impl Into<Path>,
     ) -> Result<CompactString, Fault> {
+        let [plate, _] = self.plates(plate, path)?;
+        Ok(plate)
+    }
+
+    /// A plate's pseudonym, and on the first day of a key that under the key before.
+    pub(super) fn plates(
+        &mut self,
+        plate: String,
+        path: impl Into<Path>,
+    ) -> Result<[CompactString; 2], Fault> {
         let path = path.into();
-        let Some(judge) = self.judge else {
-            return pseudonym(plate, path);
+        let Some(keys) = self.keys else {
+            return Ok([pseudonym(plate, path)?, CompactString::default()]);
+        };
+        let of = |plate: &str| {
+            let own = keys.key.pseudonym(Kind::Plate, plate);
+            let before = keys.before.map(|key| key.pseudonym(Kind::Plate, plate));
+            [own, before.unwrap_or_default()]
         };
         if !is_private_text(
             &plate,
@@ -162,10 +182,10 @@ impl<'a> Reader<'a> {
             truck::PLATE_CHARS_MAX,
             "a plate of at most 32 characters",
         )? {
-            return Ok(CompactString::default());
+            return Ok([const { CompactString::const_new("") }; 2]);
         }
         if truck::is_plate(&plate) {
-            return Ok(judge.pseudonyms.pseudonym(Kind::Plate, &plate));
+            return Ok(of(&plate));
         }
         let normalised = truck::normalise_plate(&plate);
         if normalised.is_empty() {
@@ -183,7 +203,30 @@ impl<'a> Reader<'a> {
             found,
             "the shape of a plate",
         ));
-        Ok(judge.pseudonyms.pseudonym(Kind::Plate, &normalised))
+        Ok(of(&normalised))
+    }
+
+    /// The tractor's pseudonym under the key before: made here, never sent.
+    pub(super) fn before(
+        &self,
+        sent: String,
+        tractor: &str,
+        made: CompactString,
+    ) -> Result<CompactString, Fault> {
+        let path = Path::from("gate_move.tractor_plate_before");
+        let wrong = |sent: &str, path, expected| {
+            Err(Fault::new(Reason::Malformed, path, length(sent), expected))
+        };
+        if self.keys.is_some() {
+            return match sent.is_empty() {
+                true => Ok(made),
+                false => wrong(&sent, path, "nothing: only records in the log have it"),
+            };
+        }
+        if !sent.is_empty() && (tractor.is_empty() || *sent == *tractor) {
+            return wrong(&sent, path, "another pseudonym of the tractor");
+        }
+        pseudonym(sent, path)
     }
 
     /// A driver's pseudonym; empty without a driver. References are the
@@ -194,14 +237,14 @@ impl<'a> Reader<'a> {
         path: impl Into<Path>,
     ) -> Result<CompactString, Fault> {
         let path = path.into();
-        let Some(judge) = self.judge else {
+        let Some(keys) = self.keys else {
             return pseudonym(driver, path);
         };
         let expected = "a reference of at most 64 characters";
         if !is_private_text(&driver, path, truck::DRIVER_CHARS_MAX, expected)? {
             return Ok(CompactString::default());
         }
-        Ok(judge.pseudonyms.pseudonym(Kind::Driver, &driver))
+        Ok(keys.key.pseudonym(Kind::Driver, &driver))
     }
 
     /// A vessel's IMO number and call sign; one of them is required.

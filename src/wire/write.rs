@@ -120,6 +120,7 @@ impl Writer<'_> {
         self.string(4, &detail.trailer);
         self.string(5, &detail.driver);
         self.string(6, &detail.visit_ref);
+        self.string(7, &detail.tractor_before);
     }
 
     fn quay_move(&mut self, detail: &QuayMove) {

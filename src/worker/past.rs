@@ -70,7 +70,7 @@ impl<S: Source> Recall for Past<S> {
     }
 
     fn hash(&self, record: Whence) -> Result<[u8; 32], Lost> {
-        Ok(wire::content_hash(&self.bytes(record)?))
+        Ok(wire::content_hash(&self.event(record)?))
     }
 }
 

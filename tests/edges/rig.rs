@@ -135,7 +135,9 @@ impl Rig {
             Appends::Embedded(handle),
             Arc::new(View::new(state)),
             Keys {
-                pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key")).unwrap(),
+                pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key"))
+                    .unwrap()
+                    .into(),
                 fingerprints: Fingerprints::new(&[7; 16]),
             },
             Budgets {

@@ -15,6 +15,7 @@ fn gate(id: &str, direction: GateDirection, hour: i64, told: i64) -> Rec {
         direction,
         containers: Default::default(),
         tractor: "truck".into(),
+        tractor_before: "".into(),
         trailer: "".into(),
         driver: "".into(),
         visit_ref: "".into(),

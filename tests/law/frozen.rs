@@ -24,6 +24,7 @@ fn rec(id: &str, revision: i64, classifier: Classifier, direction: GateDirection
         .into_iter()
         .collect(),
         tractor: "".into(),
+        tractor_before: "".into(),
         trailer: "".into(),
         driver: "".into(),
         visit_ref: "".into(),

@@ -41,6 +41,7 @@ fn gate_move() -> impl Strategy<Value = Detail> {
             } else {
                 name("truck", truck)
             },
+            tractor_before: "".into(),
             trailer: "".into(),
             driver: "".into(),
             visit_ref: "".into(),

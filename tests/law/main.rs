@@ -10,6 +10,7 @@ mod frozen;
 mod gathered;
 mod generate;
 mod model;
+mod rotated;
 #[path = "../support/past.rs"]
 mod past;
 mod shelf;

@@ -1,6 +1,7 @@
 //! The law by brute force: no increments, no neighbours. All that is kept is
 //! the set of records; each day everything is computed from it anew.
 
+use quaymeter::event::personal::Precedence;
 use quaymeter::event::*;
 use quaymeter::meter::cell::DAY_MS;
 use quaymeter::meter::figure::Meaning;
@@ -29,7 +30,8 @@ pub type Key = (&'static str, String, String, i32, i32, i64, i64, String);
 pub type Cells = BTreeMap<Key, BTreeMap<String, i64>>;
 
 type Identity = (String, &'static str, String);
-/// Whose, and in which list: classifier, kind, side and key.
+/// Whose, and in which list: classifier, kind, side and key, a truck's by the
+/// pseudonym.
 type Spot = (Identity, i32, i32, bool, String);
 
 #[derive(Clone)]
@@ -47,7 +49,8 @@ struct Point {
     identity: Identity,
     kind: DurationKind,
     end: bool,
-    key: String,
+    /// All by which it is known: a truck has two pseudonyms on the first day of a key.
+    keys: Vec<String>,
     at: i64,
     statement: Statement,
 }
@@ -109,8 +112,7 @@ fn forget(
     for (start, end) in pairs(live, settled, days) {
         if due.contains(&start.identity) || due.contains(&end.identity) {
             postings.push(pair_posting(&start, &end));
-            settled.insert(spot(&start));
-            settled.insert(spot(&end));
+            settled.extend(spots(&start).chain(spots(&end)));
         }
     }
     for identity in due {
@@ -127,6 +129,7 @@ fn winner<'a>(recs: &[&'a Rec]) -> &'a Rec {
             rec.event.revision,
             gone,
             if gone { [0; 32] } else { rec.content },
+            Precedence::of(&rec.event),
         )
     };
     recs.iter().copied().max_by_key(|rec| rank(rec)).unwrap()
@@ -148,14 +151,22 @@ fn last_day(recs: &[&Rec]) -> i64 {
     day(appended.max(told))
 }
 
-fn spot(point: &Point) -> Spot {
-    (
-        point.identity.clone(),
-        point.statement.classifier.into(),
-        point.kind.into(),
-        point.end,
-        point.key.clone(),
-    )
+fn spots(point: &Point) -> impl Iterator<Item = Spot> {
+    point.keys.iter().map(|key| {
+        (
+            point.identity.clone(),
+            point.statement.classifier.into(),
+            point.kind.into(),
+            point.end,
+            key.clone(),
+        )
+    })
+}
+
+/// What stands for a truck in all of its pseudonyms here.
+fn truck(pseudonym: &str) -> String {
+    let (_, truck) = pseudonym.split_once(':').unwrap_or(("", pseudonym));
+    truck.to_owned()
 }
 
 /// Every pair, by sorting every list.
@@ -170,17 +181,25 @@ fn pairs(
             continue;
         };
         for (kind, end, key) in points(&statement.detail) {
+            let (list, keys) = match &statement.detail {
+                Detail::GateMove(gate) if kind == DurationKind::TruckTurn => {
+                    let before = Some(gate.tractor_before.to_string());
+                    let before = before.filter(|before| !before.is_empty());
+                    (truck(&key), [key].into_iter().chain(before).collect())
+                }
+                _ => (key.clone(), vec![key]),
+            };
             let list = (
                 identity.0.clone(),
                 statement.classifier.into(),
                 kind.into(),
-                key.clone(),
+                list,
             );
             lists.entry(list).or_default().push(Point {
                 identity: identity.clone(),
                 kind,
                 end,
-                key,
+                keys,
                 at: statement.occurred_at,
                 statement: statement.clone(),
             });
@@ -195,7 +214,8 @@ fn pairs(
             } else {
                 days.horizon
             };
-            let free = !settled.contains(&spot(&two[0])) && !settled.contains(&spot(&two[1]));
+            let mut both = spots(&two[0]).chain(spots(&two[1]));
+            let free = !both.any(|spot| settled.contains(&spot));
             if !two[0].end && two[1].end && free && two[1].at - two[0].at <= limit * DAY_MS {
                 pairs.push((two[0].clone(), two[1].clone()));
             }

@@ -124,6 +124,7 @@ pub fn gate(direction: GateDirection, tractor: &str, boxes: &[&str]) -> Detail {
         direction,
         containers: boxes.iter().map(|number| container(number)).collect(),
         tractor: tractor.into(),
+        tractor_before: "".into(),
         trailer: "".into(),
         driver: "".into(),
         visit_ref: "".into(),

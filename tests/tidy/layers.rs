@@ -9,11 +9,11 @@ use crate::{
 /// A nested module stands here only where its rank differs from its parent's.
 const RANKS: [(&str, i8); 40] = [
     ("pb", -1), // generated
+    ("pseudonym", -1),
     ("budget", 0),
     ("event", 0),
     ("failpoint", 0),
     ("fingerprint", 0),
-    ("pseudonym", 0),
     ("config", 1),
     ("log", 1),
     ("meter", 1),

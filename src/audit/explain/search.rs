@@ -76,7 +76,7 @@ impl Keys {
     pub fn meet(&self, event: &Event) -> bool {
         let detail = event.statement.as_ref().map(|told| &told.detail);
         let mut spots = detail.map(spots).into_iter().flatten();
-        spots.any(|(kind, _, key)| self.0.contains(&(kind, key.into())))
+        spots.any(|spot| self.0.contains(&(spot.kind, spot.key.into())))
     }
 
     pub fn needles(&self, facility: &str) -> Needles {
@@ -86,9 +86,9 @@ impl Keys {
     fn add(&mut self, event: &Event, wanted: impl Fn(bool) -> bool) {
         let detail = event.statement.as_ref().map(|told| &told.detail);
         let spots = detail.map(spots).into_iter().flatten();
-        let spots = spots.filter(|(_, end, _)| wanted(*end));
+        let spots = spots.filter(|spot| wanted(spot.end));
         self.0
-            .extend(spots.map(|(kind, _, key)| (kind, key.into())));
+            .extend(spots.map(|spot| (spot.kind, spot.key.into())));
     }
 }
 
@@ -149,10 +149,6 @@ impl Found<'_> {
             source: self.source().clone(),
             event_id: self.event_id.clone(),
         }
-    }
-
-    pub fn content(&self) -> [u8; 32] {
-        wire::content_hash(self.bytes)
     }
 
     /// The event; none of bytes that cannot be decoded, which count nowhere.

@@ -5,6 +5,7 @@ use crate::audit::recount::Record;
 use crate::audit::{Recount, Rules, Version};
 use crate::event::{Event, Millis};
 use crate::log::Offset;
+use crate::wire;
 use compact_str::CompactString;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -39,21 +40,16 @@ impl Fate {
             };
         };
         let order = new.cmp(known);
+        let says = |of: &Version| (of.revision, of.retracted, of.content);
         let same_revision = new.revision == known.revision && new.retracted == known.retracted;
         match order {
-            Ordering::Equal => Self::Duplicate,
+            // Also under other pseudonyms, of whichever record then holds.
+            _ if says(new) == says(known) => Self::Duplicate,
             _ if same_revision => Self::Conflict { won: order.is_gt() },
-            Ordering::Less => Self::Superseded,
             Ordering::Greater if new.retracted => Self::Retracted,
             Ordering::Greater => Self::Revised,
+            Ordering::Less | Ordering::Equal => Self::Superseded,
         }
-    }
-
-    fn holds(self) -> bool {
-        !matches!(
-            self,
-            Self::Duplicate | Self::Superseded | Self::Conflict { won: false }
-        )
     }
 }
 
@@ -70,7 +66,7 @@ pub struct Told {
     pub revision: i64,
     /// Whether it says that the event did not happen.
     pub retracted: bool,
-    /// The SHA-256 of its canonical bytes.
+    /// Its content hash: the SHA-256 of what it says.
     pub content: [u8; 32],
     /// What became of it when it came.
     pub fate: Fate,
@@ -117,13 +113,14 @@ impl Tale {
 
     /// Takes the next record in.
     pub fn take(&mut self, found: &mut Found<'_>) {
-        let (content, day) = (found.content(), found.day);
+        let day = found.day;
         let (source, appended_at) = (found.source().clone(), found.appended_at());
         let offset = found.offset;
         let asked = self.of.as_ref().is_some_and(|of| *of == found.identity());
         let Some(event) = found.event() else {
             return;
         };
+        let content = wire::content_hash(event);
         let life = self.recount.add(&Record {
             source: &source,
             appended_at,
@@ -140,7 +137,7 @@ impl Tale {
             event: asked.then(|| event.clone()),
         };
         let replaced = match self.held.get_mut(life) {
-            Some(known) if fate.holds() => Some(std::mem::replace(known, held).offset),
+            Some(known) if known.version < version => Some(std::mem::replace(known, held).offset),
             Some(_) => None,
             None => {
                 self.held.push(held);
@@ -192,6 +189,7 @@ mod tests {
             revision,
             retracted: content == 0,
             content: [content; 32],
+            precedence: Default::default(),
         }
     }
 

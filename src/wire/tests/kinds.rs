@@ -316,7 +316,7 @@ fn a_slot_is_at_most_400_days_ahead_and_its_start_not_too_old() {
 
 #[test]
 fn plates_and_drivers_become_pseudonyms_of_what_tells_them_apart() {
-    let pseudonyms = judge().pseudonyms;
+    let pseudonyms = judge().pseudonyms.in_force(0).key;
     let plate = |text: &str| {
         let mut gate_move = gate_move();
         gate_move.tractor_plate = text.into();

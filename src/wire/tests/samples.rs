@@ -79,6 +79,7 @@ pub(super) fn gate_move() -> pb::GateMove {
         trailer_plate: "浙BA123挂".into(),
         driver_ref: "driver 7".into(),
         visit_ref: "v-1".into(),
+        tractor_plate_before: String::new(),
     }
 }
 

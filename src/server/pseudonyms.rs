@@ -1,0 +1,115 @@
+//! The file of the pseudonyms' keys, loaded again when it changes: a key that was
+//! added is known on every instance before its first day, without a restart.
+
+use super::names::{Stamp, stamp};
+use crate::event::Millis;
+use crate::ingest::Clock;
+use crate::pseudonym::{Day, Kept, Pseudonyms};
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// By how much an event may be ahead of the clock, and more.
+const AHEAD_MS: Millis = 3_600_000;
+
+/// Follows a key file.
+pub(super) struct Keys {
+    path: PathBuf,
+    kept: Kept,
+    clock: Clock,
+    /// At the last look, and before the last attempt to load it.
+    looked: Stamp,
+    tried: Stamp,
+}
+
+impl Keys {
+    /// Of a file that was loaded just now.
+    pub fn new(path: PathBuf, kept: Kept, clock: Clock) -> Self {
+        let now = stamp(&path);
+        Self {
+            path,
+            kept,
+            clock,
+            looked: now,
+            tried: now,
+        }
+    }
+
+    /// Loads the file whenever it has changed. Ends never.
+    pub async fn follow(mut self) {
+        let mut beat = tokio::time::interval(LOOK_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            // A disk may take its time.
+            let looked = tokio::task::spawn_blocking(move || {
+                self.look();
+                self
+            });
+            let Ok(same) = looked.await else { return };
+            self = same;
+        }
+    }
+
+    /// Loads a file that has changed, once two looks found it the same.
+    fn look(&mut self) {
+        let now = stamp(&self.path);
+        let settled = std::mem::replace(&mut self.looked, now) == now;
+        if settled && self.tried != now {
+            self.tried = now;
+            self.load();
+        }
+    }
+
+    fn load(&self) {
+        let told = match Pseudonyms::load(&self.path) {
+            Ok(keys) => {
+                let known = keys.known().len();
+                let today = ((self.clock)() + AHEAD_MS).div_euclid(86_400_000) as Day;
+                match self.kept.replace(keys, today) {
+                    Ok(()) => return tracing::info!(known, "the pseudonyms' keys were loaded"),
+                    Err(changed) => changed.to_string(),
+                }
+            }
+            Err(error) => match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
+        };
+        tracing::error!(
+            fault = told,
+            "the pseudonyms' keys cannot be loaded: they stay as they were"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pseudonym::key_file;
+    use std::sync::Arc;
+
+    const TODAY: Day = 20_786;
+
+    #[test]
+    fn a_changed_file_is_loaded_once_it_has_settled_and_a_bad_one_leaves_the_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        let kept = Kept::from(Pseudonyms::load_or_create(&path).unwrap());
+        let clock: Clock = Arc::new(|| i64::from(TODAY) * 86_400_000);
+        let mut keys = Keys::new(path.clone(), kept.clone(), clock);
+        key_file::rotate(&path, TODAY + 2, TODAY).unwrap();
+        let known = || kept.now().known().len();
+        keys.look();
+        assert_eq!(known(), 1);
+        keys.look();
+        assert_eq!(known(), 2);
+        std::fs::write(&path, "1 = none\n").unwrap();
+        (0..3).for_each(|_| keys.look());
+        assert_eq!(known(), 2);
+    }
+}
