@@ -24,6 +24,7 @@ use crate::status;
 use crate::trace::{Span, Tracer};
 use crate::view::View;
 use crate::view::position::Position;
+use crate::view::token::Tokens;
 pub use appends::Appends;
 use check::{Checked, Manner};
 use reader::Reader;
@@ -86,6 +87,8 @@ pub struct Keys {
     pub pseudonyms: pseudonym::Kept,
     /// Of identities and contents, as the worker takes them.
     pub fingerprints: Fingerprints,
+    /// Of positions, as they are told.
+    pub tokens: Tokens,
 }
 
 /// What may be held in memory.
@@ -266,7 +269,7 @@ impl IngestService for Ingest {
             accepted,
             refused,
             results,
-            position: position.encode(),
+            position: position.encode(&shared.keys.tokens),
         });
         let told = weight.told.carried();
         response.extensions_mut().insert(told);

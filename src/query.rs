@@ -7,6 +7,7 @@
 
 pub mod ahead;
 pub mod ask;
+pub mod asker;
 pub mod calls;
 pub mod dump;
 pub mod enterprises;
@@ -16,6 +17,7 @@ pub mod no_shows;
 pub mod page;
 pub mod plan;
 pub mod selection;
+pub mod sight;
 pub mod throughput;
 pub mod top;
 pub mod wait;
@@ -24,13 +26,16 @@ pub mod watch;
 mod counted;
 mod streams;
 
+use crate::auth::caller::Caller;
 use crate::budget::{Budget, Held};
 use crate::event::Millis;
 use crate::meter::cell::Ahead;
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
+use crate::view::token::Tokens;
 use crate::view::{State, View};
+use asker::Asker;
 use counted::Counted;
 use enterprises::Directory;
 use jiff::tz::TimeZone;
@@ -95,6 +100,7 @@ struct Shared {
     watches: Arc<Semaphore>,
     dumps: Arc<Semaphore>,
     answers: Arc<Budget>,
+    tokens: Tokens,
     counted: Option<Counted>,
 }
 
@@ -106,6 +112,7 @@ impl Service {
     /// Answers from `view`, names enterprises by `directory` (`()` for none) and
     /// tells "now" by `clock`. Watches and dumps end when `stop` becomes true or
     /// its sender is gone. What waits for a client to take it is held of `answers`.
+    /// `tokens` seals positions, pages and watches.
     pub fn new(
         view: Arc<View>,
         directory: Arc<dyn Directory>,
@@ -113,6 +120,7 @@ impl Service {
         stop: signal::Receiver<bool>,
         settings: Settings,
         answers: Arc<Budget>,
+        tokens: Tokens,
     ) -> Self {
         let reporting = view.read(|state| state.cells.keeping().zone.clone());
         let limit = |most| Arc::new(Semaphore::new(most));
@@ -128,6 +136,7 @@ impl Service {
             watches: limit(settings.watches_max),
             dumps: limit(settings.dumps_max),
             answers,
+            tokens,
             counted: None,
         };
         Self(Arc::new(shared), None)
@@ -149,25 +158,31 @@ impl Service {
         Self(Arc::new(Shared { counted, ..shared }), self.1)
     }
 
+    /// Who asks.
+    fn asker(&self, extensions: &http::Extensions) -> Asker {
+        Asker::new(&Caller::of(extensions), &self.0.tokens, (self.0.clock)())
+    }
+
     /// Answers one question: takes a place, waits for the position, evaluates.
     async fn answer<T: Send + 'static>(
         &self,
-        metadata: &tonic::metadata::MetadataMap,
+        (asker, metadata): (Asker, &tonic::metadata::MetadataMap),
         at_least: &str,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
-        let _place = self.arrive(metadata, at_least).await?;
-        self.evaluate(ask).await
+        let _place = self.arrive((&asker, metadata), at_least).await?;
+        self.evaluate(asker, ask).await
     }
 
     /// A place among the calls in progress, once the position is reached.
     async fn arrive(
         &self,
-        metadata: &tonic::metadata::MetadataMap,
+        (asker, metadata): (&Asker, &tonic::metadata::MetadataMap),
         at_least: &str,
     ) -> Result<OwnedSemaphorePermit, Status> {
         let place = place(&self.0.calls, "calls in progress", RETRY_AFTER)?;
-        wait::until_reached(&self.0.view, at_least, wait::deadline(metadata)).await?;
+        let deadline = wait::deadline(metadata);
+        wait::until_reached(&self.0.view, asker, at_least, deadline).await?;
         Ok(place)
     }
 
@@ -188,10 +203,11 @@ impl Service {
     /// Evaluates a question; `ask` gets the state and now.
     async fn evaluate<T: Send + 'static>(
         &self,
+        asker: Asker,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
         let told = move |view: &View, now| {
-            view.read(|state| Ok((ask(state, now)?, freshness(state, now))))
+            view.read(|state| Ok((ask(state, now)?, asker.freshness(state, now))))
         };
         self.run(told).await
     }
@@ -200,13 +216,14 @@ impl Service {
     /// a key.
     async fn evaluate_ahead<T: Send + 'static>(
         &self,
+        asker: Asker,
         question: Arc<throughput::Question>,
         after: Option<throughput::Key>,
         ask: impl Fn(&throughput::Question, &State, &Ahead) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
         let told = move |view: &View, now| {
             ahead::evaluate(view, &question, after.as_ref(), |state, ahead| {
-                Ok((ask(&question, state, ahead)?, freshness(state, now)))
+                Ok((ask(&question, state, ahead)?, asker.freshness(state, now)))
             })
         };
         self.run(told).await
@@ -254,14 +271,6 @@ fn full() -> Status {
     status::overloaded("bytes of answers", RETRY_AFTER)
 }
 
-fn freshness(state: &State, now: Millis) -> pb::Freshness {
-    pb::Freshness {
-        position: state.reach.encode(),
-        appended_at: state.appended_at.map(ask::message),
-        complete_through: state.complete_through(now).map(ask::message),
-    }
-}
-
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -270,9 +279,11 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::GetThroughputRequest>,
     ) -> Result<Response<pb::GetThroughputResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let question = Arc::new(throughput::Question::parse(&request, &self.0.reporting)?);
-        let fingerprint = throughput::fingerprint("GetThroughput", &request);
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let (reporting, sight) = (&self.0.reporting, asker.sight());
+        let question = Arc::new(throughput::Question::parse(&request, reporting, sight)?);
+        let fingerprint = throughput::fingerprint(&asker, "GetThroughput", &request);
         let after: Option<throughput::Key> = fingerprint.after(&request.page_token)?;
         let bytes = throughput::MESSAGE_BYTES_MAX;
         let limit = throughput::Limit {
@@ -283,8 +294,10 @@ impl ThroughputService for Service {
         let ask = move |question: &throughput::Question, state: &State, ahead: &Ahead| {
             question.rows(&state.cells, ahead, begun.as_ref(), limit)
         };
-        let _place = self.arrive(&metadata, &request.at_least).await?;
-        let ((rows, more), freshness) = self.evaluate_ahead(question, after, ask).await?;
+        let arrived = self.arrive((&asker, &metadata), &request.at_least);
+        let _place = arrived.await?;
+        let evaluated = self.evaluate_ahead(asker, question, after, ask);
+        let ((rows, more), freshness) = evaluated.await?;
         let next_page_token = match rows.last() {
             Some((last, _)) if more => fingerprint.token(last),
             _ => String::new(),
@@ -303,19 +316,22 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::ListTopEnterprisesRequest>,
     ) -> Result<Response<pb::ListTopEnterprisesResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let question = top::Question::parse(&request, &self.0.reporting)?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let sight = asker.sight().clone();
+        let question = top::Question::parse(&request, &self.0.reporting, &sight)?;
         let owners = question.owners();
+        let arrived = self.arrive((&asker, &metadata), &request.at_least);
+        let _place = arrived.await?;
         let ask = move |view: &View, now| {
             view.read_of(
                 |_| owners.clone(),
-                |state| Ok((question.leaders(&state.cells)?, freshness(state, now))),
+                |state| Ok((question.leaders(&state.cells)?, asker.freshness(state, now))),
             )
         };
-        let _place = self.arrive(&metadata, &request.at_least).await?;
         let (leaders, freshness) = self.run(ask).await?;
         let ranked = |(rank, (id, value)): (u32, (compact_str::CompactString, i64))| {
-            let enterprise = Some(enterprises::named(&*self.0.directory, &id));
+            let enterprise = Some(enterprises::named(&*self.0.directory, &sight, &id));
             pb::RankedEnterprise {
                 rank,
                 enterprise,
@@ -332,11 +348,13 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::ListEnterprisesRequest>,
     ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let question = enterprises::Question::parse(&request)?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let question = enterprises::Question::parse(&request, &asker)?;
         let directory = self.0.directory.clone();
         let ask = move |state: &State, _| Ok(question.page(&state.cells, &*directory));
-        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let (page, freshness) = answered.await?;
         let ((enterprises, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListEnterprisesResponse {
             enterprises,
@@ -349,10 +367,12 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::ListVesselCallsRequest>,
     ) -> Result<Response<pb::ListVesselCallsResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let question = calls::Question::parse(&request, &self.0.reporting)?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let question = calls::Question::parse(&request, &self.0.reporting, &asker)?;
         let ask = move |state: &State, _| question.page(&state.cells);
-        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let (page, freshness) = answered.await?;
         let ((calls, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListVesselCallsResponse {
             calls,
@@ -365,10 +385,12 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::ListNoShowsRequest>,
     ) -> Result<Response<pb::ListNoShowsResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let question = no_shows::Question::parse(&request)?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let question = no_shows::Question::parse(&request, &asker)?;
         let ask = move |state: &State, now| question.page(&state.cells, now);
-        let (page, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
+        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let (page, freshness) = answered.await?;
         let ((rows, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListNoShowsResponse {
             rows,
@@ -383,10 +405,10 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::WatchThroughputRequest>,
     ) -> Result<Response<Self::WatchThroughputStream>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        Ok(Response::new(
-            streams::watch(self.clone(), &metadata, request).await?,
-        ))
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let answer = streams::watch(self.clone(), (asker, &metadata), request).await?;
+        Ok(Response::new(answer))
     }
 
     type DumpCellsStream = Streamed<pb::DumpCellsResponse>;
@@ -395,27 +417,37 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::DumpCellsRequest>,
     ) -> Result<Response<Self::DumpCellsStream>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        Ok(Response::new(
-            streams::dump(self.clone(), &metadata, request).await?,
-        ))
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let answer = streams::dump(self.clone(), (asker, &metadata), request).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let ask = |state: &State, now| Ok((counted::of_state(state), state.position, now));
-        let (asked, freshness) = self.answer(&metadata, &request.at_least, ask).await?;
-        let (mut answer, position, now) = asked;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let (operates, readable) = (asker.operates(), asker.sight().message());
+        let ask = move |state: &State, now| {
+            // What is counted of all events is for those who run the service.
+            let counted = operates.then(|| counted::of_state(state));
+            Ok((counted.unwrap_or_default(), state.position, now))
+        };
+        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let ((mut answer, position, now), freshness) = answered.await?;
         answer.freshness = Some(freshness);
         answer.now = Some(ask::message(now));
+        answer.version = env!("CARGO_PKG_VERSION").into();
         answer.reporting_zone = self.0.reporting.iana_name().unwrap_or("UTC").into();
         answer.horizon_days = self.0.settings.horizon_days;
-        answer.resident_bytes = counted::resident_bytes();
-        if let Some(counted) = &self.0.counted {
-            counted.tell(&mut answer, position);
+        answer.readable = readable;
+        if operates {
+            answer.resident_bytes = counted::resident_bytes();
+            if let Some(counted) = &self.0.counted {
+                counted.tell(&mut answer, position);
+            }
         }
         Ok(Response::new(answer))
     }
@@ -424,8 +456,9 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::LookupEventRequest>,
     ) -> Result<Response<pb::LookupEventResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let answer = explain::lookup(self, &metadata, &request).await?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let answer = explain::lookup(self, (asker, &metadata), &request).await?;
         Ok(Response::new(answer))
     }
 
@@ -435,8 +468,9 @@ impl ThroughputService for Service {
         &self,
         request: Request<pb::ListCellEventsRequest>,
     ) -> Result<Response<Self::ListCellEventsStream>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let answer = explain::list(self, &metadata, &request).await?;
+        let (metadata, extensions, request) = request.into_parts();
+        let asker = self.asker(&extensions);
+        let answer = explain::list(self, (asker, &metadata), &request).await?;
         Ok(Response::new(answer))
     }
 }

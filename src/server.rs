@@ -38,6 +38,7 @@ use crate::registry;
 use crate::store;
 use crate::trace::{self, Tracer};
 use crate::view::View;
+use crate::view::token::Tokens;
 use crate::worker::{self, checkpoint};
 use keeper::Keeper;
 use names::Names;
@@ -141,6 +142,9 @@ pub enum Error {
     /// Nothing can be traced.
     #[error("traces")]
     Trace(#[from] trace::Error),
+    /// No key could be drawn.
+    #[error("draw a key")]
+    Random(#[source] std::io::Error),
     /// A thread could not be started.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
@@ -204,9 +208,13 @@ impl Service {
             tracer: &tracer,
         })?;
         let view = Arc::clone(keeper.view());
+        // Instances that count one log have the same pseudonyms, and so they take each
+        // other's tokens too.
+        let tokens = Tokens::new(&pseudonyms.derive("tokens"));
         let keys = Keys {
             pseudonyms: pseudonyms.into(),
             fingerprints: keeper.fingerprints(),
+            tokens,
         };
         let budgets = Budgets {
             requests: Budget::new(config.limits.request_bytes),
@@ -339,6 +347,7 @@ impl Service {
             draining.clone(),
             query_settings(config),
             Arc::clone(&self.budgets.answers),
+            self.keys.tokens.clone(),
         );
         let query = query.explaining(past(config, &self.dir)?);
         Ok(query.counting(Arc::clone(&self.metrics)))

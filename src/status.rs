@@ -43,6 +43,15 @@ pub fn invalid(field: &str, found: impl Display, expected: impl Display) -> Stat
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// A field holds no token of ours that is good here. Whether it was forged, cut, another
+/// caller's or of another question is not told.
+pub fn no_token(field: &str) -> Status {
+    let message = format!("{field}: not a token of this service");
+    let mut details = info("INVALID_FIELD", &[("field", field)]);
+    details.add_bad_request_violation(field, "not a token of this service");
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
 /// The question reaches further back than what is kept; `earliest` is the first
 /// instant, in RFC 3339, from which on it can be answered.
 pub fn beyond_retention(field: &str, found: &str, earliest: &str, why: &str) -> Status {
@@ -148,6 +157,12 @@ pub fn not_reached(wanted: &impl Display, reached: &impl Display) -> Status {
         message,
         info("NOT_REACHED", &metadata),
     )
+}
+
+/// The same for whoever may not know how far the log reaches.
+pub fn not_reached_yet() -> Status {
+    let message = "waited for a position until the deadline, but it is not reached yet";
+    Status::with_error_details(Code::DeadlineExceeded, message, info("NOT_REACHED", &[]))
 }
 
 /// The caller may not do this; `advice` says who may.
@@ -292,6 +307,24 @@ mod tests {
                 code == Code::InvalidArgument
             );
         }
+    }
+
+    #[test]
+    fn what_tells_no_more_has_its_reason_too() {
+        let no_token = no_token("page_token");
+        let details = no_token.get_error_details();
+        assert_eq!(no_token.code(), Code::InvalidArgument);
+        assert_eq!(
+            no_token.message(),
+            "page_token: not a token of this service"
+        );
+        assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELD");
+        let field = &details.bad_request().unwrap().field_violations[0].field;
+        assert_eq!(field, "page_token");
+        let waited = not_reached_yet();
+        assert_eq!(waited.code(), Code::DeadlineExceeded);
+        let info = waited.get_details_error_info().unwrap();
+        assert_eq!((&*info.reason, info.metadata.len()), ("NOT_REACHED", 0));
     }
 
     #[test]

@@ -10,11 +10,14 @@ mod stopping;
 use quaymeter::pb;
 use quaymeter::pb::stream_events_response::Message as Told;
 use quaymeter::view::position::Position;
-use rig::{Rig, Streams, event};
+use rig::{Rig, Streams, event, tokens};
 use tonic::Code;
 
 fn offset(position: &str) -> u64 {
-    Position::decode(position).unwrap().offset().unwrap()
+    Position::decode(position, &tokens())
+        .unwrap()
+        .offset()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

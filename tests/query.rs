@@ -5,6 +5,8 @@
 mod cli;
 #[path = "query/fixture.rs"]
 mod fixture;
+#[path = "support/grid.rs"]
+mod grid;
 #[path = "query/lists.rs"]
 mod lists;
 #[path = "query/resuming.rs"]
@@ -13,5 +15,7 @@ mod resuming;
 mod rollup;
 #[path = "query/service.rs"]
 mod service;
+#[path = "query/unseen.rs"]
+mod unseen;
 #[path = "query/watching.rs"]
 mod watching;

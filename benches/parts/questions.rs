@@ -5,12 +5,14 @@ use crate::counting::changes;
 use crate::sample::{DAY_MS, Day, END, empty, enterprises};
 use criterion::Criterion;
 use quaymeter::answers::instant;
+use quaymeter::auth::caller::Caller;
 use quaymeter::budget::Budget;
 use quaymeter::meter::Counts;
 use quaymeter::meter::cell::{Days, Round};
 use quaymeter::pb;
 use quaymeter::pb::throughput_service_server::ThroughputService as _;
 use quaymeter::query::{Service, Settings};
+use quaymeter::view::token::Tokens;
 use quaymeter::view::{Published, State, View};
 use std::sync::Arc;
 use tokio::runtime::Builder;
@@ -34,7 +36,9 @@ pub fn bench(criterion: &mut Criterion) {
     let settings = Settings::default();
     let answers = Budget::new(64 << 20);
     let view = Arc::new(view);
-    let service = Service::new(view, Arc::new(()), clock, stopped, settings, answers);
+    let tokens = Tokens::new(&[7; 32]);
+    let names = Arc::new(());
+    let service = Service::new(view, names, clock, stopped, settings, answers, tokens);
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
         return;
     };
@@ -47,24 +51,31 @@ pub fn bench(criterion: &mut Criterion) {
         ("all enterprises by day", Vec::new(), pb::Grain::Day),
     ] {
         let request = throughput(enterprises, grain);
-        let rows = runtime.block_on(service.get_throughput(Request::new(request.clone())));
+        let rows = runtime.block_on(service.get_throughput(anyones(request.clone())));
         assert!(rows.is_ok_and(|rows| !rows.into_inner().rows.is_empty()));
         group.bench_function(name, |bench| {
             bench.iter(|| {
-                let answer = service.get_throughput(Request::new(request.clone()));
+                let answer = service.get_throughput(anyones(request.clone()));
                 runtime.block_on(answer).is_ok()
             });
         });
     }
-    let fleets = runtime.block_on(service.list_top_enterprises(Request::new(leaders())));
+    let fleets = runtime.block_on(service.list_top_enterprises(anyones(leaders())));
     assert!(fleets.is_ok_and(|fleets| fleets.into_inner().enterprises.len() == 10));
     group.bench_function("top 10 fleets", |bench| {
         bench.iter(|| {
-            let answer = service.list_top_enterprises(Request::new(leaders()));
+            let answer = service.list_top_enterprises(anyones(leaders()));
             runtime.block_on(answer).is_ok()
         });
     });
     group.finish();
+}
+
+/// A request of whoever calls where no callers are configured.
+fn anyones<T>(request: T) -> Request<T> {
+    let mut request = Request::new(request);
+    request.extensions_mut().insert(Caller::anyone());
+    request
 }
 
 fn throughput(enterprises: Vec<String>, grain: pb::Grain) -> pb::GetThroughputRequest {

@@ -42,7 +42,9 @@ pub enum Error {
     #[error("read the answers from the temporary file")]
     Decode(#[from] prost::DecodeError),
     /// An answer without a position.
-    #[error("an answer names no position of the log")]
+    #[error(
+        "an answer names no position of the log: the service tells it only those who may operate it"
+    )]
     Position,
 }
 
@@ -85,8 +87,12 @@ pub struct Spool {
 /// # Errors
 /// It names none.
 pub fn position(freshness: Option<&pb::Freshness>) -> Result<Position, Error> {
-    let position = freshness.and_then(|of| Position::decode(&of.position));
-    position.ok_or(Error::Position)
+    let reach = freshness
+        .map(|of| &of.reach)
+        .filter(|reach| !reach.is_empty());
+    let offsets = reach.into_iter().flatten();
+    let position = Position::of(offsets.map(|of| (of.partition, of.offset)));
+    reach.map(|_| position).ok_or(Error::Position)
 }
 
 /// What was answered of the facilities of one partition, in answers of an embedded log,

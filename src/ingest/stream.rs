@@ -72,7 +72,8 @@ struct Connection {
     caller: caller::Caller,
     answers: mpsc::Sender<Weighed>,
     appending: FuturesOrdered<BoxFuture<'static, Durable>>,
-    waiting: VecDeque<(StreamAck, Held)>,
+    /// Each with the position that it will tell, which is sealed when it goes.
+    waiting: VecDeque<(StreamAck, Position, Held)>,
     received_events: u64,
     granted_events: u64,
     acknowledged_events: u64,
@@ -328,18 +329,19 @@ impl Connection {
         self.acknowledged_events += done.events;
         self.acknowledged_sequence = done.sequence;
         let told = |ack: &StreamAck| ack.results.iter().map(|batch| batch.results.len()).sum();
-        let full = |(ack, _): &(StreamAck, Held)| {
+        let full = |(ack, ..): &(StreamAck, Position, Held)| {
             let told: usize = told(ack);
             told > 0 && told + done.results.len() > ACK_RESULTS_MAX
         };
         if self.waiting.back().is_none_or(full) {
             let none = self.shared.budgets.answers.part();
-            self.waiting.push_back((StreamAck::default(), none));
+            let ack = (StreamAck::default(), Position::START, none);
+            self.waiting.push_back(ack);
         }
-        if let Some((ack, held)) = self.waiting.back_mut() {
+        if let Some((ack, position, held)) = self.waiting.back_mut() {
             held.absorb(done.held);
             ack.sequence = done.sequence;
-            ack.position = self.position.encode();
+            position.include(&self.position);
             ack.accepted += done.accepted;
             ack.refused += done.refused;
             ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;
@@ -354,7 +356,8 @@ impl Connection {
     /// Hands the oldest acknowledgement that waits to the client. Only now is
     /// its credit granted.
     fn acknowledge(&mut self, room: mpsc::Permit<'_, Weighed>) {
-        if let Some((ack, held)) = self.waiting.pop_front() {
+        if let Some((mut ack, position, held)) = self.waiting.pop_front() {
+            ack.position = position.encode(&self.shared.keys.tokens);
             self.granted_events = ack.granted_events;
             let message = Some(Told::Ack(ack));
             let answer = Ok(StreamEventsResponse { message });

@@ -1,8 +1,10 @@
 //! ListVesselCalls: what was moved per call, and how fast.
 
+use super::asker::Asker;
 use super::page::Fingerprint;
 use super::plan::Plan;
-use super::selection::{self, Selection};
+use super::selection::{self, Facilities};
+use super::sight::Sight;
 use super::{ask, grain};
 use crate::event::Classifier;
 use crate::meter::cell::{Cells, Day};
@@ -27,7 +29,7 @@ type Key = (CompactString, CompactString);
 
 /// A checked question.
 pub struct Question {
-    selection: Selection,
+    facilities: Vec<CompactString>,
     plan: Plan,
     days: Range<Day>,
     classifier: Classifier,
@@ -35,14 +37,25 @@ pub struct Question {
     after: Option<Key>,
     limit: usize,
     request: Fingerprint,
+    sight: Sight,
 }
 
 impl Question {
-    /// What a request asks.
+    /// What a request asks. A call's figures are of all who had a part in it, and are
+    /// not kept apart, so only who may see everybody may see them.
+    ///
+    /// # Errors
+    /// What is wrong with the request; who may not see everybody.
     pub fn parse(
         request: &pb::ListVesselCallsRequest,
         reporting: &TimeZone,
+        asker: &Asker,
     ) -> Result<Self, Status> {
+        if !asker.sight().is_everything() {
+            let why = "a vessel call's figures are of all who had a part in it: they are for \
+                       callers who may read all";
+            return Err(status::not_allowed("ListVesselCalls", why));
+        }
         let from = ask::instant("from", request.from)?;
         let to = ask::instant("to", request.to)?;
         let classifier =
@@ -52,7 +65,7 @@ impl Question {
             return Err(status::invalid("call_id", &request.call_id, expected));
         }
         let facilities = selection::facilities("facilities", &request.facilities)?;
-        let fingerprint = Fingerprint::of(
+        let fingerprint = asker.asks(
             "ListVesselCalls",
             &pb::ListVesselCallsRequest {
                 page_size: 0,
@@ -61,14 +74,9 @@ impl Question {
                 ..request.clone()
             },
         );
-        let (enterprises, roles, classifiers) = (None, Vec::new(), vec![classifier]);
         Ok(Self {
-            selection: Selection {
-                enterprises,
-                roles,
-                classifiers,
-                facilities,
-            },
+            sight: asker.sight().clone(),
+            facilities,
             plan: Plan::new(reporting, Grain::Day, reporting, (from, to))?,
             days: grain::day_of(reporting, from)..grain::day_of(reporting, to),
             classifier,
@@ -81,7 +89,7 @@ impl Question {
 
     /// A page, and the token of the next one.
     pub fn page(&self, cells: &Cells) -> Result<(Vec<pb::VesselCallRow>, String), Status> {
-        self.plan.check_reach(cells)?;
+        self.plan.check_reach(cells, &self.sight)?;
         let mut calls = self.calls(cells).into_iter();
         let page: Vec<_> = calls.by_ref().take(self.limit).collect();
         let token = match (page.last(), calls.next()) {
@@ -95,13 +103,13 @@ impl Question {
     /// All matching calls after the page before. One pass over the calls that
     /// are kept: a port has some 50,000 a year.
     fn calls<'a>(&self, cells: &'a Cells) -> BTreeMap<Key, Call<'a>> {
-        let mut wanted = self.selection.resolve(&cells.names);
+        let mut wanted = Facilities::new(&self.facilities, &cells.names);
         let mut calls: FxHashMap<(NameId, &str), Call<'_>> = FxHashMap::default();
         for (key, figures) in cells.calls.iter() {
             let asked = key.classifier == self.classifier
                 && self.days.contains(&key.day)
                 && (self.call.is_empty() || key.call.id == self.call);
-            if asked && wanted.facility(key.facility) {
+            if asked && wanted.has(key.facility) {
                 let call = calls.entry((key.facility, &*key.call.id)).or_default();
                 call.figures.merge(figures);
                 *call.vessels.entry(&*key.call.vessel).or_default() += events(figures);

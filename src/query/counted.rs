@@ -30,7 +30,6 @@ pub(super) fn of_state(state: &State) -> pb::GetStatusResponse {
         forgotten: counts.forgotten,
         quarter_cells: census.quarters(),
         day_cells: census.days(),
-        version: env!("CARGO_PKG_VERSION").into(),
         ..Default::default()
     }
 }

@@ -1,9 +1,11 @@
 //! ListEnterprises: who has figures or a name.
 
 use super::ask;
+use super::asker::Asker;
 use super::page::Fingerprint;
-use crate::event::Role;
-use crate::meter::cell::Cells;
+use super::sight::{RoleSet, Sight};
+use crate::event::{Classifier, Role};
+use crate::meter::cell::{Cells, Owner};
 use crate::pb;
 use crate::status;
 use std::collections::BTreeMap;
@@ -29,13 +31,28 @@ impl Directory for () {
     fn each(&self, _: &mut dyn FnMut(pb::Enterprise)) {}
 }
 
-/// An enterprise with the names that the registry gives it.
-pub fn named(directory: &dyn Directory, id: &str) -> pb::Enterprise {
-    let unknown = || pb::Enterprise {
+/// An enterprise with the names that the registry gives it, and those of the roles
+/// there that the caller may see.
+pub fn named(directory: &dyn Directory, sight: &Sight, id: &str) -> pb::Enterprise {
+    let known = directory.find(id);
+    seen(known.unwrap_or_else(|| unnamed(id)), sight)
+}
+
+fn unnamed(id: &str) -> pb::Enterprise {
+    pb::Enterprise {
         id: id.into(),
         ..Default::default()
-    };
-    directory.find(id).unwrap_or_else(unknown)
+    }
+}
+
+/// The same without the roles that the caller may not see.
+fn seen(mut enterprise: pb::Enterprise, sight: &Sight) -> pb::Enterprise {
+    if !sight.is_everything() {
+        let visible = sight.roles(&enterprise.id).unwrap_or(RoleSet::NONE);
+        let is_visible = |role: &i32| Role::try_from(*role).is_ok_and(|role| visible.has(role));
+        enterprise.roles.retain(is_visible);
+    }
+    enterprise
 }
 
 /// A checked question.
@@ -45,11 +62,12 @@ pub struct Question {
     after: Option<String>,
     limit: usize,
     request: Fingerprint,
+    sight: Sight,
 }
 
 impl Question {
     /// What a request asks.
-    pub fn parse(request: &pb::ListEnterprisesRequest) -> Result<Self, Status> {
+    pub fn parse(request: &pb::ListEnterprisesRequest, asker: &Asker) -> Result<Self, Status> {
         if request.contains.len() > CONTAINS_MAX {
             let found = format!("{} bytes", request.contains.len());
             return Err(status::invalid(
@@ -58,7 +76,7 @@ impl Question {
                 format!("at most {CONTAINS_MAX} bytes"),
             ));
         }
-        let fingerprint = Fingerprint::of(
+        let fingerprint = asker.asks(
             "ListEnterprises",
             &pb::ListEnterprisesRequest {
                 role: request.role,
@@ -72,32 +90,14 @@ impl Question {
             after: fingerprint.after(&request.page_token)?,
             limit: ask::page_size(request.page_size)?,
             request: fingerprint,
+            sight: asker.sight().clone(),
         })
     }
 
     /// A page, and the token of the next one.
     pub fn page(&self, cells: &Cells, directory: &dyn Directory) -> (Vec<pb::Enterprise>, String) {
-        let mut found = BTreeMap::new();
-        let beyond = |id: &str| self.after.as_ref().is_none_or(|after| id > &**after);
-        directory.each(&mut |enterprise| {
-            if beyond(&enterprise.id) {
-                found.insert(enterprise.id.clone(), enterprise);
-            }
-        });
-        for (owner, _) in cells.owners() {
-            let id = cells.names.get(owner.enterprise);
-            if beyond(id) {
-                let new = || pb::Enterprise {
-                    id: id.into(),
-                    ..Default::default()
-                };
-                found
-                    .entry(id.into())
-                    .or_insert_with(new)
-                    .roles
-                    .push(owner.role.into());
-            }
-        }
+        let found = self.visible(cells, directory);
+        let found = found.unwrap_or_else(|| self.all(cells, directory));
         let mut matching = found.into_values().filter_map(|mut enterprise| {
             enterprise.roles.sort_unstable();
             enterprise.roles.dedup();
@@ -111,6 +111,49 @@ impl Question {
         (page, token)
     }
 
+    fn is_beyond(&self, id: &str) -> bool {
+        self.after.as_ref().is_none_or(|after| id > &**after)
+    }
+
+    /// All after the page before.
+    fn all(&self, cells: &Cells, directory: &dyn Directory) -> BTreeMap<String, pb::Enterprise> {
+        let mut found = BTreeMap::new();
+        directory.each(&mut |enterprise| {
+            if self.is_beyond(&enterprise.id) {
+                found.insert(enterprise.id.clone(), enterprise);
+            }
+        });
+        for (owner, _) in cells.owners() {
+            let id = cells.names.get(owner.enterprise);
+            if self.is_beyond(id) {
+                let new = found.entry(id.into()).or_insert_with(|| unnamed(id));
+                new.roles.push(owner.role.into());
+            }
+        }
+        found
+    }
+
+    /// Those after the page before that the caller may see, looked up one by one: who
+    /// else there is costs no time. None if he may see all.
+    fn visible(
+        &self,
+        cells: &Cells,
+        directory: &dyn Directory,
+    ) -> Option<BTreeMap<String, pb::Enterprise>> {
+        let visible = self.sight.visible()?.filter(|(id, _)| self.is_beyond(id));
+        let one = |(id, roles): (&str, RoleSet)| {
+            let known = directory.find(id).map(|known| seen(known, &self.sight));
+            let counted = roles_with_cells(cells, id, roles);
+            if known.is_none() && counted.is_empty() {
+                return None;
+            }
+            let mut enterprise = known.unwrap_or_else(|| unnamed(id));
+            enterprise.roles.extend(counted);
+            Some((id.to_owned(), enterprise))
+        };
+        Some(visible.filter_map(one).collect())
+    }
+
     fn admits(&self, enterprise: &pb::Enterprise) -> bool {
         let texts = [&enterprise.id, &enterprise.name_zh, &enterprise.name_en];
         self.role
@@ -119,4 +162,29 @@ impl Question {
                 .iter()
                 .any(|text| text.to_lowercase().contains(&self.contains))
     }
+}
+
+/// The roles of some in which an enterprise has cells.
+fn roles_with_cells(cells: &Cells, id: &str, roles: RoleSet) -> Vec<i32> {
+    let Some(enterprise) = cells.names.find(id) else {
+        return Vec::new();
+    };
+    let has_cells = |&role: &Role| {
+        let classifiers = [
+            Classifier::Actual,
+            Classifier::Estimated,
+            Classifier::Planned,
+        ];
+        classifiers.into_iter().any(|classifier| {
+            let series = cells.owner(Owner {
+                enterprise,
+                role,
+                classifier,
+            });
+            series.is_some_and(|series| !series.is_empty())
+        })
+    };
+    let all = (1..).map_while(|number| Role::try_from(number).ok());
+    let those = all.filter(|&role| roles.has(role)).filter(has_cells);
+    those.map(Into::into).collect()
 }

@@ -206,7 +206,9 @@ mod tests {
         let settings = Settings::default();
         let answers = crate::budget::Budget::new(1 << 20);
         let clock = Arc::new(|| 0);
-        let service = Service::new(view, Arc::new(()), clock, stopped, settings, answers);
+        let tokens = crate::view::token::Tokens::new(&[7; 32]);
+        let names = Arc::new(());
+        let service = Service::new(view, names, clock, stopped, settings, answers, tokens);
         let service = service.explaining(Past::new(dir.path().to_owned(), rules));
         Asked {
             service,

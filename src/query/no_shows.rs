@@ -1,6 +1,7 @@
 //! ListNoShows: slots that have ended, and who did not come.
 
 use super::ask;
+use super::asker::Asker;
 use super::page::Fingerprint;
 use super::plan::{self, Plan};
 use super::selection::Selection;
@@ -29,14 +30,14 @@ pub struct Question {
 
 impl Question {
     /// What a request asks.
-    pub fn parse(request: &pb::ListNoShowsRequest) -> Result<Self, Status> {
+    pub fn parse(request: &pb::ListNoShowsRequest, asker: &Asker) -> Result<Self, Status> {
         let from = ask::instant("from", request.from)?;
         let to = ask::instant("to", request.to)?;
         let ended_by = request
             .ended_by
             .map(|at| ask::instant("ended_by", Some(at)))
             .transpose()?;
-        let fingerprint = Fingerprint::of(
+        let fingerprint = asker.asks(
             "ListNoShows",
             &pb::ListNoShowsRequest {
                 page_size: 0,
@@ -46,7 +47,7 @@ impl Question {
             },
         );
         Ok(Self {
-            selection: Selection::parse(request.filter.as_ref())?,
+            selection: Selection::parse(request.filter.as_ref(), asker.sight())?,
             // Slots are kept as long as quarter-hours.
             plan: Plan::new(
                 &TimeZone::UTC,
@@ -64,7 +65,7 @@ impl Question {
 
     /// A page, and the token of the next one.
     pub fn page(&self, cells: &Cells, now: Millis) -> Result<(Vec<pb::NoShowRow>, String), Status> {
-        self.plan.check_reach(cells)?;
+        self.plan.check_reach(cells, self.selection.sight())?;
         let mut rows = self.rows(cells, self.ended_by.unwrap_or(now))?;
         rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let more = rows.len() > self.limit;
@@ -81,18 +82,23 @@ impl Question {
     fn rows(&self, cells: &Cells, ended_by: Millis) -> Result<Vec<(Key, pb::NoShowRow)>, Status> {
         let mut wanted = self.selection.resolve(&cells.names);
         let (from, to) = self.interval;
-        // Whoever forges a token may say any instant.
+        // A token of another version of this service may say any instant.
         let from = self.after.as_ref().map_or(from, |after| after.0.min(to));
         let (mut rows, mut visits): (Vec<(Key, pb::NoShowRow)>, _) = (Vec::new(), 0);
         let mut counted = Ok(());
+        let sees_all = self.selection.sight().is_everything();
         cells.slots(from..to, &mut |slot, figures| {
-            counted = plan::count(&mut visits, 1);
+            let is_wanted = wanted.owner(&slot.owner);
+            // A limit that others' slots use up would tell of them.
+            if sees_all || is_wanted {
+                counted = plan::count(&mut visits, 1);
+            }
             let full = rows.len() > self.limit;
             let behind = |last: &Key| last.0 < slot.start;
             if counted.is_err() || (full && rows.last().is_some_and(|(last, _)| behind(last))) {
                 return false;
             }
-            let asked = slot.end <= ended_by && wanted.owner(&slot.owner);
+            let asked = slot.end <= ended_by && is_wanted;
             if asked && wanted.facility(slot.facility) {
                 let key = key(cells, slot);
                 if self.after.as_ref().is_none_or(|after| key > *after) {

@@ -2,6 +2,7 @@
 
 use super::grain;
 use super::selection::Selection;
+use super::sight::Sight;
 use crate::event::Millis;
 use crate::meter::cell::{Ahead, Cells, Day, Owner, QUARTER_MS, ToRead, Total};
 use crate::meter::figure::Figures;
@@ -107,10 +108,10 @@ impl Plan {
     }
 
     /// Refuses a question that reaches back beyond what is kept.
-    pub fn check_reach(&self, cells: &Cells) -> Result<(), Status> {
+    pub fn check_reach(&self, cells: &Cells, sight: &Sight) -> Result<(), Status> {
         let oldest = match self.unit {
-            Unit::Day => cells.oldest_day(),
-            Unit::Quarter => cells.oldest_quarter(),
+            Unit::Day => sight.oldest_day(cells),
+            Unit::Quarter => sight.oldest_quarter(cells),
         };
         if self.edges[0] >= oldest {
             return Ok(());
@@ -166,7 +167,7 @@ impl Plan {
 
     /// Whether [`Plan::visit_totals`] has any.
     pub fn has_totals(&self, selection: &Selection) -> bool {
-        self.unit == Unit::Day && selection.facilities.is_empty()
+        self.unit == Unit::Day && selection.is_everywhere()
     }
 
     /// Visits the totals over all facilities of the selected owners' days: row,

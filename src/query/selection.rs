@@ -1,12 +1,14 @@
 //! Which cells a question is about.
 
 use super::ask;
+use super::sight::{RoleSet, Sight};
 use crate::event::{Classifier, Role, enterprise, facility};
 use crate::meter::cell::{Cells, Owner, Series};
 use crate::meter::names::{NameId, Names};
 use crate::{pb, status};
 use compact_str::CompactString;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use tonic::Status;
 
 /// The most enterprises, and the most facilities, of a filter.
@@ -15,22 +17,39 @@ pub const NAMES_MAX: usize = 1_000;
 /// The most roles or classifiers of a filter: none needs to be named twice.
 const ENUMS_MAX: usize = 16;
 
-/// A checked filter.
+/// A checked filter, of what the caller may see.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Ids; all if none.
-    pub enterprises: Option<Vec<CompactString>>,
+    sight: Sight,
+    /// Ids of those that are asked for and may be seen, and in which roles; all if none.
+    enterprises: Option<Vec<(CompactString, RoleSet)>>,
     /// Roles; all if empty.
-    pub roles: Vec<Role>,
+    roles: Vec<Role>,
     /// Classifiers, never empty.
-    pub classifiers: Vec<Classifier>,
+    classifiers: Vec<Classifier>,
     /// Facilities and bare UN/LOCODEs; all if empty.
-    pub facilities: Vec<CompactString>,
+    facilities: Vec<CompactString>,
 }
 
 impl Selection {
-    /// What a filter selects. No filter selects all that is ACTUAL.
-    pub fn parse(filter: Option<&pb::Filter>) -> Result<Self, Status> {
+    /// All that may be seen of one role and classifier at some facilities, or at all if
+    /// none is named.
+    pub fn of_role(
+        sight: &Sight,
+        (role, classifier): (Role, Classifier),
+        facilities: Vec<CompactString>,
+    ) -> Self {
+        Self {
+            sight: sight.clone(),
+            enterprises: visible(sight, &BTreeSet::new()),
+            roles: vec![role],
+            classifiers: vec![classifier],
+            facilities,
+        }
+    }
+
+    /// What a filter selects of what may be seen. No filter selects all that is ACTUAL.
+    pub fn parse(filter: Option<&pb::Filter>, sight: &Sight) -> Result<Self, Status> {
         let none = pb::Filter::default();
         let filter = filter.unwrap_or(&none);
         within("filter.enterprises", filter.enterprises.len(), NAMES_MAX)?;
@@ -48,7 +67,8 @@ impl Selection {
             |field, &found| Ok(ask::classifier(field, found)?.unwrap_or(Classifier::Actual)),
         )?;
         Ok(Self {
-            enterprises: (!enterprises.is_empty()).then_some(enterprises),
+            sight: sight.clone(),
+            enterprises: visible(sight, &enterprises.into_iter().collect()),
             roles,
             classifiers: if classifiers.is_empty() {
                 vec![Classifier::Actual]
@@ -59,16 +79,26 @@ impl Selection {
         })
     }
 
+    /// What the caller may see.
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// Whether it is of all facilities.
+    pub fn is_everywhere(&self) -> bool {
+        self.facilities.is_empty()
+    }
+
     /// The selection with the numbers that names have in these cells.
     pub fn resolve<'a>(&'a self, names: &'a Names) -> Resolved<'a> {
-        let ids =
-            |wanted: &Vec<CompactString>| wanted.iter().filter_map(|n| names.find(n)).collect();
-        let enterprises = self.enterprises.as_ref().map(ids);
+        let enterprises = self.enterprises.as_ref().map(|wanted| {
+            let known = |(id, roles): &(CompactString, _)| Some((names.find(id)?, *roles));
+            wanted.iter().filter_map(known).collect()
+        });
         Resolved {
             selection: self,
-            names,
             enterprises,
-            facilities: FxHashMap::default(),
+            facilities: Facilities::new(&self.facilities, names),
         }
     }
 }
@@ -76,9 +106,8 @@ impl Selection {
 /// A selection that knows the numbers of names.
 pub struct Resolved<'a> {
     selection: &'a Selection,
-    names: &'a Names,
-    enterprises: Option<FxHashSet<NameId>>,
-    facilities: FxHashMap<NameId, bool>,
+    enterprises: Option<FxHashMap<NameId, RoleSet>>,
+    facilities: Facilities<'a>,
 }
 
 impl Resolved<'_> {
@@ -89,25 +118,15 @@ impl Resolved<'_> {
         } = self.selection;
         classifiers.contains(&owner.classifier)
             && (roles.is_empty() || roles.contains(&owner.role))
-            && self
-                .enterprises
-                .as_ref()
-                .is_none_or(|ids| ids.contains(&owner.enterprise))
+            && self.enterprises.as_ref().is_none_or(|ids| {
+                let roles = ids.get(&owner.enterprise);
+                roles.is_some_and(|roles| roles.has(owner.role))
+            })
     }
 
     /// Whether a facility is selected.
     pub fn facility(&mut self, id: NameId) -> bool {
-        let wanted = &self.selection.facilities;
-        if wanted.is_empty() {
-            return true;
-        }
-        *self.facilities.entry(id).or_insert_with(|| {
-            let name = self.names.get(id);
-            let place = name.split('/').next().unwrap_or(name);
-            wanted
-                .iter()
-                .any(|wanted| wanted == name || wanted == place)
-        })
+        self.facilities.has(id)
     }
 
     /// The selected owners that have cells.
@@ -125,7 +144,7 @@ impl Resolved<'_> {
     pub fn named(&self) -> Option<Vec<Owner>> {
         let enterprises = self.enterprises.as_ref()?;
         let mut owners = Vec::new();
-        for &enterprise in enterprises {
+        for &enterprise in enterprises.keys() {
             for role in (1..).map_while(|number| Role::try_from(number).ok()) {
                 for &classifier in &[
                     Classifier::Actual,
@@ -144,6 +163,53 @@ impl Resolved<'_> {
             }
         }
         Some(owners)
+    }
+}
+
+/// Those that are asked for and may be seen, in which roles; none if all. To ask for
+/// none of them is to ask for all.
+fn visible(
+    sight: &Sight,
+    asked: &BTreeSet<CompactString>,
+) -> Option<Vec<(CompactString, RoleSet)>> {
+    if !asked.is_empty() {
+        let seen = |id: &CompactString| Some((id.clone(), sight.roles(id)?));
+        return Some(asked.iter().filter_map(seen).collect());
+    }
+    let visible = sight.visible()?;
+    Some(visible.map(|(id, roles)| (id.into(), roles)).collect())
+}
+
+/// Facilities that a resolved selection is of.
+pub struct Facilities<'a> {
+    wanted: &'a [CompactString],
+    names: &'a Names,
+    known: FxHashMap<NameId, bool>,
+}
+
+impl<'a> Facilities<'a> {
+    /// Those with these names and UN/LOCODEs; all if there are none.
+    pub fn new(wanted: &'a [CompactString], names: &'a Names) -> Self {
+        Self {
+            wanted,
+            names,
+            known: FxHashMap::default(),
+        }
+    }
+
+    /// Whether a facility is selected.
+    pub fn has(&mut self, id: NameId) -> bool {
+        let wanted = self.wanted;
+        if wanted.is_empty() {
+            return true;
+        }
+        *self.known.entry(id).or_insert_with(|| {
+            let name = self.names.get(id);
+            let place = name.split('/').next().unwrap_or(name);
+            wanted
+                .iter()
+                .any(|wanted| wanted == name || wanted == place)
+        })
     }
 }
 
@@ -201,7 +267,67 @@ fn each<T, U>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::caller::Caller;
+    use crate::auth::rights::{Read, Rights, Roles};
     use tonic::Code;
+
+    fn all() -> Sight {
+        Sight::everything(0)
+    }
+
+    /// Of who may see one enterprise as a fleet, and another in every role.
+    fn limited() -> Sight {
+        let fleet = Roles::These([Role::Fleet].into());
+        let these = [
+            ("ygt:a".to_owned(), fleet),
+            ("ygt:b".to_owned(), Roles::All),
+        ];
+        let rights = Rights {
+            read: Some(Read::These(these.into())),
+            ..Rights::default()
+        };
+        let (_, ended) = tokio::sync::watch::channel(None);
+        Sight::of(&Caller::known("a".into(), rights.into(), ended), 0)
+    }
+
+    #[test]
+    fn nothing_is_selected_that_may_not_be_seen() {
+        let mut names = Names::default();
+        let ids = ["ygt:a", "ygt:b", "ygt:hidden"].map(|name| names.intern(name));
+        let selected = |asked: &[&str], sight: &Sight| {
+            let filter = pb::Filter {
+                enterprises: asked.iter().map(|&id| id.into()).collect(),
+                ..Default::default()
+            };
+            let selection = Selection::parse(Some(&filter), sight).unwrap();
+            let resolved = selection.resolve(&names);
+            let owner = |enterprise, role| Owner {
+                enterprise,
+                role,
+                classifier: Classifier::Actual,
+            };
+            let owns = |role| ids.map(|id| resolved.owner(&owner(id, role)));
+            let named = resolved.named().map(|named| named.len());
+            (owns(Role::Fleet), owns(Role::Carrier), named)
+        };
+        let roles = (1..).map_while(|role| Role::try_from(role).ok()).count();
+        let (yes, no) = (true, false);
+        let cases: [(&[&str], _); 4] = [
+            (&[], ([yes, yes, no], [no, yes, no], Some(roles + 1))),
+            (&["ygt:a"], ([yes, no, no], [no; 3], Some(1))),
+            (
+                &["ygt:hidden", "ygt:b"],
+                ([no, yes, no], [no, yes, no], Some(roles)),
+            ),
+            (&["ygt:hidden"], ([no; 3], [no; 3], Some(0))),
+        ];
+        for (asked, expected) in cases {
+            assert_eq!(selected(asked, &limited()), expected, "{asked:?}");
+        }
+        assert_eq!(selected(&[], &all()), ([yes; 3], [yes; 3], None));
+        let hidden = selected(&["ygt:hidden"], &all());
+        assert_eq!(hidden, ([no, no, yes], [no, no, yes], Some(roles)));
+    }
 
     #[test]
     fn facilities_are_folded_and_aliased_like_those_of_events() {
@@ -236,7 +362,7 @@ mod tests {
             (&[], [true; 3]),
             (&["CNDAX"], [false; 3]),
         ] {
-            let selection = Selection::parse(Some(&filter(wanted))).unwrap();
+            let selection = Selection::parse(Some(&filter(wanted)), &all()).unwrap();
             let mut resolved = selection.resolve(&names);
             assert_eq!(ids.map(|id| resolved.facility(id)), expected);
         }
@@ -248,7 +374,7 @@ mod tests {
             enterprises: vec!["smdg:COS".into(), "COS".into()],
             ..Default::default()
         };
-        let bad = Selection::parse(Some(&bad)).unwrap_err();
+        let bad = Selection::parse(Some(&bad), &all()).unwrap_err();
         assert_eq!(bad.code(), Code::InvalidArgument);
         assert!(
             bad.message()
@@ -261,7 +387,7 @@ mod tests {
             ..Default::default()
         };
         assert!(
-            Selection::parse(Some(&role))
+            Selection::parse(Some(&role), &all())
                 .unwrap_err()
                 .message()
                 .starts_with("filter.roles[0]")
@@ -271,7 +397,7 @@ mod tests {
             ..Default::default()
         };
         assert!(
-            Selection::parse(Some(&many))
+            Selection::parse(Some(&many), &all())
                 .unwrap_err()
                 .message()
                 .contains("1001 elements")

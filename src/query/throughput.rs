@@ -1,9 +1,11 @@
 //! GetThroughput: rows of figures, a page at a time.
 
 use super::ask;
+use super::asker::Asker;
 use super::page::Fingerprint;
 use super::plan::Plan;
 use super::selection::Selection;
+use super::sight::Sight;
 use crate::event::{Classifier, Millis, Role};
 use crate::meter::cell::{Ahead, Cells, Owner, QUARTER_MS, ToRead};
 use crate::meter::figure::Figures;
@@ -69,8 +71,12 @@ pub struct Limit {
 
 impl Question {
     /// What a request asks.
-    pub fn parse(request: &pb::GetThroughputRequest, reporting: &TimeZone) -> Result<Self, Status> {
-        let selection = Selection::parse(request.filter.as_ref())?;
+    pub fn parse(
+        request: &pb::GetThroughputRequest,
+        reporting: &TimeZone,
+        sight: &Sight,
+    ) -> Result<Self, Status> {
+        let selection = Selection::parse(request.filter.as_ref(), sight)?;
         let from = ask::instant("from", request.from)?;
         let to = ask::instant("to", request.to)?;
         let grain = match pb::Grain::try_from(request.grain) {
@@ -123,6 +129,11 @@ impl Question {
         self.plan.to_read(cells, &self.selection, rows)
     }
 
+    /// What the caller may see.
+    pub fn sight(&self) -> &Sight {
+        self.selection.sight()
+    }
+
     /// Whether the totals of owners' days are enough.
     fn is_of_totals(&self) -> bool {
         !self.by_facility && self.plan.has_totals(&self.selection)
@@ -139,7 +150,7 @@ impl Question {
         after: Option<&Key>,
         limit: Limit,
     ) -> Result<(Vec<Row>, bool), Status> {
-        self.plan.check_reach(cells)?;
+        self.plan.check_reach(cells, self.selection.sight())?;
         let (mut page, mut bytes, mut visits) = (Vec::new(), 0, 0);
         let mut from = after.map_or(0, |key| self.plan.row_from(key.start));
         let mut width = 1;
@@ -277,12 +288,12 @@ pub fn message(key: Key, figures: Option<&Figures>) -> pb::ThroughputRow {
 }
 
 /// What makes two requests pages of the same list, or the same watch.
-pub fn fingerprint(method: &str, request: &pb::GetThroughputRequest) -> Fingerprint {
+pub fn fingerprint(asker: &Asker, method: &str, request: &pb::GetThroughputRequest) -> Fingerprint {
     let same = pb::GetThroughputRequest {
         at_least: String::new(),
         page_size: 0,
         page_token: String::new(),
         ..request.clone()
     };
-    Fingerprint::of(method, &same)
+    asker.asks(method, &same)
 }

@@ -3,6 +3,7 @@
 use super::ask;
 use super::plan::Plan;
 use super::selection::{self, Selection};
+use super::sight::Sight;
 use crate::event::Classifier;
 use crate::meter::cell::{Ahead, Cells, Owner};
 use crate::meter::figure::{Figure, Meaning};
@@ -36,6 +37,7 @@ impl Question {
     pub fn parse(
         request: &pb::ListTopEnterprisesRequest,
         reporting: &TimeZone,
+        sight: &Sight,
     ) -> Result<Self, Status> {
         let role = ask::role("role", request.role)?
             .ok_or_else(|| status::invalid("role", "unspecified", "a role"))?;
@@ -56,15 +58,8 @@ impl Question {
         let classifier =
             ask::classifier("classifier", request.classifier)?.unwrap_or(Classifier::Actual);
         let plan = Plan::new(reporting, pb::Grain::Total, reporting, (from, to))?;
-        let (roles, classifiers) = (vec![role], vec![classifier]);
-        let selection = Selection {
-            enterprises: None,
-            roles,
-            classifiers,
-            facilities,
-        };
         Ok(Self {
-            selection,
+            selection: Selection::of_role(sight, (role, classifier), facilities),
             plan,
             figures: ascending(figures(measure)),
             limit,
@@ -78,7 +73,7 @@ impl Question {
 
     /// The leaders: ids and values, by rank.
     pub fn leaders(&self, cells: &Cells) -> Result<Vec<(CompactString, i64)>, Status> {
-        self.plan.check_reach(cells)?;
+        self.plan.check_reach(cells, self.selection.sight())?;
         let mut values: FxHashMap<NameId, i64> = FxHashMap::default();
         let (plan, selection, visits) = (&self.plan, &self.selection, &mut 0);
         let totals = plan.visit_totals(cells, selection, 0..1, visits, |_, owner, total| {

@@ -1,8 +1,8 @@
 //! Waiting for the position that a question asks for.
 
+use super::asker::Asker;
 use crate::status;
 use crate::view::View;
-use crate::view::position::Position;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;
@@ -48,21 +48,21 @@ fn timeout(value: &str) -> Option<Duration> {
 
 /// Waits until the view includes a position; an empty one is included always.
 /// Errors: not a position, or not reached by the deadline.
-pub async fn until_reached(view: &View, at_least: &str, deadline: Instant) -> Result<(), Status> {
+pub async fn until_reached(
+    view: &View,
+    asker: &Asker,
+    at_least: &str,
+    deadline: Instant,
+) -> Result<(), Status> {
     if at_least.is_empty() {
         return Ok(());
     }
-    let known = |position: &Position| position.is_within(&view.reach());
-    let position = Position::decode(at_least).filter(known);
-    let position = position.ok_or_else(|| {
-        status::invalid(
-            "at_least",
-            at_least,
-            "a position from an acknowledgement or an answer",
-        )
-    })?;
+    let position = asker.position("at_least", at_least)?;
+    if !position.is_within(&view.reach()) {
+        return Err(status::no_token("at_least"));
+    }
     let reached = view.reached(&position, deadline).await;
-    reached.map_err(|error| status::not_reached(&error.wanted, &error.reached))
+    reached.map_err(|error| asker.not_reached(&error))
 }
 
 #[cfg(test)]

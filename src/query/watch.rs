@@ -8,7 +8,7 @@ use super::throughput::{self, Key, Limit, MESSAGE_BYTES_MAX, Question, Row};
 use crate::meter::cell::{Ahead, Cells};
 use crate::meter::figure::Figures;
 use crate::view::State;
-use crate::view::token::{self, Kind};
+use crate::view::token::Kind;
 use crate::{pb, status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,49 +84,50 @@ pub fn rows(question: &Question, cells: &Cells, ahead: &Ahead) -> Result<Rows, S
     Ok(rows.into_iter().collect())
 }
 
-/// Up to where a watch has told which rows.
+/// Up to where a watch has told which rows. All take the same room, whatever they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
-    question: Fingerprint,
     /// The history in which the position means something.
+    #[serde(with = "postcard::fixint::le")]
     history: u64,
+    #[serde(with = "postcard::fixint::le")]
     position: u64,
 }
 
 impl Token {
     /// After all that the state holds.
-    pub fn after(question: Fingerprint, state: &State) -> Self {
+    pub fn after(state: &State) -> Self {
         Self {
-            question,
             history: state.history.id(),
             position: state.position,
         }
     }
 
-    /// As opaque text.
-    pub fn encode(&self) -> String {
-        token::seal(Kind::Watch, self)
+    /// As opaque text, good for this question only.
+    pub fn encode(&self, question: &Fingerprint) -> String {
+        question.seal(Kind::Watch, self)
     }
 
     /// From a request; none if it is empty. Errors: no token, or one of another
-    /// question.
-    pub fn decode(found: &str, question: Fingerprint) -> Result<Option<Self>, Status> {
+    /// question or caller.
+    pub fn decode(found: &str, question: &Fingerprint) -> Result<Option<Self>, Status> {
         if found.is_empty() {
             return Ok(None);
         }
-        match token::open::<Self>(Kind::Watch, found) {
-            Some(token) if token.question == question => Ok(Some(token)),
-            _ => {
-                let expected = "the resume_token of a watch of the same query";
-                Err(status::invalid("resume_token", found, expected))
-            }
-        }
+        let token = question.open(Kind::Watch, found);
+        token
+            .map(Some)
+            .ok_or_else(|| status::no_token("resume_token"))
     }
 
     /// What leads from the rows at the token to these of the state: rows that
     /// may have changed, and keys that may have gone. None if it is not known
-    /// any more.
+    /// any more, and for whoever may not see all: how long it is known depends on
+    /// how much others change, which a snapshot does not tell.
     pub fn since(&self, question: &Question, state: &State, rows: &Rows) -> Option<Diff> {
+        if !question.sight().is_everything() {
+            return None;
+        }
         if self.history != state.history.id() || self.position > state.position {
             return None;
         }

@@ -1,15 +1,17 @@
 //! Positions of the log as callers carry them.
 
-use super::token::{self, Kind};
-use serde::{Deserialize, Serialize};
+use super::token::{Kind, Tokens};
 use std::fmt;
+
+/// Positions are everybody's: what one caller sent, another one waits for.
+const PURPOSE: &[u8] = b"";
 
 /// Partitions of which a message tells.
 const TOLD_MAX: usize = 3;
 
 /// How far into each partition something reaches. Partitions that are not named
 /// do not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position(Vec<(u32, u64)>);
 
 impl Position {
@@ -109,18 +111,24 @@ impl Position {
         Self(partitions.map(|of| (of, other.in_partition(of))).collect())
     }
 
-    /// As an opaque token.
-    pub fn encode(&self) -> String {
-        token::seal(Kind::Position, self)
+    /// As an opaque token. Its length tells how many partitions are named, and no
+    /// more: every number takes the same room.
+    pub fn encode(&self, tokens: &Tokens) -> String {
+        let wide = |&(partition, offset): &(u32, u64)| {
+            (u32::to_le_bytes(partition), u64::to_le_bytes(offset))
+        };
+        let wide: Vec<_> = self.0.iter().map(wide).collect();
+        tokens.seal(Kind::Position, PURPOSE, &wide)
     }
 
     /// From a token; none if it is not one that [`Position::encode`] gave.
-    pub fn decode(token: &str) -> Option<Self> {
-        let position: Self = token::open(Kind::Position, token)?;
-        position
-            .0
-            .is_sorted_by(|a, b| a.0 < b.0)
-            .then_some(position)
+    pub fn decode(token: &str, tokens: &Tokens) -> Option<Self> {
+        let wide: Vec<([u8; 4], [u8; 8])> = tokens.open(Kind::Position, PURPOSE, token)?;
+        let narrow =
+            |(partition, offset)| (u32::from_le_bytes(partition), u64::from_le_bytes(offset));
+        let offsets: Vec<_> = wide.into_iter().map(narrow).collect();
+        let ascending = offsets.is_sorted_by(|a, b| a.0 < b.0);
+        ascending.then_some(Self(offsets))
     }
 }
 
@@ -170,31 +178,51 @@ mod tests {
         assert_eq!(Position::embedded(4).to_string(), "4");
     }
 
+    fn tokens() -> Tokens {
+        Tokens::new(&[7; 32])
+    }
+
     #[test]
     fn a_position_survives_its_token() {
         for offset in [0, 1, 127, 128, u64::MAX] {
             let position = Position::embedded(offset);
-            assert_eq!(Position::decode(&position.encode()), Some(position.clone()));
+            let token = position.encode(&tokens());
+            assert_eq!(Position::decode(&token, &tokens()), Some(position.clone()));
             assert_eq!(position.offset(), Some(offset));
         }
+        let many = Position::of((0..64).map(|partition| (partition, u64::MAX)));
+        let token = many.encode(&tokens());
+        assert_eq!(Position::decode(&token, &tokens()), Some(many));
+    }
+
+    #[test]
+    fn the_length_of_a_token_does_not_tell_how_far_it_reaches() {
+        let length = |offset| {
+            Position::of([(0, offset), (300, 7)])
+                .encode(&tokens())
+                .len()
+        };
+        assert_eq!([0, 127, 1 << 40, u64::MAX].map(length), [length(1); 4]);
     }
 
     #[test]
     fn anything_but_a_position_is_refused() {
-        let good = Position::embedded(1_000_000).encode();
+        let good = Position::embedded(1_000_000).encode(&tokens());
         let flip = |at: usize| {
             let mut bytes = good.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             String::from_utf8(bytes).unwrap()
         };
+        let decode = |token: &str| Position::decode(token, &tokens());
         for at in 0..good.len() {
-            assert_eq!(Position::decode(&flip(at)), None, "character {at} changed");
+            assert_eq!(decode(&flip(at)), None, "character {at} changed");
         }
-        let page = token::seal(Kind::Page, &Position::embedded(1));
-        let twice = token::seal(Kind::Position, &vec![(0u32, 1u64), (0, 2)]);
-        let long = "A".repeat(token::LENGTH_MAX + 1);
-        for bad in ["", "A", "hello world", &good[1..], &page, &twice, &long] {
-            assert_eq!(Position::decode(bad), None, "{bad:.20}");
+        let pairs = vec![([0u8; 4], [1u8; 8]), ([0; 4], [2; 8])];
+        let page = tokens().seal(Kind::Page, PURPOSE, &vec![pairs[0]]);
+        let twice = tokens().seal(Kind::Position, PURPOSE, &pairs);
+        let other = Position::embedded(1).encode(&Tokens::new(&[8; 32]));
+        for bad in ["", "A", "hello world", &good[1..], &page, &twice, &other] {
+            assert_eq!(decode(bad), None, "{bad:.20}");
         }
     }
 }

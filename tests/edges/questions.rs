@@ -2,12 +2,14 @@
 
 use jiff::tz::TimeZone;
 use pbjson_types::Timestamp;
+use quaymeter::auth::caller::Caller;
 use quaymeter::event::{AppointmentStage, Classifier, Role};
 use quaymeter::meter::cell::{Cells, Change, Keeping, Posting};
 use quaymeter::meter::figure::{Figure, Meaning};
 use quaymeter::pb;
+use quaymeter::query::asker::Asker;
 use quaymeter::query::no_shows::Question;
-use quaymeter::query::page::Fingerprint;
+use quaymeter::view::token::Tokens;
 
 #[test]
 fn a_forged_page_token_has_no_answer_beyond_its_interval() {
@@ -17,8 +19,10 @@ fn a_forged_page_token_has_no_answer_beyond_its_interval() {
         to: at(1800),
         ..Default::default()
     };
+    let tokens = Tokens::new(&[7; 32]);
+    let asker = Asker::new(&Caller::anyone(), &tokens, 0);
     let key = (i64::MAX, 0i64, "", "", 0i32, 0i32);
-    request.page_token = Fingerprint::of("ListNoShows", &request).token(&key);
+    request.page_token = asker.asks("ListNoShows", &request).token(&key);
     let keeping = Keeping {
         zone: TimeZone::UTC,
         quarter_days: 45,
@@ -36,7 +40,7 @@ fn a_forged_page_token_has_no_answer_beyond_its_interval() {
         parties: [(Role::Fleet, 0)].into_iter().collect(),
         figures: [(Figure::of(confirmed), 1)].into_iter().collect(),
     })]);
-    let page = Question::parse(&request).unwrap().page(&cells, 0);
+    let page = Question::parse(&request, &asker).unwrap().page(&cells, 0);
     let (rows, next) = page.unwrap();
     assert!(rows.is_empty() && next.is_empty());
 }

@@ -20,6 +20,7 @@ use quaymeter::pb::stream_events_request::Message as Asked;
 use quaymeter::pb::stream_events_response::Message as Told;
 use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::trace::Tracer;
+use quaymeter::view::token::Tokens;
 use quaymeter::view::{State, View};
 use quaymeter::worker;
 use std::cell::Cell;
@@ -87,6 +88,11 @@ impl File for FullFile {
     }
 }
 
+/// Of every service here.
+pub fn tokens() -> Tokens {
+    Tokens::new(&[7; 32])
+}
+
 /// A running service.
 pub struct Rig {
     pub client: IngestServiceClient<Channel>,
@@ -139,6 +145,7 @@ impl Rig {
                     .unwrap()
                     .into(),
                 fingerprints: Fingerprints::new(&[7; 16]),
+                tokens: tokens(),
             },
             Budgets {
                 requests: Budget::new(256 << 20),

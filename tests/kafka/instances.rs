@@ -11,8 +11,10 @@ use quaymeter::log::kafka::connection::Connection;
 use quaymeter::log::kafka::polled::Read;
 use quaymeter::log::kafka::sweep::Sweep;
 use quaymeter::pb;
+use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::simulate::{Options, Simulation};
 use quaymeter::view::position::Position;
+use quaymeter::view::token::Tokens;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -121,7 +123,18 @@ impl World {
     pub fn end(&self) -> String {
         let last = |records: &Vec<Record>| records.last().map_or(0, Record::end_offset);
         let ends = (0..).zip(self.events().iter().map(last).collect::<Vec<_>>());
-        Position::of(ends).encode()
+        Position::of(ends).encode(&self.tokens())
+    }
+
+    /// Those of the instances: they come of the key that all have.
+    fn tokens(&self) -> Tokens {
+        let pseudonyms = Pseudonyms::load_or_create(&self.keys()).unwrap();
+        Tokens::new(&pseudonyms.derive("tokens"))
+    }
+
+    /// The pseudonyms' keys.
+    fn keys(&self) -> PathBuf {
+        self.dir.path().join("pseudonyms.key")
     }
 
     /// Records in the topic, ends of transactions too.
@@ -159,7 +172,7 @@ impl World {
     pub fn start_at(&self, brokers: &str, name: &str, more: &[&str]) -> Service {
         let mut settings = self.settings_by(brokers);
         // All have the key of the first: what one makes of a plate, all do.
-        let key = self.dir.path().join("pseudonyms.key");
+        let key = self.keys();
         settings.extend(["--pseudonym-key".into(), key.to_str().unwrap().to_owned()]);
         let settings: Vec<&str> = settings
             .iter()

@@ -2,7 +2,7 @@
 //! no-shows, dumps and the status.
 
 use crate::fixture::{Post, at, ms};
-use crate::service::{Running, invalid, loaded, port, reason};
+use crate::service::{Running, invalid, loaded, port, reason, tokens};
 use quaymeter::event::{Classifier, Role};
 use quaymeter::meter::figure::Meaning;
 use quaymeter::pb::{
@@ -351,7 +351,7 @@ async fn the_status_tells_what_is_counted_and_kept() {
     }]);
     let running = Running::start(&port).await;
     let request = pb::GetStatusRequest {
-        at_least: Position::embedded(2).encode(),
+        at_least: Position::embedded(2).encode(&tokens()),
     };
     let status = running
         .client()

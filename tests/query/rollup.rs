@@ -5,11 +5,14 @@ use jiff::Timestamp;
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
+use quaymeter::auth::caller::Caller;
 use quaymeter::event::{Classifier, DispatchStage, Fullness, Millis, Role};
 use quaymeter::meter::cell::Ahead;
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
 use quaymeter::meter::histogram;
 use quaymeter::pb::{self, DurationKind, Grain, Movement};
+use quaymeter::query::asker::Asker;
+use quaymeter::query::sight::Sight;
 use quaymeter::query::throughput::{Key, Limit, Question, Row, fingerprint, message, weight};
 use quaymeter::query::{dump::Dump, grain};
 use std::collections::BTreeMap;
@@ -210,7 +213,7 @@ fn recount(case: &Case) -> Recount {
 
 fn question(port: &Port, request: &pb::GetThroughputRequest) -> Question {
     let reporting = port.view.read(|state| state.cells.keeping().zone.clone());
-    Question::parse(request, &reporting).unwrap()
+    Question::parse(request, &reporting, &Sight::everything(0)).unwrap()
 }
 
 fn ask(port: &Port, question: &Question, after: Option<&Key>, limit: Limit) -> (Vec<Row>, bool) {
@@ -395,16 +398,12 @@ fn requests_differ_by_anything_but_page_and_position() {
         at_least: "y".into(),
         ..request.clone()
     };
-    assert_eq!(
-        fingerprint("GetThroughput", &request),
-        fingerprint("GetThroughput", &paged)
-    );
+    let asker = Asker::new(&Caller::anyone(), &crate::service::tokens(), 0);
+    let of = |request| fingerprint(&asker, "GetThroughput", request);
+    assert!(of(&request).is_same(&of(&paged)));
     let other = pb::GetThroughputRequest {
         grain: 2,
         ..request.clone()
     };
-    assert_ne!(
-        fingerprint("GetThroughput", &request),
-        fingerprint("GetThroughput", &other)
-    );
+    assert!(!of(&request).is_same(&of(&other)));
 }

@@ -1,6 +1,7 @@
 //! The service over real sockets.
 
 use crate::fixture::{Port, Post, at, ms, stamp};
+use quaymeter::auth::caller::Caller;
 use quaymeter::budget::Budget;
 use quaymeter::event::Role;
 use quaymeter::meter::figure::Meaning;
@@ -11,6 +12,7 @@ use quaymeter::query::enterprises::Directory;
 use quaymeter::query::{Service, Settings};
 use quaymeter::view::SourceSeen;
 use quaymeter::view::position::Position;
+use quaymeter::view::token::Tokens;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -64,16 +66,25 @@ impl Running {
     }
 
     pub async fn with(port: &Port, settings: Settings) -> Self {
+        Self::of(port, settings, Caller::anyone()).await
+    }
+
+    /// One that takes whoever calls for this caller.
+    pub async fn of(port: &Port, settings: Settings, caller: Caller) -> Self {
         let (stop, stopped) = watch::channel(false);
         let clock = Arc::new(|| ms(NOW));
         let answers = Budget::new(256 << 20);
         let (view, names) = (port.view.clone(), Arc::new(Names));
-        let service = Service::new(view, names, clock, stopped, settings, answers);
+        let service = Service::new(view, names, clock, stopped, settings, answers, tokens());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let known = move |mut request: Request<()>| {
+            request.extensions_mut().insert(caller.clone());
+            Ok(request)
+        };
         let server = tonic::transport::Server::builder()
-            .add_service(ThroughputServiceServer::new(service))
+            .add_service(ThroughputServiceServer::with_interceptor(service, known))
             .serve_with_incoming(incoming);
         tokio::spawn(server);
         Self {
@@ -88,6 +99,11 @@ impl Running {
             .await
             .unwrap()
     }
+}
+
+/// Of every service here.
+pub fn tokens() -> Tokens {
+    Tokens::new(&[7; 32])
 }
 
 pub fn figures_of(row: &pb::ThroughputRow) -> pb::Figures {
@@ -169,9 +185,14 @@ async fn an_answer_carries_its_position_and_freshness() {
     assert_eq!(figures_of(row).boxes[0].boxes, 2);
     let freshness = answer.freshness.unwrap();
     assert_eq!(
-        Position::decode(&freshness.position),
+        Position::decode(&freshness.position, &tokens()),
         Some(Position::embedded(position))
     );
+    let reach = [pb::PartitionReach {
+        partition: 0,
+        offset: position,
+    }];
+    assert_eq!(freshness.reach, reach);
     assert_eq!(freshness.appended_at, at(NOW));
     assert_eq!(freshness.complete_through, at("2026-11-23T03:50:00Z"));
 }
@@ -182,7 +203,7 @@ async fn a_question_waits_for_the_position_it_asks_for() {
     let running = Running::start(&port).await;
     let mut client = running.client().await;
     let wanted = pb::GetThroughputRequest {
-        at_least: Position::embedded(1).encode(),
+        at_least: Position::embedded(1).encode(&tokens()),
         ..day(pb::Grain::Day)
     };
     let mut hurried = Request::new(wanted.clone());
@@ -217,7 +238,7 @@ async fn page_tokens_lead_through_all_rows_of_their_own_request_only() {
         ..day(pb::Grain::Hour)
     };
     let mut ids = Vec::new();
-    let mut tokens = Vec::new();
+    let mut given = Vec::new();
     loop {
         let page = client
             .get_throughput(request.clone())
@@ -230,10 +251,10 @@ async fn page_tokens_lead_through_all_rows_of_their_own_request_only() {
         if request.page_token.is_empty() {
             break;
         }
-        tokens.push(request.page_token.clone());
+        given.push(request.page_token.clone());
     }
     assert_eq!(ids, ["smdg:COS", "smdg:MSC", "smdg:ONE", "ygt:a", "ygt:b"]);
-    let token = tokens[0].clone();
+    let token = given[0].clone();
     let sized = pb::GetThroughputRequest {
         page_size: 10,
         page_token: token.clone(),
@@ -251,7 +272,7 @@ async fn page_tokens_lead_through_all_rows_of_their_own_request_only() {
     );
     let mut flipped = token.clone();
     flipped.replace_range(5..6, if &token[5..6] == "A" { "B" } else { "A" });
-    let position = Position::embedded(1).encode();
+    let position = Position::embedded(1).encode(&tokens());
     for (grain, token) in [
         (pb::Grain::Quarter, token.clone()),
         (pb::Grain::Hour, flipped),

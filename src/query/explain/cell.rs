@@ -5,6 +5,8 @@ use crate::audit::explain::{Cell, Listed};
 use crate::event::Classifier;
 use crate::meter::cell::Ahead;
 use crate::meter::figure::Figures;
+use crate::query::asker::Asker;
+use crate::query::sight::Sight;
 use crate::query::throughput::{self, MESSAGE_BYTES_MAX};
 use crate::query::{self, Service, Streamed, ask, place, selection, wait};
 use crate::view::{self, State};
@@ -29,17 +31,18 @@ struct Question {
 /// Answers one question.
 pub async fn list(
     service: &Service,
-    metadata: &MetadataMap,
+    (asker, metadata): (Asker, &MetadataMap),
     request: &pb::ListCellEventsRequest,
 ) -> Result<Streamed<pb::ListCellEventsResponse>, Status> {
+    asker.must_operate("ListCellEvents")?;
     let Question { cell, figures } = Question::parse(service, request)?;
     let listings = &past(service)?.listings;
     let sending = place(listings, "lists of a cell's events", RETRY_AFTER)?;
     let call = place(&service.0.calls, "calls in progress", query::RETRY_AFTER)?;
     let deadline = wait::deadline(metadata);
-    wait::until_reached(&service.0.view, &request.at_least, deadline).await?;
+    wait::until_reached(&service.0.view, &asker, &request.at_least, deadline).await?;
     let ask = move |state: &State, _| Ok((state.reach.clone(), sum(&figures, state)?));
-    let ((reach, figures), freshness) = service.evaluate(ask).await?;
+    let ((reach, figures), freshness) = service.evaluate(asker, ask).await?;
     let place = cell.facility.clone();
     let listing = told(service, (&place, &reach), move |inquiry| {
         let listing = inquiry.cell(&cell)?;
@@ -107,7 +110,8 @@ impl Question {
             grain: pb::Grain::Total.into(),
             ..Default::default()
         };
-        let figures = throughput::Question::parse(&asked, &service.0.reporting)?;
+        let everything = Sight::everything((service.0.clock)());
+        let figures = throughput::Question::parse(&asked, &service.0.reporting, &everything)?;
         let cell = Cell {
             facility,
             enterprise,

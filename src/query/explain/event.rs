@@ -5,6 +5,7 @@ use super::{facility, source, told};
 use crate::audit::explain::{Account, Fate, Identity, LifeAccount, Told};
 use crate::event::Event;
 use crate::pb::RecordFate;
+use crate::query::asker::Asker;
 use crate::query::{Service, ask, place, wait};
 use crate::{pb, query, status, wire};
 use compact_str::CompactString;
@@ -24,14 +25,17 @@ const PAIRS_MAX: usize = 64;
 /// Answers one question.
 pub async fn lookup(
     service: &Service,
-    metadata: &MetadataMap,
+    (asker, metadata): (Asker, &MetadataMap),
     request: &pb::LookupEventRequest,
 ) -> Result<pb::LookupEventResponse, Status> {
+    asker.must_operate("LookupEvent")?;
     let (facility, of) = question(request)?;
     let _place = place(&service.0.calls, "calls in progress", query::RETRY_AFTER)?;
     let deadline = wait::deadline(metadata);
-    wait::until_reached(&service.0.view, &request.at_least, deadline).await?;
-    let (reach, freshness) = service.evaluate(|state, _| Ok(state.reach.clone())).await?;
+    wait::until_reached(&service.0.view, &asker, &request.at_least, deadline).await?;
+    let (reach, freshness) = service
+        .evaluate(asker, |state, _| Ok(state.reach.clone()))
+        .await?;
     let at = facility.clone();
     let account = told(service, (&facility, &reach), move |inquiry| {
         let account = inquiry.event(&at, &of)?;
