@@ -56,21 +56,26 @@ impl Known {
         }
     }
 
-    /// Whose a request is, if he may call its method at all.
+    /// Whose a request of a method is, if he may call it at all.
     ///
     /// # Errors
     /// Why he may not, which is counted.
     pub fn admit(&self, parts: &Parts) -> Result<Caller, Refusal> {
-        let rule = Rule::of(parts.uri.path());
+        self.admit_by(Rule::of(parts.uri.path()), parts)
+    }
+
+    /// Whose a request is, if he may do what a rule asks for.
+    ///
+    /// # Errors
+    /// Why he may not, which is counted.
+    pub fn admit_by(&self, rule: Rule, parts: &Parts) -> Result<Caller, Refusal> {
         if rule == Rule::Anyone && self.asks() {
             return Ok(Caller::nobody());
         }
         let caller = self.who(parts).map_err(|cause| {
             tracing::debug!(cause = cause.name(), "a caller is not known");
-            self.metrics
-                .unauthenticated
-                .with([cause.name()])
-                .increment(1);
+            let counter = self.metrics.unauthenticated.with([cause.name()]);
+            counter.increment(1);
             Refusal::Unknown(cause)
         })?;
         match rule.lacks(caller.rights()) {

@@ -133,7 +133,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn create(args: CreateArgs) -> Result<ExitCode> {
     let config = args.settings.resolve()?;
-    let now = Timestamp::now();
+    let now = now()?;
     let expires = args.expires.from(now)?;
     let file = key_file(&config);
     let key = Keys::change(&file, |keys| keys.create(&args.caller, now, expires))?;
@@ -184,7 +184,7 @@ struct Row<'a> {
 fn list(args: ListArgs) -> Result<ExitCode> {
     let config = args.settings.resolve()?;
     let keys = Keys::load(&key_file(&config))?;
-    let now = Timestamp::now();
+    let now = now()?;
     let columns = vec!["id", "caller", "state", "created", "expires", "revoked"];
     let mut output = Output::new(args.format, columns, io::stdout())?;
     for (id, entry) in keys.iter().flat_map(Keys::iter) {
@@ -211,6 +211,11 @@ fn list(args: ListArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whole seconds are enough for people.
+fn now() -> Result<Timestamp> {
+    Ok(Timestamp::from_second(Timestamp::now().as_second())?)
+}
+
 fn state(entry: &Entry, now: Timestamp) -> &'static str {
     match (entry.revoked, entry.expires) {
         (Some(_), _) => "revoked",
@@ -221,7 +226,7 @@ fn state(entry: &Entry, now: Timestamp) -> &'static str {
 
 fn revoke(args: RevokeArgs) -> Result<ExitCode> {
     let config = args.settings.resolve()?;
-    let now = Timestamp::now();
+    let now = now()?;
     let caller = Keys::change(&key_file(&config), |keys| {
         keys.revoke(&args.id, now).map(|entry| entry.caller.clone())
     })?;

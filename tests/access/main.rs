@@ -1,10 +1,17 @@
 //! Who may call what, over the real binary and real gRPC.
 
+mod ending;
 mod keys;
+mod matrix;
+mod methods;
 #[path = "../e2e/place.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod place;
 mod port;
+mod reload;
+mod secrets;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod service;
+mod signer;
+mod tokens;

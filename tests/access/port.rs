@@ -2,13 +2,16 @@
 
 #![allow(dead_code, reason = "each room takes what it needs")]
 
-use crate::place::{Place, text};
+use crate::place::{DEADLINE, Place, text};
 use crate::service::{Service, quaymeter};
 use quaymeter::pb::admin_service_client::AdminServiceClient;
 use quaymeter::pb::ingest_service_client::IngestServiceClient;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -41,13 +44,16 @@ keys = "all"
 /// A place for a service whose callers are known.
 pub struct Port {
     pub place: Place,
+    /// A key of the caller `operator`, who may see the metrics; made at the start.
+    operator: OnceLock<String>,
 }
 
 impl Port {
     /// With this callers' file.
     pub fn new(callers: &str) -> Self {
         let place = Place::new();
-        let port = Self { place };
+        let operator = OnceLock::new();
+        let port = Self { place, operator };
         port.rewrite(callers);
         port
     }
@@ -80,10 +86,26 @@ impl Port {
 
     /// Starts a service.
     pub fn serve(&self, settings: &[&str]) -> Service {
+        self.operator.get_or_init(|| self.key("operator"));
         let own = self.settings();
         let own = own.iter().map(String::as_str);
         let all: Vec<_> = own.chain(settings.iter().copied()).collect();
         self.place.serve(&all)
+    }
+
+    /// The value of a metric; the name with its labels, and a blank after them.
+    pub fn metric(&self, service: &Service, name: &str) -> f64 {
+        let page = self.metrics(service);
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.unwrap_or_else(|| panic!("no {name} in {page}"));
+        value.trim().parse().unwrap()
+    }
+
+    /// All metrics.
+    pub fn metrics(&self, service: &Service) -> String {
+        let (status, page) = page(service, self.operator.get().map(String::as_str));
+        assert_eq!(status, 200, "{page}");
+        page
     }
 
     /// A `quaymeter keys` command on the key file.
@@ -112,6 +134,21 @@ impl Port {
         let revoked = self.keys(&["revoke", id(key)]);
         assert!(revoked.status.success(), "{}", text(&revoked).1);
     }
+}
+
+/// What `GET /metrics` answers to who shows a token, or none: a status and a page.
+pub fn page(service: &Service, token: Option<&str>) -> (u16, String) {
+    let mut socket = TcpStream::connect(&service.http).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let shown = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+    let shown = shown.unwrap_or_default();
+    let head = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    write!(socket, "{head}{shown}\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.to_owned())
 }
 
 /// A key's id.

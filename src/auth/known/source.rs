@@ -3,6 +3,7 @@
 
 use super::Known;
 use crate::auth::callers::{self, Callers, Source as Place};
+use crate::auth::cause::Cause;
 use crate::auth::jwks::held::Held;
 use crate::auth::jwks::remote::Remotes;
 use crate::auth::jwks::{self, Jwks};
@@ -37,6 +38,8 @@ pub(super) struct Source {
     /// Files of issuers' keys that the callers' file names.
     jwks: Mutex<Vec<PathBuf>>,
     seen: Mutex<Seen>,
+    /// While they are read.
+    loading: Mutex<()>,
 }
 
 /// What tells one state of the files from another.
@@ -87,6 +90,7 @@ impl Known {
             keys: key_file(config),
             jwks: Mutex::default(),
             seen: Mutex::default(),
+            loading: Mutex::default(),
         });
         let known = Self {
             source,
@@ -95,6 +99,11 @@ impl Known {
         };
         if let Some(source) = &known.source {
             known.load(source)?;
+            // A counter that begins to exist at 1 has no increase to see.
+            for cause in Cause::ALL {
+                let counter = known.metrics.unauthenticated.with([cause.name()]);
+                counter.absolute(0);
+            }
         }
         Ok(known)
     }
@@ -152,6 +161,8 @@ impl Known {
     }
 
     fn load(&self, source: &Source) -> Result<(), Error> {
+        // One after the other, or the older files might come last.
+        let _loading = source.loading.lock();
         // From before we read: what changes meanwhile is found at the next look.
         let stamp = source.stamp();
         source.seen.lock().tried = stamp;
@@ -163,11 +174,10 @@ impl Known {
             callers,
         };
         *source.jwks.lock() = parts.jwks.keys().filter_map(file_of).collect();
-        let mut now = self.set.write();
-        let set = Arc::new(Set::new(parts, &now));
-        let before = std::mem::replace(&mut *now, Arc::clone(&set));
+        let before = self.set();
+        let set = Arc::new(Set::new(parts, &before));
         // Whoever is let in from here on is let in by the new one.
-        drop(now);
+        *self.set.write() = Arc::clone(&set);
         before.end(&set);
         self.metrics.callers_reloads.increment(1);
         self.metrics.callers.set(count as f64);

@@ -1,0 +1,196 @@
+//! What is open when credentials end.
+
+use crate::place::{DEADLINE, arrivals, recently, until};
+use crate::port::{Bearer, CALLERS, Port, ingest, reason, throughput};
+use crate::service::Service;
+use crate::signer::{Signer, callers};
+use quaymeter::answers::instant;
+use quaymeter::pb::stream_events_request::Message as Say;
+use quaymeter::pb::stream_events_response::Message as Hear;
+use quaymeter::pb::{self, StreamEventsRequest, StreamEventsResponse};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+fn ended(status: &Status) {
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    assert_eq!(reason(status), ("CREDENTIALS_ENDED".into(), None));
+}
+
+/// An event stream, opened.
+async fn publishing(
+    service: &Service,
+    bearer: Bearer,
+) -> (
+    mpsc::Sender<StreamEventsRequest>,
+    Streaming<StreamEventsResponse>,
+) {
+    let (say, said) = mpsc::channel(4);
+    let open = pb::StreamOpen {
+        source: "publisher".into(),
+        client_id: "c".into(),
+        ..pb::StreamOpen::default()
+    };
+    let message = Some(Say::Open(open));
+    say.send(StreamEventsRequest { message }).await.unwrap();
+    let mut client = ingest(service, bearer).await;
+    let answers = client.stream_events(ReceiverStream::new(said)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let first = answers.message().await.unwrap().unwrap().message.unwrap();
+    assert!(matches!(first, Hear::Opened(_)));
+    (say, answers)
+}
+
+/// Sends batches of ten trucks within the credit, for as long as they are taken.
+async fn sending(say: mpsc::Sender<StreamEventsRequest>, mut granted: watch::Receiver<u64>) {
+    for sequence in 1.. {
+        let first = sequence as u32 * 10;
+        // Without who hears there is no credit any more, and no stream.
+        let enough = granted.wait_for(|granted| u64::from(first) <= *granted);
+        if enough.await.is_err() {
+            return;
+        }
+        let events = arrivals(first..first + 10);
+        let batch = pb::StreamBatch { sequence, events };
+        let message = Some(Say::Batch(batch));
+        if say.send(StreamEventsRequest { message }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What was acknowledged until the end, and how it ended.
+async fn heard(
+    mut answers: Streaming<StreamEventsResponse>,
+    grant: watch::Sender<u64>,
+) -> (u64, Status) {
+    let mut acknowledged = 0;
+    let hearing = async {
+        loop {
+            match answers.message().await {
+                Ok(Some(answer)) => match answer.message.unwrap() {
+                    Hear::Ack(ack) => {
+                        assert_eq!(ack.refused, 0);
+                        acknowledged += u64::from(ack.accepted);
+                        grant.send_replace(ack.granted_events);
+                    }
+                    other => panic!("{other:?}"),
+                },
+                Ok(None) => panic!("it ended without a word"),
+                Err(status) => return status,
+            }
+        }
+    };
+    let status = tokio::time::timeout(DEADLINE, hearing).await.unwrap();
+    (acknowledged, status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged() {
+    let port = Port::new(CALLERS);
+    let (key, reader) = (port.key("publisher"), port.key("reader"));
+    let service = port.serve(&[]);
+    let (say, answers) = publishing(&service, Bearer::of(&key)).await;
+    let (grant, granted) = watch::channel(20_000);
+    let sender = tokio::spawn(sending(say, granted));
+    let hearing = tokio::spawn(heard(answers, grant));
+    let mut asking = throughput(&service, Bearer::of(&reader)).await;
+    let mut events = async || {
+        let status = asking.get_status(pb::GetStatusRequest::default()).await;
+        status.unwrap().into_inner().events
+    };
+    until("something is counted", async || events().await > 100).await;
+    port.revoke(&key);
+    let (acknowledged, status) = hearing.await.unwrap();
+    ended(&status);
+    sender.await.unwrap();
+    // What was taken and not acknowledged would be counted too.
+    until("all is counted", async || {
+        events().await as u64 >= acknowledged
+    })
+    .await;
+    assert_eq!(events().await as u64, acknowledged);
+    service.stop();
+}
+
+/// A watch that has told its first rows.
+async fn watching(service: &Service, bearer: Bearer) -> Streaming<pb::WatchThroughputResponse> {
+    let at = recently();
+    let query = pb::GetThroughputRequest {
+        from: Some(instant(at - at.rem_euclid(86_400_000) - 86_400_000)),
+        to: Some(instant(at - at.rem_euclid(86_400_000) + 86_400_000)),
+        grain: pb::Grain::Hour.into(),
+        group_by: vec![pb::Dimension::Enterprise.into()],
+        ..pb::GetThroughputRequest::default()
+    };
+    let request = pb::WatchThroughputRequest {
+        query: Some(query),
+        ..pb::WatchThroughputRequest::default()
+    };
+    let mut client = throughput(service, bearer).await;
+    let mut watch = client.watch_throughput(request).await.unwrap().into_inner();
+    assert!(watch.message().await.unwrap().unwrap().snapshot);
+    watch
+}
+
+/// How a watch ends.
+async fn end(mut watch: Streaming<pb::WatchThroughputResponse>) -> Status {
+    let ending = async {
+        loop {
+            match watch.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it ended without a word"),
+                Err(status) => return status,
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, ending).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_ends_its_watches_and_no_others() {
+    let port = Port::new(CALLERS);
+    let (key, other) = (port.key("reader"), port.key("reader"));
+    let service = port.serve(&[]);
+    let watch = watching(&service, Bearer::of(&key)).await;
+    let theirs = watching(&service, Bearer::of(&other)).await;
+    port.revoke(&key);
+    ended(&end(watch).await);
+    // Until it is taken back as well.
+    port.revoke(&other);
+    ended(&end(theirs).await);
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_rights_end_what_is_open_and_hold_for_what_comes() {
+    let port = Port::new(CALLERS);
+    let key = port.key("reader");
+    let service = port.serve(&[]);
+    let watch = watching(&service, Bearer::of(&key)).await;
+    port.rewrite(&CALLERS.replace("read = \"all\"", "operate = true"));
+    ended(&end(watch).await);
+    let mut asking = throughput(&service, Bearer::of(&key)).await;
+    let request = pb::ListEnterprisesRequest::default();
+    let status = asking.list_enterprises(request).await.unwrap_err();
+    assert_eq!(reason(&status), ("NOT_ALLOWED".into(), Some("read".into())));
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_what_it_opened_when_it_expires() {
+    let signer = Signer::new("k");
+    let port = Port::new("");
+    let file = port.place.path("keys.json");
+    std::fs::write(&file, signer.jwks()).unwrap();
+    port.rewrite(&callers(&format!("jwks_file = {file:?}\nclock_skew_s = 0")));
+    let service = port.serve(&[]);
+    let mut claims = Signer::claims("reader");
+    claims["exp"] = (jiff::Timestamp::now().as_second() + 4).into();
+    let watch = watching(&service, Bearer::of(&signer.sign(&claims))).await;
+    let started = std::time::Instant::now();
+    ended(&end(watch).await);
+    assert!(started.elapsed() < Duration::from_secs(30));
+    service.stop();
+}

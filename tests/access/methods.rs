@@ -1,0 +1,126 @@
+//! Every method there is, called with nothing in it: what is asked is whether its caller
+//! is let in.
+
+use crate::place::DEADLINE;
+use crate::port::{Shown, reason};
+use prost::Message;
+use quaymeter::pb;
+use std::str::FromStr as _;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+/// As much of a set of descriptors as names methods.
+#[derive(Message)]
+struct Set {
+    #[prost(message, repeated, tag = "1")]
+    files: Vec<File>,
+}
+
+#[derive(Message)]
+struct File {
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(message, repeated, tag = "6")]
+    services: Vec<Service>,
+}
+
+#[derive(Message)]
+struct Service {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    methods: Vec<Method>,
+}
+
+#[derive(Message)]
+struct Method {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// The paths of all methods that are served.
+pub fn all() -> Vec<String> {
+    let sets = [
+        pb::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let mut paths = Vec::new();
+    for set in sets {
+        for file in Set::decode(set).unwrap().files {
+            for service in file.services {
+                let name = format!("/{}.{}/", file.package, service.name);
+                let methods = service.methods.iter();
+                paths.extend(methods.map(|method| format!("{name}{}", method.name)));
+            }
+        }
+    }
+    paths
+}
+
+/// What a method asks of its caller, by the specification: one of these rights, that
+/// he is known (`""`), or nothing at all.
+pub fn asks(path: &str) -> Option<&'static [&'static str]> {
+    let (service, method) = path.rsplit_once('/').unwrap();
+    match service {
+        "/grpc.health.v1.Health" => None,
+        "/quaymeter.v1.IngestService" => Some(&["publish"]),
+        "/quaymeter.v1.AdminService" => Some(&["operate"]),
+        "/quaymeter.v1.ThroughputService" => match method {
+            "DumpCells" | "LookupEvent" | "ListCellEvents" => Some(&["operate"]),
+            "GetStatus" => Some(&["read", "operate"]),
+            _ => Some(&["read"]),
+        },
+        _ => Some(&[""]),
+    }
+}
+
+/// How a call of a method ended that says nothing, once it was let in: its first answer
+/// or its status.
+pub async fn called(shown: &Shown, path: &str) -> Result<(), Status> {
+    let mut grpc = tonic::client::Grpc::new(shown.clone());
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_str(path).unwrap();
+    let nothing = Request::new(tokio_stream::once(()));
+    let calling = async {
+        let codec = ProstCodec::<(), ()>::default();
+        let mut answer = grpc.streaming(nothing, path, codec).await?.into_inner();
+        answer.message().await.map(drop)
+    };
+    tokio::time::timeout(DEADLINE, calling).await.unwrap()
+}
+
+/// Whether a call was let in, and if not, for want of what.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    In,
+    Unknown,
+    Lacks(String),
+}
+
+/// Whether a caller is let in to a method.
+pub async fn outcome(shown: &Shown, path: &str) -> Outcome {
+    let Err(status) = called(shown, path).await else {
+        return Outcome::In;
+    };
+    match status.code() {
+        Code::Unauthenticated => {
+            assert_eq!(reason(&status), ("UNAUTHENTICATED".into(), None), "{path}");
+            let message = "credentials that are known here are needed";
+            assert_eq!(status.message(), message, "{path}");
+            Outcome::Unknown
+        }
+        Code::PermissionDenied => {
+            let (reason, right) = reason(&status);
+            assert_eq!(reason, "NOT_ALLOWED", "{path}");
+            match right {
+                Some(right) => Outcome::Lacks(right),
+                // A rule of its own, behind the one of all methods.
+                None => Outcome::In,
+            }
+        }
+        _ => Outcome::In,
+    }
+}
