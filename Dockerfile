@@ -17,13 +17,14 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/quaymeter
 COPY --from=build /src/target/release/quaymeter /usr/local/bin/quaymeter
-# Loopback in a container is nobody's. A directory below the volume: its top may hold what is the file system's.
+# Loopback in a container is nobody's. So it needs TLS and callers, or --insecure-i-know behind a port that only loopback has. A directory below the volume: its top may hold what is the file system's.
 ENV QUAYMETER_LISTEN=0.0.0.0:7070 \
     QUAYMETER_HTTP_LISTEN=0.0.0.0:7071 \
+    QUAYMETER_HEALTH_LISTEN=0.0.0.0:7072 \
     QUAYMETER_DATA_DIR=/var/lib/quaymeter/data
 # By number, so that Kubernetes sees that it is not root.
 USER 10001:10001
 VOLUME /var/lib/quaymeter
-EXPOSE 7070 7071
+EXPOSE 7070 7071 7072
 ENTRYPOINT ["/usr/local/bin/quaymeter"]
 CMD ["serve"]

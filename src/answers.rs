@@ -8,9 +8,13 @@ pub use spool::{Error as SpoolError, InPartition, Reach, Spool, position};
 use crate::pb;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
 use crate::truth::{Grain, Truth};
+use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
 use pbjson_types::Timestamp as Instant;
 use tonic::Status;
+use tonic::body::Body;
+use tonic::client::GrpcService;
+use tonic::codegen::StdError;
 use tonic::transport::Channel;
 
 /// Why there is no answer.
@@ -31,7 +35,26 @@ impl From<Status> for Error {
 }
 
 /// A client of the query service.
-pub type Client = ThroughputServiceClient<Channel>;
+pub type Client<C = Channel> = ThroughputServiceClient<C>;
+
+/// What a client's questions go over.
+pub trait Carrier:
+    GrpcService<Body, Error: Into<StdError>, ResponseBody = Self::Answers, Future: Send> + Send
+{
+    /// The bodies of answers.
+    type Answers: http_body::Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static;
+}
+
+impl<C, A> Carrier for C
+where
+    C: GrpcService<Body, ResponseBody = A> + Send,
+    C::Error: Into<StdError>,
+    C::Future: Send,
+    A: http_body::Body<Data = Bytes> + Send + 'static,
+    A::Error: Into<StdError> + Send,
+{
+    type Answers = A;
+}
 
 const PAGE_ROWS: u32 = 5_000;
 
@@ -86,8 +109,8 @@ pub fn days(question: &Question, zone: &TimeZone) -> Result<(i64, i64), jiff::Er
 ///
 /// # Errors
 /// The service's.
-pub async fn rows(
-    client: &mut Client,
+pub async fn rows<C: Carrier>(
+    client: &mut Client<C>,
     grain: pb::Grain,
     zone: &str,
     (from_ms, to_ms): (i64, i64),
@@ -126,8 +149,8 @@ pub async fn rows(
 ///
 /// # Errors
 /// The service's.
-pub async fn everything(
-    client: &mut Client,
+pub async fn everything<C: Carrier>(
+    client: &mut Client<C>,
     zone: &TimeZone,
     question: &Question,
 ) -> Result<Truth, Error> {
@@ -150,8 +173,8 @@ pub async fn everything(
     Ok(truth)
 }
 
-async fn calls(
-    client: &mut Client,
+async fn calls<C: Carrier>(
+    client: &mut Client<C>,
     classifier: pb::Classifier,
     (from_ms, to_ms): (i64, i64),
     at_least: &str,
@@ -178,8 +201,8 @@ async fn calls(
     }
 }
 
-async fn slots(
-    client: &mut Client,
+async fn slots<C: Carrier>(
+    client: &mut Client<C>,
     (from_ms, to_ms): (i64, i64),
     at_least: &str,
     truth: &mut Truth,

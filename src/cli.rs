@@ -78,7 +78,7 @@ Examples:
   quaymeter serve --data-dir /var/lib/quaymeter
   quaymeter serve --config quaymeter.toml --log-level debug
   quaymeter serve --dump-config > quaymeter.toml
-  QUAYMETER_LISTEN=0.0.0.0:7070 quaymeter serve
+  quaymeter serve --listen 0.0.0.0:7070 --tls-cert meter.crt --tls-key meter.key --callers callers.toml
   quaymeter check-config --config quaymeter.toml
   quaymeter topics create --brokers kafka-0:9092,kafka-1:9092
   quaymeter topics import --data-dir /var/lib/quaymeter --brokers kafka-0:9092

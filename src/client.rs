@@ -4,26 +4,19 @@
 
 mod codec;
 mod link;
+pub mod reach;
+mod trust;
 pub mod watch;
 mod window;
 
 use crate::pb;
 use crate::pb::stream_events_response::Message as Hear;
 use link::{Break, Link};
+use reach::{Credentials, Reach};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 use window::Window;
-
-/// How a service at an `http://` URL is reached: with windows and pings as this
-/// crate's clients want them.
-///
-/// # Errors
-/// Another URL.
-pub fn reach(url: &str) -> Result<Endpoint, Cause> {
-    link::endpoint(url)
-}
 
 /// The most events that a batch may hold.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
@@ -31,8 +24,10 @@ pub const BATCH_EVENTS_MAX: usize = 10_000;
 /// How to publish.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The service's URL, `http://host:port`.
+    /// The service's URL, `http://host:port` or `https://host:port`.
     pub endpoint: String,
+    /// By what it is trusted, and trusts us.
+    pub credentials: Credentials,
     /// Who reports; a part of each event's identity.
     pub source: String,
     /// The client's id: a new stream of the same source and client id ends the
@@ -60,6 +55,7 @@ impl Options {
     pub fn new(endpoint: &str, source: &str, client_id: &str) -> Self {
         Self {
             endpoint: endpoint.into(),
+            credentials: Credentials::default(),
             source: source.into(),
             client_id: client_id.into(),
             backfill: false,
@@ -158,6 +154,17 @@ pub enum Cause {
         /// What is wrong with it.
         why: String,
     },
+    /// There is no connection to it, for now.
+    #[error("connect to {url}: {why}")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// One end does not trust the other.
+    #[error("{0}")]
+    Trust(String),
     /// The service refused, for good.
     #[error("the service refused: {:?}: {}", .0.code(), .0.message())]
     Status(Box<tonic::Status>),
@@ -180,19 +187,19 @@ pub enum Cause {
 /// Publishes events.
 pub struct Publisher {
     options: Options,
-    endpoint: Endpoint,
+    reach: Reach,
 }
 
 impl Publisher {
     /// A publisher; it connects when there is something to send.
     ///
     /// # Errors
-    /// An endpoint that is no `http://` URL.
+    /// An endpoint that is no URL of a service, and credentials that cannot be used.
     pub fn new(mut options: Options) -> Result<Self, Cause> {
-        let endpoint = link::endpoint(&options.endpoint)?;
+        let reach = Reach::new(&options.endpoint, options.credentials.clone())?;
         options.batch_events = options.batch_events.clamp(1, BATCH_EVENTS_MAX);
         options.batches_in_flight = options.batches_in_flight.max(1);
-        Ok(Self { options, endpoint })
+        Ok(Self { options, reach })
     }
 
     /// Publishes the batches of `input` in order until it ends and all is
@@ -318,8 +325,8 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
 
     /// Publishes over one stream until it breaks or all is acknowledged.
     async fn stream(&mut self) -> Result<(), Break> {
-        let Publisher { endpoint, options } = &self.publisher;
-        let mut link = Link::open(endpoint, options, self.left()).await?;
+        let Publisher { reach, options } = &self.publisher;
+        let mut link = Link::open(reach, options, self.left()).await?;
         self.report.resumed = self.streams;
         self.streams += 1;
         self.window.restart(link.opened.granted_events);

@@ -1,6 +1,7 @@
 //! Delivers a simulated day to a service, over several streams at once, and
 //! holds what became of each event against what was meant.
 
+use crate::client::reach::Credentials;
 use crate::client::{Cause, Error as PublishError, Observer, Options, Publisher, Report, Settled};
 use crate::pb::{self, Outcome};
 use crate::simulate::{Expected, SOURCES, Sent, Simulation};
@@ -74,6 +75,19 @@ pub async fn deliver(
     delivery: &Delivery,
     acknowledged: Arc<AtomicU64>,
 ) -> Result<Delivered, Error> {
+    deliver_as(&Credentials::default(), simulation, delivery, acknowledged).await
+}
+
+/// Delivers a day as somebody. Each stream names its source all the same.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn deliver_as(
+    credentials: &Credentials,
+    simulation: &Simulation,
+    delivery: &Delivery,
+    acknowledged: Arc<AtomicU64>,
+) -> Result<Delivered, Error> {
     let mut streams = JoinSet::new();
     let mut queues = Vec::new();
     for n in 0..SOURCES.len() * delivery.streams.max(1) {
@@ -81,6 +95,7 @@ pub async fn deliver(
         let source = SOURCES[n % SOURCES.len()];
         let mut options = Options::new(&delivery.endpoint, source, &format!("simulate-{n}"));
         options.batch_events = delivery.batch_events;
+        options.credentials = credentials.clone();
         let publisher = Publisher::new(options)?;
         let mut checks = Checks {
             acknowledged: Arc::clone(&acknowledged),

@@ -194,13 +194,19 @@ metrics! {
     not_allowed: By<Counter, 1> = "quaymeter_not_allowed_total" ["right"], Count, "Calls refused because the caller may not call the method, by the right that he lacks";
     trace_spans: By<Counter, 1> = "quaymeter_trace_spans_total" ["outcome"], Count, "Spans made for traces: exported; failed, because the collector did not take them; or dropped, because too many waited for it";
     traces_limited: Counter = "quaymeter_traces_limited_total" [], Count, "Batches that were not traced because traces.batches_per_second others were";
+    tls_loads: Counter = "quaymeter_tls_loads_total" [], Count, "Times that the certificate, its key and the clients' authorities were loaded";
+    tls_load_failures: Counter = "quaymeter_tls_load_failures_total" [], Count, "Times that they could not be loaded and TLS stayed as it was";
+    tls_expiry: Gauge = "quaymeter_tls_certificate_expiry_timestamp_seconds" [], Seconds, "When the certificate ends that is shown to clients; 0 without TLS";
+    tls_failures: By<Counter, 1> = "quaymeter_tls_handshake_failures_total" ["port"], Count, "TLS handshakes that failed, by port: the client does not trust us, or we not him, or he speaks no TLS";
     build_info: By<Gauge, 1> = "quaymeter_build_info" ["version"], Count, "1, with the version";
 }
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 21] = [
+const LIMITS: [&str; 23] = [
     "connections",
+    "handshakes",
+    "a handshake to end",
     "connections that say nothing",
     "answers to be taken",
     "streams",

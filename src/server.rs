@@ -5,16 +5,23 @@
 mod access;
 mod admission;
 mod calls;
+mod crowd;
+pub mod door;
 mod ending;
+pub mod exposure;
+pub mod health;
 pub mod http;
 mod keeper;
 mod line;
+pub mod listeners;
 pub mod names;
 mod observe;
 pub mod offline;
 mod options;
 mod pseudonyms;
 mod side;
+pub mod tls;
+mod transport;
 
 pub use options::shaping;
 
@@ -40,7 +47,9 @@ use crate::trace::{self, Tracer};
 use crate::view::View;
 use crate::view::token::Tokens;
 use crate::worker::{self, checkpoint};
+use door::Door;
 use keeper::Keeper;
+use listeners::Listeners;
 use names::Names;
 use options::{past, query_settings, trace_counts};
 use side::Tells;
@@ -48,35 +57,14 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Tls;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService as _;
-use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
-
-/// Both windows small and large as measured against the many-small-frames trap
-/// of HTTP/2: see ARCHITECTURE.md.
-const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-
-/// Streams open at once on a connection; a client waits with more. Each of them
-/// holds up to a window of what is on its way, in either direction.
-const CONNECTION_STREAMS_MAX: u32 = 512;
-
-/// Bytes of the headers of a call.
-const HEADERS_BYTES_MAX: u32 = 16 << 10;
-
-/// Streams that a client opened and reset before they were looked at; more end
-/// the connection.
-const RESET_STREAMS_MAX: usize = 20;
-
-/// A connection is asked this often whether it lives …
-const PING_EVERY: Duration = Duration::from_secs(30);
-
-/// … and closed when it does not answer for this long.
-const PONG_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long the collector of traces may take what is left for it at a stop, if that is
 /// not more than the drain has left.
@@ -148,6 +136,9 @@ pub enum Error {
     /// A thread could not be started.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
+    /// TLS cannot be spoken with these files.
+    #[error("TLS")]
+    Tls(#[from] tls::Error),
     /// The worker's thread died.
     #[error("the worker died")]
     Died,
@@ -166,6 +157,7 @@ pub struct Service {
     budgets: Budgets,
     keeper: Keeper,
     tracer: Tracer,
+    tls: Option<Arc<Tls>>,
     // Held until the end: one process per data directory.
     dir: DataDir,
 }
@@ -195,6 +187,7 @@ impl Service {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
+        let tls = Tls::open(&config.tls, Arc::clone(&metrics))?;
         let tracer = Tracer::start(&config.traces, trace_counts(&metrics))?;
         let known = Known::open(&config, Arc::clone(&metrics))?;
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
@@ -232,6 +225,7 @@ impl Service {
             key_file,
             keeper,
             tracer,
+            tls,
             dir,
         })
     }
@@ -254,23 +248,21 @@ impl Service {
     /// A listener, the log or the worker that failed while serving.
     pub async fn run(
         mut self,
-        grpc: TcpListener,
-        http: TcpListener,
+        listeners: Listeners,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
+        let Listeners { grpc, http, health } = listeners;
         let (drain, draining) = watch::channel(false);
-        let (end, ending) = oneshot::channel::<()>();
+        // Dropping it ends the ports that answer to the end.
+        let (end, ending) = watch::channel(());
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
         let mut serving = tokio::spawn(self.grpc(grpc, draining.clone()).await?);
-        let side = Arc::new(self.tells(draining));
-        let side = tokio::spawn(http::run(http, side, async {
-            // Either way it is over.
-            let _ = ending.await;
-        }));
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&self.metrics)));
-        let names = tokio::spawn(Arc::clone(&self.names).follow());
-        let known = tokio::spawn(Arc::clone(&self.known).follow());
-        let keys = tokio::spawn(self.key_file().follow());
+        let door = Door::new(http, self.tls.clone(), tls::Port::Http);
+        let gate = access::gate(Arc::clone(&self.known));
+        let side = http::run(door, gate, Arc::new(self.tells()), over(ending.clone()));
+        let side = tokio::spawn(side);
+        let health = tokio::spawn(health::run(health, draining, over(ending)));
+        let aside = self.aside();
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             failed = self.keeper.failed() => failed,
@@ -286,15 +278,24 @@ impl Service {
         let stopped = self.keeper.stop(deadline).await;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         self.tracer.stop(left.min(TRACES_WITHIN)).await;
-        upkeep.abort();
-        names.abort();
-        known.abort();
-        keys.abort();
-        drop(end);
-        // It stops within a second of its signal, and never panics.
-        let _ = side.await;
+        drop((aside, end));
+        // They stop within a second of their signal, and never panic.
+        let _ = tokio::join!(side, health);
         // What has stopped tells more of the cause than what missed it.
         stopped.and(ended)
+    }
+
+    /// What goes on beside, until it is dropped.
+    fn aside(&self) -> JoinSet<()> {
+        let mut aside = JoinSet::new();
+        aside.spawn(upkeep(Arc::clone(&self.metrics)));
+        aside.spawn(Arc::clone(&self.names).follow());
+        aside.spawn(Arc::clone(&self.known).follow());
+        aside.spawn(self.key_file().follow());
+        if let Some(tls) = &self.tls {
+            aside.spawn(Arc::clone(tls).follow());
+        }
+        aside
     }
 
     /// Who looks whether the pseudonyms' keys have changed.
@@ -304,7 +305,7 @@ impl Service {
     }
 
     /// What the side port is told.
-    fn tells(&self, draining: watch::Receiver<bool>) -> Tells {
+    fn tells(&self) -> Tells {
         Tells {
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
@@ -314,7 +315,6 @@ impl Service {
             log: self.keeper.gauge(),
             assigned: self.keeper.assigned(),
             dir: self.dir.path().to_owned(),
-            draining,
         }
     }
 
@@ -391,7 +391,7 @@ impl Service {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let calls = calls::Layer::new(&config.limits, Arc::clone(&self.budgets.requests));
-        let router = transport()
+        let router = transport::within_limits()
             .layer(observe::Layer::new(Arc::clone(&self.metrics)))
             .layer(access::Layer::new(Arc::clone(&self.known)))
             .layer(calls)
@@ -411,25 +411,13 @@ impl Service {
                     .send_compressed(CompressionEncoding::Gzip),
             );
         let metrics = Arc::clone(&self.metrics);
-        let incoming = admission::connections(listener, &config.limits, metrics);
+        let tls = self.tls.clone();
+        let incoming = admission::connections(listener, tls, &config.limits, metrics);
         Ok(router.serve_with_incoming_shutdown(incoming, async move {
             stopped(draining).await;
             stop_serving(&mut reporter).await;
         }))
     }
-}
-
-/// HTTP/2 within limits.
-fn transport() -> Server {
-    Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(CONNECTION_STREAMS_MAX)
-        .http2_max_header_list_size(HEADERS_BYTES_MAX)
-        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_keepalive_interval(Some(PING_EVERY))
-        .http2_keepalive_timeout(Some(PONG_WITHIN))
-        .tcp_nodelay(true)
 }
 
 /// Says that nothing is served any more, and then no more: a watch of the health
@@ -457,6 +445,11 @@ async fn upkeep(metrics: Arc<Metrics>) {
         beat.tick().await;
         metrics.run_upkeep();
     }
+}
+
+/// Resolves when its sender is gone.
+async fn over(mut ending: watch::Receiver<()>) {
+    while ending.changed().await.is_ok() {}
 }
 
 /// Resolves when draining begins.

@@ -461,12 +461,7 @@ async fn an_idle_stream_may_end_and_the_next_events_open_another() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_no_http_url_is_refused_at_once() {
-    for url in [
-        "https://example.org",
-        "localhost:7070",
-        "http://",
-        "ftp://x",
-    ] {
+    for url in ["localhost:7070", "http://", "ftp://x"] {
         let refused = Publisher::new(quick(url)).err().expect("refused");
         assert!(
             matches!(refused, Cause::Endpoint { .. }),

@@ -7,13 +7,13 @@ use quaymeter::config::{Config, Sources};
 use quaymeter::log::disk::{Disk, File, RealDisk};
 use quaymeter::pb;
 use quaymeter::pb::ingest_service_client::IngestServiceClient;
+use quaymeter::server::listeners::Listeners;
 use quaymeter::server::{Error, Service};
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -125,14 +125,13 @@ async fn start(disk: Watched) -> Running {
     .unwrap();
     let clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
     let service = Service::build(config, Arc::new(disk), clock).unwrap();
-    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", grpc.local_addr().unwrap());
+    let listeners = Listeners::on_loopback(0, 0, 0).await.unwrap();
+    let url = format!("http://{}", listeners.grpc.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
     let stopped = async move {
         let _ = stopped.await;
     };
-    let done = tokio::spawn(service.run(grpc, http, stopped));
+    let done = tokio::spawn(service.run(listeners, stopped));
     Running {
         url,
         stop,

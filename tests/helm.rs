@@ -1,6 +1,9 @@
 //! The Helm chart and the image: judged by Helm itself, by the schemas of Kubernetes,
 //! and by the program that they run.
 
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "helm/tools.rs"]
 mod tools;
 #[path = "helm/files.rs"]

@@ -9,12 +9,12 @@ use quaymeter::meter::cell::Totals;
 use quaymeter::metrics::Metrics;
 use quaymeter::metrics::enterprise::{Enterprise, InRole};
 use quaymeter::pb::{Reason, Role};
-use quaymeter::server::http::{self, Side};
+use quaymeter::server::door::Door;
+use quaymeter::server::http::{self, Gate, Side};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,19 +25,11 @@ use tokio::time::timeout;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 struct Port {
-    ready: AtomicBool,
     metrics: Metrics,
     totals: Vec<(String, Role, Totals)>,
 }
 
 impl Side for Port {
-    fn ready(&self) -> Result<(), String> {
-        let ready = self.ready.load(Ordering::SeqCst);
-        ready
-            .then_some(())
-            .ok_or_else(|| "replaying the log".to_owned())
-    }
-
     fn metrics(&self) -> Vec<String> {
         let mut told = self.metrics.enterprises();
         for of in self.totals.chunk_by(|one, other| one.0 == other.0) {
@@ -66,11 +58,7 @@ fn settings() -> config::Metrics {
 
 fn port(settings: &config::Metrics, totals: Vec<(String, Role, Totals)>) -> Arc<Port> {
     let metrics = Metrics::new(settings).unwrap();
-    Arc::new(Port {
-        ready: AtomicBool::new(true),
-        metrics,
-        totals,
-    })
+    Arc::new(Port { metrics, totals })
 }
 
 impl Port {
@@ -86,11 +74,15 @@ struct Running {
 }
 
 async fn start(side: Arc<Port>) -> Running {
+    start_behind(http::open_gate(), side).await
+}
+
+async fn start_behind(gate: Gate, side: Arc<Port>) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move { drop(stopped.await) };
-    let ended = tokio::spawn(http::run(listener, side, shutdown));
+    let ended = tokio::spawn(http::run(Door::plain(listener), gate, side, shutdown));
     Running {
         address,
         stop,
@@ -123,21 +115,9 @@ async fn status(address: SocketAddr, line: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn ready_tells_why_not_and_healthy_is_the_process_being_up() {
-    let side = port(&settings(), vec![]);
-    let running = start(Arc::clone(&side)).await;
-    assert_eq!(status(running.address, "GET /readyz").await, 200);
-    side.ready.store(false, Ordering::SeqCst);
-    let (head, body) = ask(running.address, "GET /readyz").await;
-    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
-    assert_eq!(body, "replaying the log\n");
-    assert_eq!(status(running.address, "GET /healthz").await, 200);
-}
-
-#[tokio::test]
 async fn only_get_and_head_of_known_paths_are_answered() {
     let running = start(port(&settings(), vec![])).await;
-    for path in ["/", "/metrics/", "/metric", "/healthz/x"] {
+    for path in ["/", "/metrics/", "/metric", "/healthz"] {
         assert_eq!(
             status(running.address, &format!("GET {path}")).await,
             404,
@@ -157,9 +137,36 @@ async fn only_get_and_head_of_known_paths_are_answered() {
 }
 
 #[tokio::test]
+async fn the_gate_says_who_may_have_the_metrics() {
+    let gate: Gate = Arc::new(|asked| match asked.headers.get("authorization") {
+        None => Err(::http::StatusCode::UNAUTHORIZED),
+        Some(token) if token == "Bearer theirs" => Err(::http::StatusCode::FORBIDDEN),
+        Some(_) => Ok(()),
+    });
+    let running = start_behind(gate, port(&settings(), vec![])).await;
+    let ask_with = async |token: &str| {
+        let line = format!("GET /metrics HTTP/1.1{token}\r\nX-Rest:");
+        ask(running.address, &line).await
+    };
+    let (head, body) = ask_with("").await;
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    assert!(
+        head.to_lowercase().contains("www-authenticate: bearer"),
+        "{head}"
+    );
+    assert_eq!(body, "");
+    let (head, body) = ask_with("\r\nAuthorization: Bearer theirs").await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    assert_eq!(body, "");
+    let (head, body) = ask_with("\r\nAuthorization: Bearer ours").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(body.contains("quaymeter_build_info"), "{body}");
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let running = start(port(&settings(), vec![])).await;
-    let line = format!("GET /healthz?{}", "x".repeat(64 << 10));
+    let line = format!("GET /metrics?{}", "x".repeat(64 << 10));
     let request = format!("{line} HTTP/1.1\r\nHost: port\r\n\r\n");
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     // The server may close before all of it is written.
@@ -176,10 +183,10 @@ async fn a_head_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_stop_ends_the_port_though_a_client_hangs() {
     let running = start(port(&settings(), vec![])).await;
-    assert_eq!(status(running.address, "GET /healthz").await, 200);
+    assert_eq!(status(running.address, "HEAD /metrics").await, 200);
     let mut hanging = TcpStream::connect(running.address).await.unwrap();
     hanging
-        .write_all(b"GET /healthz HTTP/1.1\r\n")
+        .write_all(b"GET /metrics HTTP/1.1\r\n")
         .await
         .unwrap();
     running.stop.send(()).unwrap();

@@ -4,10 +4,10 @@
 use quaymeter::config::{Config, Sources};
 use quaymeter::log::disk::RealDisk;
 use quaymeter::server::Service;
+use quaymeter::server::listeners::Listeners;
 use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Makes this binary that server; the time and the data directory follow.
@@ -32,16 +32,11 @@ pub fn run(first: &str, data: String) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let now = Arc::new(move || told.load(Ordering::SeqCst));
         let service = Service::build(config, Arc::new(RealDisk), now)?;
-        let grpc = TcpListener::bind("127.0.0.1:0").await?;
-        let http = TcpListener::bind("127.0.0.1:0").await?;
+        let listeners = Listeners::on_loopback(0, 0, 0).await?;
         let mut stop = signal(SignalKind::terminate())?;
-        println!(
-            "listening grpc={} http={}",
-            grpc.local_addr()?,
-            http.local_addr()?
-        );
+        println!("{}", listeners.told()?);
         service
-            .run(grpc, http, async move {
+            .run(listeners, async move {
                 let _ = stop.recv().await;
             })
             .await?;

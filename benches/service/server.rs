@@ -43,6 +43,7 @@ pub struct Server {
     /// For example `http://127.0.0.1:40123`.
     pub url: String,
     http: String,
+    health: String,
     log: PathBuf,
 }
 
@@ -106,6 +107,7 @@ impl Server {
             child,
             url: String::new(),
             http: String::new(),
+            health: String::new(),
             log: log.into(),
         };
         let line = told.recv_timeout(START_WITHIN);
@@ -117,6 +119,7 @@ impl Server {
         let grpc = word("grpc=").with_context(|| format!("no address in {line:?}"))?;
         server.url = format!("http://{grpc}");
         server.http = word("http=").unwrap_or_default().to_owned();
+        server.health = word("health=").unwrap_or_default().to_owned();
         Ok(server)
     }
 
@@ -154,10 +157,7 @@ impl Server {
     pub fn ready(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_WITHIN;
         while Instant::now() < deadline {
-            if self
-                .get("/readyz")
-                .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-            {
+            if get(&self.health, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -4,6 +4,7 @@
 
 use super::{CLASSIFIERS, Client, PAGE_ROWS, instant};
 use crate::audit::compare::{Again, Answers, Part};
+use crate::client::reach::Line;
 use crate::log::kafka::partition::partition_of;
 use crate::pb;
 use crate::truth::{Grain, QUARTER_MS, Truth};
@@ -67,7 +68,7 @@ pub struct Reach {
 
 /// Everything that was answered.
 pub struct Spool {
-    client: Client,
+    client: Client<Line>,
     handle: Handle,
     reach: Reach,
     file: BufReader<File>,
@@ -109,7 +110,7 @@ impl Spool {
     /// # Errors
     /// The service's, the temporary file's.
     pub async fn fill(
-        mut client: Client,
+        mut client: Client<Line>,
         reach: Reach,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, Error> {
@@ -384,7 +385,7 @@ fn next_day(zone: &TimeZone, start: i64) -> Result<i64, jiff::Error> {
     Ok(next.timestamp().as_millisecond())
 }
 
-async fn status(client: &mut Client) -> Result<pb::GetStatusResponse, Status> {
+async fn status(client: &mut Client<Line>) -> Result<pb::GetStatusResponse, Status> {
     let request = pb::GetStatusRequest::default();
     Ok(client.get_status(request).await?.into_inner())
 }

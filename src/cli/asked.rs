@@ -3,6 +3,7 @@
 
 use super::progress::Bar;
 use crate::answers::Client;
+use crate::client::reach::{Credentials, Line, Reach};
 use crate::config::{Config, Sources};
 use crate::log::dir::{self, ShapingSettings};
 use crate::log::disk::RealDisk;
@@ -13,14 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::transport::Channel;
 
 /// The largest answer that is taken.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Whom to ask, and who stops when that is over.
 pub(super) struct Asked {
-    pub client: Client,
+    pub client: Client<Line>,
     pub name: String,
     _stop: Option<watch::Sender<bool>>,
 }
@@ -39,13 +39,11 @@ pub(super) fn settings(dir: &Path) -> anyhow::Result<ShapingSettings> {
 
 impl Asked {
     /// A running service.
-    pub async fn connected(url: &str) -> anyhow::Result<Self> {
-        let channel = Channel::from_shared(url.to_owned()).context("read the service's URL")?;
-        let channel = channel.connect().await;
-        let channel = channel.with_context(|| format!("connect to {url}"))?;
+    pub async fn connected(reach: &Reach) -> anyhow::Result<Self> {
+        let line = reach.connect().await?;
         Ok(Self {
-            client: Client::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            name: url.to_owned(),
+            client: Client::new(line).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            name: reach.url().to_owned(),
             _stop: None,
         })
     }
@@ -67,7 +65,8 @@ impl Asked {
         let (stop, stopped) = watch::channel(false);
         // It ends with its stop signal; until then its failure shows as an answer.
         tokio::spawn(offline.serve(listener, stopped));
-        let asked = Self::connected(&url).await?;
+        let reach = Reach::new(&url, Credentials::default())?;
+        let asked = Self::connected(&reach).await?;
         Ok(Self {
             name: dir.display().to_string(),
             _stop: Some(stop),

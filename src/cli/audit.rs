@@ -2,6 +2,7 @@
 
 use super::asked::{self, Asked};
 use super::progress::Bar;
+use super::service;
 use super::settings::SettingArgs;
 use crate::answers::{Reach, Spool, position};
 use crate::audit::compare::{Audit, Report};
@@ -34,6 +35,8 @@ pub struct Args {
     /// that a stopped service left in its data directory is restored and asked
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    connection: service::Connection,
     /// Differences that are shown one by one; all are counted
     #[arg(long, value_name = "FIGURES", default_value_t = 20)]
     show: usize,
@@ -62,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let rules = rules(&settings)?;
     let bar = Bar::new(args.quiet);
     let asked = match (&args.server, config.log.kind) {
-        (Some(url), _) => Asked::connected(url).await?,
+        (Some(url), _) => Asked::connected(&args.connection.reach(url)?).await?,
         (None, LogKind::Embedded) => Asked::restored(&config.data_dir, &settings, &bar).await?,
         (None, LogKind::Kafka) => {
             bail!("--server must name the instance that the log in Kafka is compared with")

@@ -7,6 +7,8 @@ use super::signals::shutdown_signal;
 use crate::backup::manifest::Manifest;
 use crate::backup::take::{Taking, Target};
 use crate::backup::{self, MANIFEST, PART_BYTES, check};
+use crate::client::Cause;
+use crate::client::reach::{Line, Reach};
 use crate::failpoint;
 use crate::log::dir::{DataDir, stored_settings};
 use crate::pb::admin_service_client::AdminServiceClient;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tonic::codec::Streaming;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 /// A part, and an entry of the state that is larger than one.
 const MESSAGE_BYTES_MAX: usize = 16 * PART_BYTES;
@@ -69,7 +71,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     failpoint::configure();
     let bar = Bar::new(args.quiet);
     match (args.to, args.verify) {
-        (Some(to), _) => take(&args.service.server, &to, &bar).await?,
+        (Some(to), _) => take(&args.service.reach()?, &to, &bar).await?,
         (None, Some(dir)) => verify(dir, bar).await?,
         // The arguments' group sees to it.
         (None, None) => bail!("neither --to nor --verify is given"),
@@ -77,12 +79,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn take(server: &str, to: &Path, bar: &Bar) -> anyhow::Result<()> {
+async fn take(reach: &Reach, to: &Path, bar: &Bar) -> anyhow::Result<()> {
     let started = Instant::now();
     let stop = shutdown_signal()?;
     let target = Target::new(to)?;
     let copied = tokio::select! {
-        copied = copy(server, &target, bar) => copied?,
+        copied = copy(reach, &target, bar) => copied?,
         () = stop => bail!("stopped by a signal: nothing is left of the copy"),
     };
     failpoint::reached("backup.whole");
@@ -113,10 +115,11 @@ async fn take(server: &str, to: &Path, bar: &Bar) -> anyhow::Result<()> {
 }
 
 /// Takes the stream down; what it was.
-async fn copy(server: &str, target: &Target, bar: &Bar) -> anyhow::Result<Manifest> {
+async fn copy(reach: &Reach, target: &Target, bar: &Bar) -> anyhow::Result<Manifest> {
+    let server = reach.url();
     bar.waits("waiting for the service");
-    let mut client = AdminServiceClient::new(connect(server).await?)
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut client =
+        AdminServiceClient::new(connect(reach).await?).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let asked = client.backup(BackupRequest {}).await;
     let mut parts = asked
         .map_err(|status| refused(server, &status))?
@@ -171,16 +174,16 @@ async fn next(
     }
 }
 
-async fn connect(server: &str) -> anyhow::Result<Channel> {
-    let endpoint = Endpoint::from_shared(server.to_owned()).context("read the service's URL")?;
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_WITHIN)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(CONNECT_WITHIN)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES);
-    let connected = endpoint.connect().await;
-    connected.with_context(|| format!("connect to {server}"))
+async fn connect(reach: &Reach) -> Result<Line, Cause> {
+    let patiently = |endpoint: Endpoint| {
+        endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(CONNECT_WITHIN)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+    };
+    reach.connect_as(patiently).await
 }
 
 fn refused(server: &str, status: &tonic::Status) -> anyhow::Error {

@@ -3,6 +3,8 @@
 use super::{FAILED, settings};
 use crate::log::kafka::connection::Connection;
 use crate::registry::Registry;
+use crate::server::exposure;
+use crate::server::tls::Tls;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(FAILED));
         }
     };
+    exposure::judge(&config)?;
+    Tls::check(&config.tls)?;
     config.registry.as_deref().map(Registry::load).transpose()?;
     if !config.kafka.brokers.is_empty() {
         Connection::of(&config)?;

@@ -3,10 +3,12 @@
 use super::settings::defaults;
 use super::simulate::with_progress;
 use crate::answers::{self, Client, Question};
+use crate::client::reach::Credentials;
 use crate::deliver::{Delivered, Delivery};
 use crate::log::disk::RealDisk;
 use crate::pb;
 use crate::server::Service;
+use crate::server::listeners::Listeners;
 use crate::simulate::{Options, Simulation};
 use crate::truth::{Grain, Truth, diff};
 use anyhow::Context as _;
@@ -15,7 +17,6 @@ use jiff::{Timestamp, tz::TimeZone};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, default_value_t = crate::simulate::FULL_DAY,
         value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     events: u32,
-    /// Keep serving afterwards, on 127.0.0.1:7070 and 7071, until a signal
+    /// Keep serving afterwards, on 127.0.0.1:7070 to 7072, until a signal
     #[arg(long)]
     stay: bool,
 }
@@ -91,19 +92,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn start(stay: bool) -> anyhow::Result<Running> {
     let dir = tempfile::tempdir().context("make a temporary data directory")?;
     let config = defaults(&dir.path().join("data"))?;
-    let (grpc, http) = if stay { (7070, 7071) } else { (0, 0) };
-    let grpc = TcpListener::bind(("127.0.0.1", grpc))
-        .await
-        .context("listen for gRPC")?;
-    let http = TcpListener::bind(("127.0.0.1", http))
-        .await
-        .context("listen for HTTP")?;
-    let url = format!("http://{}", grpc.local_addr()?);
+    let [grpc, http, health] = if stay { [7070, 7071, 7072] } else { [0; 3] };
+    let listeners = Listeners::on_loopback(grpc, http, health).await?;
+    let url = format!("http://{}", listeners.grpc.local_addr()?);
     let clock = Arc::new(|| Timestamp::now().as_millisecond());
     let build = move || Service::build(config, Arc::new(RealDisk), clock);
     let service = tokio::task::spawn_blocking(build).await??;
     let (stop, stopped) = oneshot::channel();
-    let done = tokio::spawn(service.run(grpc, http, async {
+    let done = tokio::spawn(service.run(listeners, async {
         // Either way it is time to stop.
         let _ = stopped.await;
     }));
@@ -126,7 +122,7 @@ async fn stream(simulation: &Simulation, url: &str) -> anyhow::Result<Delivered>
         batch_events: 500,
         rate: None,
     };
-    let delivered = with_progress(simulation, &delivery, false).await?;
+    let delivered = with_progress(simulation, &delivery, &Credentials::default(), false).await?;
     let elapsed = started.elapsed().as_secs_f64();
     println!(
         "Acknowledged as durable: {} accepted, {} refused as meant, in {elapsed:.1} s ({:.0} events/s)",

@@ -10,6 +10,7 @@ use super::progress::Bar;
 use super::query::{explained, zone};
 use super::service::Service;
 use crate::answers::Client;
+use crate::client::reach::Line;
 use crate::pb;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -102,7 +103,7 @@ impl How {
         let bar = Bar::new(self.quiet || self.format == Format::Json);
         let mut asked = match &self.data_dir {
             Some(dir) => Asked::restored(dir, &asked::settings(dir)?, &bar).await?,
-            None => Asked::connected(&self.service.server).await?,
+            None => Asked::connected(&self.service.reach()?).await?,
         };
         let request = pb::GetStatusRequest::default();
         let status = asked.client.get_status(request).await.map_err(explained)?;
@@ -114,7 +115,7 @@ impl How {
 }
 
 impl Answering {
-    fn client(&mut self) -> &mut Client {
+    fn client(&mut self) -> &mut Client<Line> {
         &mut self.asked.client
     }
 }

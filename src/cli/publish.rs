@@ -4,6 +4,7 @@ mod input;
 mod report;
 
 use super::progress;
+use super::service::Connection;
 use crate::client::{BATCH_EVENTS_MAX, Options, Publisher};
 use crate::pb;
 use anyhow::Context as _;
@@ -46,6 +47,10 @@ pub struct Args {
         default_value = "http://127.0.0.1:7070"
     )]
     pub to: String,
+
+    /// How the service is reached.
+    #[command(flatten)]
+    pub connection: Connection,
 
     /// Who reports: 1 to 64 characters `A-Z a-z 0-9 . _ : -`. A part of each
     /// event's identity: keep it the same when sending again.
@@ -211,6 +216,7 @@ fn options(args: &Args) -> Options {
         strict: args.strict,
         batch_events: usize::from(args.batch),
         give_up_after: Duration::from_secs(args.give_up_after),
+        credentials: args.connection.credentials(),
         ..Options::new(&args.to, &args.source, &client_id)
     }
 }

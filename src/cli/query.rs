@@ -6,6 +6,7 @@ pub(super) mod rows;
 pub(super) mod when;
 
 use crate::client::Cause;
+use crate::client::reach::Line;
 use crate::client::watch::{Heard, Watch};
 use crate::event::Millis;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
@@ -20,13 +21,12 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 /// The largest answer that is taken.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-type Client = ThroughputServiceClient<Channel>;
+type Client = ThroughputServiceClient<Line>;
 type To<'a> = &'a mut (dyn Write + Send);
 
 /// Asks and prints to the standard output.
@@ -47,9 +47,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 
 /// Asks and prints.
 pub async fn print(args: &Args, to: To<'_>) -> Result<()> {
-    let connected = Client::connect(args.service.server.clone()).await;
-    let client = connected.with_context(|| format!("connecting to {}", args.service.server))?;
-    let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let line = args.service.reach()?.connect().await?;
+    let mut client = Client::new(line).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let request = pb::GetStatusRequest {
         at_least: args.at_least.clone(),
     };
@@ -355,7 +354,7 @@ impl Asked<'_> {
             query: Some(self.question()?),
             ..Default::default()
         };
-        let mut watch = Watch::new(&self.args.service.server, request)?;
+        let mut watch = Watch::over(self.args.service.reach()?, request);
         loop {
             let message = match watch.next().await {
                 Ok(Heard::Told(message)) => *message,

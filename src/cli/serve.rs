@@ -6,14 +6,12 @@ use super::{logging, settings};
 use crate::config::Config;
 use crate::failpoint;
 use crate::log::disk::RealDisk;
-use crate::server::Service;
-use anyhow::Context as _;
+use crate::server::listeners::Listeners;
+use crate::server::{Service, exposure};
 use std::future::Future;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// What `serve` may be told.
 #[derive(Debug, clap::Args)]
@@ -35,24 +33,24 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     logging::start(&config.log)?;
     failpoint::configure();
-    warn_of_open_ports(&config);
+    warn_of_open_ports(&config)?;
     let shutdown = shutdown_signal()?;
     service(config, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everyone who reaches a port that is not on loopback may publish and read.
-fn warn_of_open_ports(config: &Config) {
-    let ports = [
-        ("listen", config.listen),
-        ("http_listen", config.http_listen),
-    ];
-    for (setting, address) in ports
-        .iter()
-        .filter(|(_, address)| !address.ip().is_loopback())
-    {
-        tracing::warn!(%address, "{setting} is not on loopback, and nothing is encrypted or authenticated");
+/// Refuses ports that lie open, or says at each start that they do.
+fn warn_of_open_ports(config: &Config) -> anyhow::Result<()> {
+    for port in exposure::judge(config)? {
+        let lacks = port.lacks.join(" and ");
+        tracing::warn!(
+            setting = port.setting,
+            address = %port.address,
+            lacks,
+            "insecure_i_know: whoever reaches this port may do everything"
+        );
     }
+    Ok(())
 }
 
 /// Binds the ports, says so on stdout, and serves.
@@ -61,13 +59,8 @@ async fn service(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let hangups = hangups()?;
-    let grpc = bind("listen", config.listen).await?;
-    let http = bind("http_listen", config.http_listen).await?;
-    let listening = format!(
-        "listening grpc={} http={}",
-        grpc.local_addr()?,
-        http.local_addr()?
-    );
+    let listeners = Listeners::bind(&config).await?;
+    let listening = listeners.told()?;
     let service = tokio::task::spawn_blocking(move || {
         let clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
         Service::build(config, Arc::new(RealDisk), clock)
@@ -83,10 +76,5 @@ async fn service(
         }
     });
     writeln!(io::stdout(), "{listening}")?;
-    Ok(service.run(grpc, http, shutdown).await?)
-}
-
-async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("listen on {address} ({setting})"))
+    Ok(service.run(listeners, shutdown).await?)
 }

@@ -1,7 +1,9 @@
 //! `quaymeter simulate`: a simulated day as NDJSON, its truth as a file.
 
 use super::progress;
-use crate::deliver::{Delivered, Delivery, deliver};
+use super::service::Connection;
+use crate::client::reach::Credentials;
+use crate::deliver::{Delivered, Delivery, deliver_as};
 use crate::simulate::{FULL_DAY, Options, Rates, Sent, Simulation};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
@@ -64,6 +66,9 @@ pub struct Args {
     /// Sends to this server instead of writing NDJSON to stdout
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
+    /// How that server is reached
+    #[command(flatten)]
+    pub connection: Connection,
     /// Events a second, at most [default: as fast as they are taken]
     #[arg(long, value_name = "EVENTS", requires = "to",
         value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -115,7 +120,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_truth(&simulation, &args.zone, path)?;
     }
     if let Some(endpoint) = args.to {
-        return send(&simulation, (endpoint, args.rate), args.quiet).await;
+        let delivery = Delivery {
+            endpoint,
+            streams: 1,
+            batch_events: 500,
+            rate: args.rate,
+        };
+        let credentials = args.connection.credentials();
+        return send(&simulation, &delivery, &credentials, args.quiet).await;
     }
     let quiet = args.quiet || io::stdout().is_terminal();
     match write_events(&simulation, io::stdout().lock(), quiet) {
@@ -130,16 +142,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// failure.
 async fn send(
     simulation: &Simulation,
-    (endpoint, rate): (String, Option<u32>),
+    delivery: &Delivery,
+    credentials: &Credentials,
     quiet: bool,
 ) -> anyhow::Result<ExitCode> {
-    let delivery = Delivery {
-        endpoint,
-        streams: 1,
-        batch_events: 500,
-        rate,
-    };
-    let delivered = with_progress(simulation, &delivery, quiet).await?;
+    let delivered = with_progress(simulation, delivery, credentials, quiet).await?;
     let Delivered {
         accepted,
         refused,
@@ -166,6 +173,7 @@ async fn send(
 pub async fn with_progress(
     simulation: &Simulation,
     delivery: &Delivery,
+    credentials: &Credentials,
     quiet: bool,
 ) -> Result<Delivered, crate::deliver::Error> {
     let (progress, acknowledged) = (
@@ -173,7 +181,7 @@ pub async fn with_progress(
         Arc::new(AtomicU64::new(0)),
     );
     let mut beat = tokio::time::interval(Duration::from_millis(100));
-    let delivering = deliver(simulation, delivery, Arc::clone(&acknowledged));
+    let delivering = deliver_as(credentials, simulation, delivery, Arc::clone(&acknowledged));
     tokio::pin!(delivering);
     loop {
         tokio::select! {

@@ -93,7 +93,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         measure: args.measure,
     };
     let state = State::new(&args.service.server, args.interval, choice);
-    let asker = Asker::new(&args.service.server, args.limit)?;
+    let asker = Asker::new(args.service.reach()?, args.limit);
     if args.once {
         once(asker, state).await?;
     } else if !io::stdout().is_terminal() {

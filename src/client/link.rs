@@ -2,7 +2,8 @@
 //! passes from one that stays.
 
 use super::codec::Encoded;
-use super::{Cause, Options};
+use super::reach::{Line, Reach};
+use super::{Cause, Options, trust};
 use crate::pb;
 use crate::pb::stream_events_request::Message as Say;
 use crate::pb::stream_events_response::Message as Hear;
@@ -13,16 +14,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt as _;
 
-/// Small stream windows and a large connection window, on both sides: else many
-/// small unread frames make h2 end the whole connection.
-const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-const PING_EVERY: Duration = Duration::from_secs(10);
-const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 const OPEN_AT_MOST: Duration = Duration::from_secs(10);
 const CLOSE_AT_MOST: Duration = Duration::from_secs(1);
 /// An acknowledgement lists every refused event of the batches that it covers.
@@ -54,38 +48,12 @@ pub(super) struct Link {
     pub opened: pb::StreamOpened,
 }
 
-/// How the service is reached.
-pub(super) fn endpoint(url: &str) -> Result<Endpoint, Cause> {
-    let refused = |why: String| Cause::Endpoint {
-        url: url.into(),
-        why,
-    };
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|e| refused(chain(&e)))?;
-    if endpoint.uri().scheme_str() != Some("http") {
-        return Err(refused("not an http:// URL".into()));
-    }
-    Ok(endpoint
-        .connect_timeout(CONNECT_AT_MOST)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_EVERY)
-        .keep_alive_while_idle(true))
-}
-
 impl Link {
     /// Connects and opens a stream, in at most `left`, and some seconds at most.
-    pub async fn open(
-        endpoint: &Endpoint,
-        options: &Options,
-        left: Duration,
-    ) -> Result<Self, Break> {
+    pub async fn open(reach: &Reach, options: &Options, left: Duration) -> Result<Self, Break> {
         let opening = async {
-            let channel = endpoint
-                .connect()
-                .await
-                .map_err(|e| Break::lost(chain(&e)))?;
-            Self::greet(channel, options).await
+            let line = reach.try_connect().await?;
+            Self::greet(line, options).await
         };
         match tokio::time::timeout(left.min(OPEN_AT_MOST), opening).await {
             Ok(link) => link,
@@ -93,9 +61,8 @@ impl Link {
         }
     }
 
-    async fn greet(channel: Channel, options: &Options) -> Result<Self, Break> {
-        let mut grpc =
-            tonic::client::Grpc::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+    async fn greet(line: Line, options: &Options) -> Result<Self, Break> {
+        let mut grpc = tonic::client::Grpc::new(line).max_decoding_message_size(ANSWER_BYTES_MAX);
         grpc.ready().await.map_err(|e| Break::lost(chain(&e)))?;
         let (requests, queued) = mpsc::channel(QUEUED_REQUESTS);
         // The receiver is alive and its queue empty, so that this cannot fail.
@@ -176,8 +143,11 @@ pub(super) fn resumed(resume: &pb::ResumeElsewhere) -> Break {
 
 /// A status that came from the service is retried if it is UNAVAILABLE, or
 /// RESOURCE_EXHAUSTED with a retry delay; one that was made here, of an error
-/// below gRPC, is a lost connection.
+/// below gRPC, is a lost connection, unless it is one of trust.
 pub(super) fn judge(status: Status) -> Break {
+    if let Some(why) = status.source().and_then(trust::refusal) {
+        return Break::Fatal(Cause::Trust(why));
+    }
     let delay = status
         .get_details_retry_info()
         .and_then(|info| info.retry_delay);

@@ -2,13 +2,13 @@
 //! last message, so that its reader hears only what changed meanwhile.
 
 use super::link::{self, Break};
+use super::reach::{Credentials, Reach};
 use super::{Cause, jittered};
 use crate::pb;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Streaming;
-use tonic::transport::Endpoint;
 
 /// The largest message that is taken. The service sends 3 MiB at most.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -39,7 +39,7 @@ pub enum Heard {
 
 /// A watch that survives its connections.
 pub struct Watch {
-    endpoint: Endpoint,
+    reach: Reach,
     request: pb::WatchThroughputRequest,
     stream: Option<Streaming<pb::WatchThroughputResponse>>,
     /// When to connect again.
@@ -48,18 +48,25 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch; it connects when it is first asked.
+    /// A watch of the service at a URL, for whoever calls; it connects when it is first
+    /// asked.
     ///
     /// # Errors
-    /// A URL that is no `http://` URL.
+    /// What is no URL of a service.
     pub fn new(url: &str, request: pb::WatchThroughputRequest) -> Result<Self, Cause> {
-        Ok(Self {
-            endpoint: link::endpoint(url)?,
+        let reach = Reach::new(url, Credentials::default())?;
+        Ok(Self::over(reach, request))
+    }
+
+    /// A watch of a service that is reached so.
+    pub fn over(reach: Reach, request: pb::WatchThroughputRequest) -> Self {
+        Self {
+            reach,
             request,
             stream: None,
             after: Instant::now(),
             failures: 0,
-        })
+        }
     }
 
     /// What comes next. May be given up at any time and asked again.
@@ -106,9 +113,8 @@ impl Watch {
     }
 
     async fn open(&self) -> Result<Streaming<pb::WatchThroughputResponse>, Break> {
-        let channel = self.endpoint.connect().await;
-        let channel = channel.map_err(|error| Break::lost(link::chain(&error)))?;
-        let client = ThroughputServiceClient::new(channel);
+        let line = self.reach.try_connect().await?;
+        let client = ThroughputServiceClient::new(line);
         let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
         let opened = client.watch_throughput(self.request.clone()).await;
         Ok(opened.map_err(link::judge)?.into_inner())

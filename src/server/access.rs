@@ -4,11 +4,13 @@
 //! A refused one is answered with no more than that it is; why stands in the extensions
 //! of the answer ([`Cause`](crate::auth::cause::Cause), [`Caller`]), for who keeps account.
 
+use super::admission::Peer;
+use super::http::Gate;
 use crate::auth::known::{Known, Refusal};
 use crate::status;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -65,6 +67,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<Peer>();
+        if let Some(shown) = peer.and_then(|peer| peer.certificate.clone()) {
+            parts.extensions.insert(shown);
+        }
         let caller = match self.known.admit(&parts) {
             Ok(caller) => caller,
             Err(refusal) => {
@@ -82,6 +88,16 @@ where
             Ok(response)
         })
     }
+}
+
+/// Lets who may operate have the metrics: they tell of every enterprise. Anyone, where
+/// no callers are configured.
+pub fn gate(known: Arc<Known>) -> Gate {
+    Arc::new(move |parts| match known.who(parts) {
+        Ok(caller) if caller.rights().operate => Ok(()),
+        Ok(_) => Err(StatusCode::FORBIDDEN),
+        Err(_) => Err(StatusCode::UNAUTHORIZED),
+    })
 }
 
 fn refused(path: &str, refusal: Refusal) -> Response<Body> {

@@ -1,7 +1,11 @@
 //! Connections, as many as are allowed: one more is closed at once. One that says
 //! nothing, or whose client does not take its answers, is closed too.
 
+use super::door::Door;
 use super::line::Line;
+use super::tls::stream::Stream as Bytes;
+use super::tls::{Port, Tls};
+use crate::auth::peer::PeerCertificate;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use std::future::Future as _;
@@ -11,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
@@ -31,43 +35,40 @@ const BEGINNING_BYTES: usize = 24 + 9;
 /// have come, or HTTP/2 ends the connection.
 const TURN_BYTES: usize = 64 << 10;
 
-/// Accepts connections on a listener, within these limits.
+/// Accepts connections on a listener, over TLS if there is any, within these limits. A
+/// handshake takes a place too.
 pub fn connections(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     limits: &Limits,
     metrics: Arc<Metrics>,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let places = Arc::new(Semaphore::new(limits.connections));
     let taking = Duration::from_millis(limits.answer_taking_ms);
-    let state = (listener, places, metrics);
-    futures_util::stream::unfold(state, move |(listener, places, metrics)| async move {
-        loop {
-            let accepted = listener.accept().await;
-            let connection = match accepted {
-                Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => stream
-                        .set_nodelay(true)
-                        .map(|()| Connection::new(stream, place, taking, Arc::clone(&metrics))),
-                    // Closed by being dropped: the client sees a refusal at once.
-                    Err(_) => {
-                        metrics.limit("connections").increment(1);
-                        continue;
-                    }
-                },
-                Err(error) => {
-                    // Most often for want of descriptors: it stays so for a while.
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    Err(error)
-                }
-            };
-            return Some((connection, (listener, places, metrics)));
-        }
+    let door = Door::new(listener, tls, Port::Grpc);
+    let state = (door, places, metrics);
+    futures_util::stream::unfold(state, move |(mut door, places, metrics)| async move {
+        let admit = || {
+            let place = Arc::clone(&places).try_acquire_owned();
+            place
+                .inspect_err(|_| metrics.limit("connections").increment(1))
+                .ok()
+        };
+        let connection = match door.next(admit).await {
+            Ok((stream, place)) => Ok(Connection::new(stream, place, taking, Arc::clone(&metrics))),
+            Err(error) => {
+                // Most often for want of descriptors: it stays so for a while.
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                Err(error)
+            }
+        };
+        Some((connection, (door, places, metrics)))
     })
 }
 
 /// A connection that holds its place while it is open.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Bytes,
     line: Line,
     /// Bytes of its beginning that are still to come.
     beginning: usize,
@@ -82,7 +83,7 @@ pub struct Connection {
 
 impl Connection {
     fn new(
-        stream: TcpStream,
+        stream: Bytes,
         place: OwnedSemaphorePermit,
         taking: Duration,
         metrics: Arc<Metrics>,
@@ -143,6 +144,8 @@ pub struct Peer {
     pub line: Line,
     /// Who is at its other end.
     pub ends: TcpConnectInfo,
+    /// The certificate that it showed.
+    pub certificate: Option<PeerCertificate>,
 }
 
 impl Connected for Connection {
@@ -151,7 +154,8 @@ impl Connected for Connection {
     fn connect_info(&self) -> Peer {
         Peer {
             line: self.line.clone(),
-            ends: self.stream.connect_info(),
+            ends: self.stream.socket().connect_info(),
+            certificate: self.stream.certificate(),
         }
     }
 }

@@ -156,7 +156,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions_mut().remove::<Peer>();
         let (line, ends) = match peer {
-            Some(Peer { line, ends }) => (line, Some(ends)),
+            Some(peer) => (peer.line, Some(peer.ends)),
             None => (Line::default(), None),
         };
         let kind = Kind::of(request.uri().path());

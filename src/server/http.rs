@@ -1,13 +1,16 @@
-//! The HTTP side port: metrics and health, in plain text and for the inside
-//! only. It answers until the very end of a drain.
+//! The HTTP side port: metrics, for who may have them. It answers until the very end
+//! of a drain.
 
-use axum::Router;
+use super::door::Door;
+use super::tls::stream::Stream;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use futures_util::stream;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,7 +20,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
@@ -50,28 +52,38 @@ const SCRAPES_MAX: usize = 2;
 
 /// What the side port tells about.
 pub trait Side: Send + Sync + 'static {
-    /// Whether the service takes calls.
-    ///
-    /// # Errors
-    /// Why it does not, in one line.
-    fn ready(&self) -> Result<(), String>;
-
     /// All metrics in the Prometheus text format, in pages. May work for some 100 ms:
     /// it is called where blocking is allowed.
     fn metrics(&self) -> Vec<String>;
 }
 
+/// Whether a request may have the metrics, by its headers and extensions (the
+/// client's certificate is one, if he showed any); else UNAUTHORIZED or FORBIDDEN.
+pub type Gate = Arc<dyn Fn(&Parts) -> Result<(), StatusCode> + Send + Sync>;
+
+/// A gate for whoever reaches it.
+pub fn open_gate() -> Gate {
+    Arc::new(|_| Ok(()))
+}
+
 #[derive(Clone)]
 struct Shared {
     side: Arc<dyn Side>,
+    gate: Gate,
     scrapes: Arc<Semaphore>,
 }
 
 /// Serves the side port until `shutdown`, then ends what is being answered
 /// within a second.
-pub async fn run(listener: TcpListener, side: Arc<dyn Side>, shutdown: impl Future<Output = ()>) {
+pub async fn run(
+    mut door: Door<()>,
+    gate: Gate,
+    side: Arc<dyn Side>,
+    shutdown: impl Future<Output = ()>,
+) {
     let shared = Shared {
         side,
+        gate,
         scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
     };
     let router = router(shared);
@@ -84,12 +96,12 @@ pub async fn run(listener: TcpListener, side: Arc<dyn Side>, shutdown: impl Futu
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (stream, permit) = accept(&listener, &room) => {
+            (stream, permit) = accept(&mut door, &room) => {
                 connections.spawn(serve(stream, router.clone(), stopped.clone(), permit));
             }
         }
     }
-    drop((listener, stop));
+    drop((door, stop));
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(STOP_WITHIN, ended).await.is_err() {
         tracing::debug!("side port: connections cut at the stop");
@@ -98,14 +110,14 @@ pub async fn run(listener: TcpListener, side: Arc<dyn Side>, shutdown: impl Futu
 
 /// The next connection, once there is room for it.
 async fn accept(
-    listener: &TcpListener,
+    door: &mut Door<()>,
     room: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (Stream, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed: there is always a permit in the end.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+        match door.next(|| Some(())).await {
+            Ok((stream, ())) => return (stream, permit),
             Err(error) => {
                 tracing::warn!(%error, "side port: accept a connection");
                 sleep(ACCEPT_AGAIN).await;
@@ -115,11 +127,14 @@ async fn accept(
 }
 
 async fn serve(
-    stream: TcpStream,
-    router: Router,
+    stream: Stream,
+    mut router: Router,
     mut stopped: watch::Receiver<()>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
+    if let Some(certificate) = stream.certificate() {
+        router = router.layer(Extension(certificate));
+    }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -146,20 +161,14 @@ fn tell(ended: hyper::Result<()>) {
 
 fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(shared)
 }
 
-async fn ready(State(shared): State<Shared>) -> Response {
-    match shared.side.ready() {
-        Ok(()) => "ready\n".into_response(),
-        Err(reason) => unavailable(&reason),
+async fn metrics(State(shared): State<Shared>, asked: Parts) -> Response {
+    if let Err(status) = (shared.gate)(&asked) {
+        return refused(status);
     }
-}
-
-async fn metrics(State(shared): State<Shared>) -> Response {
     match timeout(ANSWER_WITHIN, scrape(shared)).await {
         Ok(Some(pages)) => {
             let bytes: usize = pages.iter().map(String::len).sum();
@@ -187,6 +196,14 @@ async fn scrape(shared: Shared) -> Option<Vec<String>> {
         shared.side.metrics()
     });
     work.await.ok()
+}
+
+/// Says no more than how to try again.
+fn refused(status: StatusCode) -> Response {
+    match status {
+        StatusCode::UNAUTHORIZED => (status, [(WWW_AUTHENTICATE, "Bearer")]).into_response(),
+        _ => status.into_response(),
+    }
 }
 
 fn unavailable(reason: &str) -> Response {

@@ -1,4 +1,4 @@
-//! What the side port is told: readiness and metrics.
+//! What the side port is told: the metrics.
 
 mod enterprises;
 mod gauges;
@@ -13,9 +13,8 @@ use crate::metrics::Metrics;
 use crate::view::View;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
 
-/// Readiness and metrics.
+/// The metrics, and what is measured for them.
 pub(super) struct Tells {
     pub(super) view: Arc<View>,
     pub(super) metrics: Arc<Metrics>,
@@ -27,19 +26,9 @@ pub(super) struct Tells {
     pub(super) assigned: Option<Arc<Assigned>>,
     /// Whose file system is measured.
     pub(super) dir: PathBuf,
-    /// Not ready once this is true.
-    pub(super) draining: watch::Receiver<bool>,
 }
 
 impl Side for Tells {
-    fn ready(&self) -> Result<(), String> {
-        if *self.draining.borrow() {
-            Err("the service is stopping".into())
-        } else {
-            Ok(())
-        }
-    }
-
     fn metrics(&self) -> Vec<String> {
         let lags = self.measure();
         self.metrics.render(self.enterprises(), &lags)

@@ -2,7 +2,7 @@
 //! service, and seen by nobody else.
 
 use crate::place::{arrivals, text, until};
-use crate::port::{Bearer, CALLERS, Port, id, ingest, reason, throughput};
+use crate::port::{Bearer, CALLERS, Port, id, ingest, page, reason, throughput};
 use crate::service::{Service, quaymeter};
 use quaymeter::pb::{GetStatusRequest, PublishEventsRequest};
 use std::os::unix::fs::PermissionsExt as _;
@@ -156,5 +156,18 @@ fn keys_are_in_the_data_directory_by_default() {
     assert_eq!(mode & 0o777, 0o600);
     let callers = port.callers();
     let service = port.place.serve(&["--callers", callers.to_str().unwrap()]);
+    service.stop();
+}
+
+#[test]
+fn the_metrics_are_for_who_may_operate() {
+    let port = Port::new(CALLERS);
+    let (reader, operator) = (port.key("reader"), port.key("operator"));
+    let service = port.serve(&[]);
+    let status = |token: Option<&str>| page(&service, token).0;
+    assert_eq!(status(None), 401);
+    assert_eq!(status(Some("qm_nobodys")), 401);
+    assert_eq!(status(Some(&reader)), 403);
+    assert_eq!(status(Some(&operator)), 200);
     service.stop();
 }

@@ -174,7 +174,8 @@ async fn no_request_makes_the_service_panic_hang_or_leak() {
 
 /// A request to the side port, more or less.
 fn page(rng: &mut ChaCha8Rng) -> Vec<u8> {
-    let valid: [&[u8]; 4] = [
+    let valid: [&[u8]; 5] = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345",
@@ -197,16 +198,17 @@ async fn knock(address: String, page: Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_to_the_side_port_makes_it_panic_hang_or_leak() {
+async fn no_request_to_the_side_ports_makes_them_panic_hang_or_leak() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed());
     let place = Place::new();
     let service = place.serve(&[]);
     let memory = Memory::of(service.pid());
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut knocks = JoinSet::new();
-    for _ in 0..calls() {
+    for n in 0..calls() {
         let place = Arc::clone(&room).acquire_owned().await.unwrap();
-        let (address, page) = (service.http.clone(), page(&mut rng));
+        let port = [&service.http, &service.health][n % 2];
+        let (address, page) = (port.clone(), page(&mut rng));
         knocks.spawn(async move {
             let _place = place;
             let knocked = timeout(DEADLINE, knock(address, page)).await;
@@ -219,7 +221,8 @@ async fn no_request_to_the_side_port_makes_it_panic_hang_or_leak() {
     while let Some(knocked) = knocks.join_next().await {
         knocked.unwrap();
     }
-    assert_eq!(crate::place::get(&service.http, "/healthz").0, 200);
+    assert_eq!(crate::place::get(&service.health, "/healthz").0, 200);
+    assert_eq!(crate::place::get(&service.http, "/metrics").0, 200);
     memory.stayed_within(16 * MIB);
     let logged = place.logged();
     assert!(!logged.contains("panicked"), "{logged}");

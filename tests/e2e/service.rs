@@ -16,6 +16,8 @@ pub struct Service {
     pub grpc: String,
     /// For example `127.0.0.1:40124`.
     pub http: String,
+    /// The same, of the port that tells health.
+    pub health: String,
 }
 
 /// The binary under test.
@@ -73,12 +75,14 @@ impl Service {
                 .unwrap_or_else(|| panic!("no {key} in {line:?}"))
                 .to_owned()
         };
-        let (grpc, http) = (format!("http://{}", word("grpc=")), word("http="));
+        let grpc = format!("http://{}", word("grpc="));
+        let (http, health) = (word("http="), word("health="));
         Self {
             child,
             told,
             grpc,
             http,
+            health,
         }
     }
 

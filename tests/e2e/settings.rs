@@ -140,7 +140,15 @@ fn every_fault_of_a_configuration_is_told_at_once() {
 fn a_clients_variables_do_not_stop_a_service() {
     let mut command = quaymeter();
     command.arg("check-config");
-    for variable in ["QUAYMETER_TO", "QUAYMETER_SOURCE", "QUAYMETER_SERVER"] {
+    for variable in [
+        "QUAYMETER_TO",
+        "QUAYMETER_SOURCE",
+        "QUAYMETER_SERVER",
+        "QUAYMETER_CA",
+        "QUAYMETER_CERT",
+        "QUAYMETER_KEY",
+        "QUAYMETER_TOKEN_FILE",
+    ] {
         command.env(variable, "tos");
     }
     let output = command.output().unwrap();

@@ -289,8 +289,16 @@ async fn no_plate_and_no_driver_is_kept_logged_or_exported() {
 fn health_is_told_and_other_paths_are_not_found() {
     let place = Place::new();
     let service = place.serve(&[]);
-    assert_eq!(get(&service.http, "/healthz").0, 200);
-    assert_eq!(get(&service.http, "/readyz").0, 200);
-    assert_eq!(get(&service.http, "/").0, 404);
+    assert_eq!(get(&service.health, "/healthz").0, 200);
+    assert_eq!(get(&service.health, "/readyz").0, 200);
+    for (port, path) in [
+        (&service.http, "/"),
+        (&service.http, "/healthz"),
+        (&service.http, "/readyz"),
+        (&service.health, "/"),
+        (&service.health, "/metrics"),
+    ] {
+        assert_eq!(get(port, path).0, 404, "{path}");
+    }
     service.stop();
 }

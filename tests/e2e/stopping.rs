@@ -161,7 +161,7 @@ async fn held_up(place: &Place, settings: &[&str], signal: &str) -> (Service, Wi
     stream.batch(1, arrivals(0..10)).await;
     stream.acks(1).await;
     wire.die();
-    assert_eq!(get(&service.http, "/readyz").0, 200);
+    assert_eq!(get(&service.health, "/readyz").0, 200);
     service.signal(signal);
     (service, wire, stream)
 }
@@ -170,10 +170,10 @@ async fn a_second_signal_exits(first: &str, second: &str, status: i32) {
     let place = Place::new();
     let (mut service, _wire, _stream) = held_up(&place, &NEVER, first).await;
     until("it says that it is not ready", async || {
-        get(&service.http, "/readyz").0 == 503
+        get(&service.health, "/readyz").0 == 503
     })
     .await;
-    assert_eq!(get(&service.http, "/healthz").0, 200);
+    assert_eq!(get(&service.health, "/healthz").0, 200);
     service.signal(second);
     let ended = service.ended();
     assert_eq!((ended.code(), ended.signal()), (Some(status), None));

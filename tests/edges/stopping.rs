@@ -3,9 +3,9 @@
 use quaymeter::config::{Config, Sources};
 use quaymeter::log::disk::RealDisk;
 use quaymeter::server::Service;
+use quaymeter::server::listeners::Listeners;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -26,11 +26,10 @@ async fn a_watch_of_the_health_hears_of_the_stop_and_does_not_hold_it_up() {
     });
     let clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
     let service = Service::build(config.unwrap(), Arc::new(RealDisk), clock).unwrap();
-    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", grpc.local_addr().unwrap());
+    let listeners = Listeners::on_loopback(0, 0, 0).await.unwrap();
+    let url = format!("http://{}", listeners.grpc.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    let done = tokio::spawn(service.run(grpc, http, async {
+    let done = tokio::spawn(service.run(listeners, async {
         let _ = stopped.await;
     }));
     let channel = Endpoint::new(url).unwrap().connect().await.unwrap();

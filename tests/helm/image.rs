@@ -146,6 +146,7 @@ fn it_is_what_the_chart_expects() {
     for (variable, setting) in [
         ("QUAYMETER_LISTEN", "listen"),
         ("QUAYMETER_HTTP_LISTEN", "http_listen"),
+        ("QUAYMETER_HEALTH_LISTEN", "health_listen"),
         ("QUAYMETER_DATA_DIR", "data_dir"),
     ] {
         let expected = format!("{setting} = \"{}\"", variables()[variable]);

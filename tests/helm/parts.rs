@@ -103,3 +103,56 @@ fn pods_are_spread_by_their_own_selector() {
     assert_eq!(selector(0), set["spec"]["selector"]["matchLabels"]);
     assert_eq!(selector(1), json!({"c": "d"}));
 }
+
+const PROTECTED: &str = "tls: {enabled: true, secret: server}
+auth: {existingSecret: callers}
+serviceMonitor: {enabled: true}";
+
+#[test]
+fn with_tls_the_service_and_its_scrapes_speak_it() {
+    let objects = rendered(PROTECTED);
+    let endpoint = &one(&objects, "ServiceMonitor", "")["spec"]["endpoints"][0];
+    assert_eq!(endpoint["scheme"], "https");
+    let name = one(&objects, "Service", "meter")["metadata"]["name"].clone();
+    let expected = json!({
+        "ca": {"secret": {"name": "server", "key": "ca.crt"}},
+        "serverName": format!("{}.port.svc", name.as_str().unwrap()),
+    });
+    assert_eq!(endpoint["tlsConfig"], expected);
+    for service in objects.iter().filter(|object| object["kind"] == "Service") {
+        assert_eq!(service["spec"]["ports"][0]["appProtocol"], "https");
+    }
+    let plain = rendered("insecureIKnow: true\nserviceMonitor: {enabled: true}");
+    let endpoint = &one(&plain, "ServiceMonitor", "")["spec"]["endpoints"][0];
+    assert_eq!(
+        (endpoint.get("scheme"), endpoint.get("tlsConfig")),
+        (None, None)
+    );
+}
+
+/// A copy would not be renewed when its Secret is.
+#[test]
+fn the_certificate_is_mounted_as_it_is() {
+    let objects = rendered(PROTECTED);
+    let pod = &pods(&objects)[0];
+    assert_eq!(pod.template["spec"].get("initContainers"), None);
+    let volumes = pod.template["spec"]["volumes"].as_array().unwrap();
+    let tls = volumes.iter().find(|volume| volume["name"] == "tls");
+    let secret = json!({"secretName": "server", "defaultMode": 0o440});
+    assert_eq!(tls.unwrap()["secret"], secret);
+}
+
+#[test]
+fn keys_of_callers_are_copied_for_the_pods_user_alone() {
+    let objects = rendered("insecureIKnow: true\nauth: {existingSecret: callers, keysKey: api}");
+    let pod = &pods(&objects)[0];
+    let copied = &pod.template["spec"]["initContainers"][0]["command"];
+    let expected = json!([
+        "install",
+        "-m",
+        "0600",
+        "/etc/quaymeter/callers/api",
+        "/run/quaymeter/callers.keys"
+    ]);
+    assert_eq!(*copied, expected);
+}

@@ -1,10 +1,18 @@
 //! The pods of the release: what they may do, and whether all that they name is there.
 
+use crate::authority::{Authority, write_secret};
 use crate::tools::{all_values, one, rendered};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+/// A file of callers.
+const CALLERS: &str = "";
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
 
 /// A pod of the service or of the hook.
 pub struct Pod {
@@ -68,6 +76,18 @@ impl Pod {
             "etc/quaymeter/secret/pseudonyms.key",
             &format!("1 = {}\n", "5a".repeat(32)),
         );
+        let made = place.path().join("made");
+        fs::create_dir_all(&made).unwrap();
+        let server = Authority::new(&made, "ca").server("tls");
+        let [ca, cert] = [made.join("ca.pem"), server.cert].map(|path| text(&path));
+        for (path, content) in [("tls/tls.crt", &cert), ("client-ca/ca.crt", &ca)] {
+            file(&format!("etc/quaymeter/{path}"), content);
+        }
+        let key = place.path().join("etc/quaymeter/tls/tls.key");
+        write_secret(&key, &text(&server.key));
+        for name in ["callers.toml", "who.toml"] {
+            file(&format!("etc/quaymeter/callers/{name}"), CALLERS);
+        }
         for (name, content) in &self.config {
             file(
                 &format!("etc/quaymeter/config/{name}"),
@@ -222,6 +242,7 @@ fn ports_are_named_alike_everywhere() {
             return;
         }
         let ports = pod.container()["ports"].as_array().unwrap();
+        let health = named(&pod.container()["ports"], "health");
         let known = |port: &Value| ports.iter().any(|known| known["name"] == *port);
         for service in objects.iter().filter(|object| object["kind"] == "Service") {
             let targets = service["spec"]["ports"].as_array().unwrap();
@@ -231,10 +252,8 @@ fn ports_are_named_alike_everywhere() {
             );
         }
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            assert!(
-                known(&pod.container()[probe]["httpGet"]["port"]),
-                "{name}: {probe}"
-            );
+            let port = &pod.container()[probe]["grpc"]["port"];
+            assert_eq!(*port, health["containerPort"], "{name}: {probe}");
         }
         for monitor in objects
             .iter()

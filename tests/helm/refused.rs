@@ -255,6 +255,48 @@ fn a_stop_has_time_to_drain() {
 }
 
 #[test]
+fn pods_that_anyone_may_use_are_meant_or_refused() {
+    let protected = "tls: {enabled: true, secret: a}\nauth: {existingSecret: b}";
+    for good in [protected, "insecureIKnow: true"] {
+        assert_eq!(template(&chart(), good).err(), None, "{good}");
+    }
+    for bad in [
+        "insecureIKnow: false",
+        "insecureIKnow: false\ntls: {enabled: true, secret: a}",
+        "auth: {existingSecret: b}",
+    ] {
+        let why = template(&chart(), bad).expect_err(bad);
+        assert!(why.contains("tls.enabled, auth.existingSecret: "), "{why}");
+    }
+    refused(
+        "auth: {existingSecret: b}\ninsecureIKnow: true",
+        &[
+            ("tls: {enabled: true}", "tls.secret: "),
+            ("tls: {secret: a}", "tls: Secrets are named"),
+            ("tls: {clients: required}", "tls: Secrets are named"),
+            (
+                "tls: {enabled: true, secret: a, clients: optional}",
+                "tls.clientCA.secret: ",
+            ),
+            (
+                "tls: {enabled: true, secret: a, clientCA: {secret: b}}",
+                "tls.clients: ",
+            ),
+            (
+                "tls: {enabled: true, secret: a, clients: all}",
+                "/tls/clients",
+            ),
+            ("config: {tls: {cert: a}}", "tls"),
+            ("config: {insecure_i_know: true}", "insecure_i_know"),
+        ],
+    );
+    refused(
+        "insecureIKnow: true",
+        &[("auth: {keysKey: a}", "auth.keysKey: ")],
+    );
+}
+
+#[test]
 fn all_that_is_wrong_is_told_at_once() {
     let why = template(&chart(), "replicas: 2\nterminationGracePeriodSeconds: 1").unwrap_err();
     assert!(

@@ -10,6 +10,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// Killed if a test ends before it.
 struct Running(Child);
@@ -35,6 +39,18 @@ fn status(address: &str, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer.split(' ').nth(1).unwrap_or_default().into()
+}
+
+/// What a probe by gRPC is told.
+fn serves(address: &str, service: &str) -> bool {
+    let asked = async {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let mut client = HealthClient::new(endpoint.connect().await.unwrap());
+        let service = service.into();
+        let told = client.check(HealthCheckRequest { service }).await.unwrap();
+        told.into_inner().status() == ServingStatus::Serving
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(asked)
 }
 
 /// Does what the init container does: it makes a key, of a file such as a Secret's, that
@@ -73,18 +89,22 @@ fn the_probes_and_the_scrape_are_answered_and_a_stop_is_in_time() {
     let mut line = String::new();
     let stdout = running.0.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
-    let side = line
-        .trim_end()
-        .rsplit_once("http=")
-        .expect("it tells its addresses")
-        .1;
+    let address = |port: &str| {
+        let mut words = line.split_whitespace();
+        let found = words.find_map(|word| word.strip_prefix(port));
+        found.expect("it tells its addresses").to_owned()
+    };
+    let (side, health) = (address("http="), address("health="));
     let container = pod.container();
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
-        assert_eq!(status(side, path), "200", "{probe}");
+        let asked = &container[probe]["grpc"]["service"];
+        assert!(
+            serves(&health, asked.as_str().unwrap_or_default()),
+            "{probe}"
+        );
     }
     let monitor = &one(&objects, "ServiceMonitor", "")["spec"]["endpoints"][0];
-    assert_eq!(status(side, monitor["path"].as_str().unwrap()), "200");
+    assert_eq!(status(&side, monitor["path"].as_str().unwrap()), "200");
     let grace = pod.template["spec"]["terminationGracePeriodSeconds"]
         .as_u64()
         .unwrap();

@@ -77,7 +77,8 @@ fn what_is_not_said_is_the_programs_default() {
             .filter(|line| !defaults.contains(line))
             .map(|line| line.split(" = ").next().unwrap().into())
             .collect();
-        let mut expected = vec!["listen", "http_listen", "data_dir"];
+        let mut expected = vec!["listen", "http_listen", "health_listen"];
+        expected.extend(["insecure_i_know", "data_dir"]);
         if values == kafka {
             expected.extend([
                 "pseudonym_key",
@@ -105,6 +106,7 @@ fn what_is_said_reaches_the_program_as_it_is() {
     for expected in [
         "listen = \"0.0.0.0:7070\"",
         "http_listen = \"0.0.0.0:7071\"",
+        "health_listen = \"0.0.0.0:7072\"",
         "data_dir = \"/var/lib/quaymeter/data\"",
         "strict = true",
         "reporting_zone = \"Europe/Berlin\"",

@@ -99,7 +99,12 @@ async fn a_changelog_of_another_version_is_left_alone_by_who_runs_and_refused_by
     let ended = tokio::task::block_in_place(|| first.ended());
     assert_eq!(ended.code(), Some(1));
     let data = format!("--data-dir={}", world.data("second").display());
-    let serve = ["serve", "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"];
+    let serve = [
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--http-listen=127.0.0.1:0",
+        "--health-listen=127.0.0.1:0",
+    ];
     let refused = world.command(&serve, &[&data]);
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");

@@ -5,3 +5,19 @@
 #[path = "../support/authority.rs"]
 mod authority;
 mod certificates;
+mod exposure;
+mod files;
+mod handshakes;
+mod health;
+mod mutual;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "../e2e/place.rs"]
+mod place;
+mod reload;
+#[expect(dead_code, reason = "shared with the end-to-end tests")]
+#[path = "../e2e/service.rs"]
+mod service;
+mod side;
+mod transport;
+mod wire;
+mod world;

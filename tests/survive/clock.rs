@@ -2,12 +2,12 @@
 
 use quaymeter::config::{Config, Sources};
 use quaymeter::log::disk::RealDisk;
+use quaymeter::server::listeners::Listeners;
 use quaymeter::server::{Error, Service};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -38,12 +38,11 @@ impl Clocked {
         let told = Arc::clone(&clock);
         let told = Arc::new(move || told.load(Ordering::SeqCst));
         let service = Service::build(config.unwrap(), Arc::new(RealDisk), told).unwrap();
-        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", grpc.local_addr().unwrap());
-        let side = http.local_addr().unwrap();
+        let listeners = Listeners::on_loopback(0, 0, 0).await.unwrap();
+        let url = format!("http://{}", listeners.grpc.local_addr().unwrap());
+        let side = listeners.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let done = tokio::spawn(service.run(grpc, http, async {
+        let done = tokio::spawn(service.run(listeners, async {
             let _ = stopped.await;
         }));
         Self {

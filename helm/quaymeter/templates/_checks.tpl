@@ -7,6 +7,7 @@ What cannot work, whatever a schema says of each value: all of it at once.
 {{- $faults = concat $faults (include "quaymeter.checks.kafka" . | fromYamlArray) -}}
 {{- $faults = concat $faults (include "quaymeter.checks.scale" . | fromYamlArray) -}}
 {{- $faults = concat $faults (include "quaymeter.checks.pod" . | fromYamlArray) -}}
+{{- $faults = concat $faults (include "quaymeter.checks.access" . | fromYamlArray) -}}
 {{- if $faults -}}
 {{- fail (printf "\n  %s" (join "\n  " $faults)) -}}
 {{- end -}}
@@ -134,5 +135,31 @@ What cannot work, whatever a schema says of each value: all of it at once.
 {{- end }}
 {{- if and (ne $v.service.type "LoadBalancer") $v.service.loadBalancerClass }}
 - "service.loadBalancerClass: is set, but service.type is not LoadBalancer"
+{{- end }}
+{{- end -}}
+
+{{- define "quaymeter.checks.access" -}}
+{{- $v := .Values -}}
+{{- with $v.tls }}
+{{- if and .enabled (not .secret) }}
+- "tls.secret: TLS needs the Secret of a certificate"
+{{- end }}
+{{- if and (not .enabled) (or .secret .clientCA.secret (ne .clients "none")) }}
+- "tls: Secrets are named, or clients asked for certificates, but tls.enabled is false"
+{{- end }}
+{{- if and (ne .clients "none") (not .clientCA.secret) }}
+- "tls.clientCA.secret: clients' certificates need authorities that vouch for them"
+{{- end }}
+{{- if and (eq .clients "none") .clientCA.secret }}
+- "tls.clients: none, but tls.clientCA names a Secret; say optional or required"
+{{- end }}
+{{- end }}
+{{- if and $v.auth.keysKey (not $v.auth.existingSecret) }}
+- "auth.keysKey: is a key in auth.existingSecret, which is not set"
+{{- end }}
+{{- if not $v.insecureIKnow }}
+{{- if not (and $v.tls.enabled $v.auth.existingSecret) }}
+- "tls.enabled, auth.existingSecret: without both whoever reaches the pods may do everything; insecureIKnow: true says that this is meant"
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -18,10 +18,27 @@
 {{- $own := dict
     "listen" "0.0.0.0:7070"
     "http_listen" "0.0.0.0:7071"
+    "health_listen" "0.0.0.0:7072"
     "data_dir" "/var/lib/quaymeter/data"
     "log" (dict "kind" .Values.mode) -}}
 {{- if .Values.pseudonymKey.secret.name -}}
 {{- $_ := set $own "pseudonym_key" "/run/quaymeter/pseudonyms.key" -}}
+{{- end -}}
+{{- if .Values.tls.enabled -}}
+{{- $tls := dict "cert" "/etc/quaymeter/tls/tls.crt" "key" "/etc/quaymeter/tls/tls.key" "clients" .Values.tls.clients -}}
+{{- if .Values.tls.clientCA.secret -}}
+{{- $_ := set $tls "client_ca" "/etc/quaymeter/client-ca/ca.crt" -}}
+{{- end -}}
+{{- $_ := set $own "tls" $tls -}}
+{{- end -}}
+{{- if .Values.auth.existingSecret -}}
+{{- $_ := set $own "callers" (printf "/etc/quaymeter/callers/%s" .Values.auth.callersKey) -}}
+{{- if .Values.auth.keysKey -}}
+{{- $_ := set $own "caller_keys" "/run/quaymeter/callers.keys" -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.insecureIKnow -}}
+{{- $_ := set $own "insecure_i_know" true -}}
 {{- end -}}
 {{- if .Values.registry.configMap.name -}}
 {{- $_ := set $own "registry" "/etc/quaymeter/registry/registry.csv" -}}

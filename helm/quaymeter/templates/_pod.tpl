@@ -57,12 +57,61 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty if keys must be copied, because the program takes only those that are its user's alone. */}}
+{{- define "quaymeter.copiesKeys" -}}
+{{- if or .Values.pseudonymKey.secret.name .Values.auth.keysKey }}yes{{ end -}}
+{{- end -}}
+
+{{/* Copies a key: image, name, from which mount, from where, to where. */}}
+{{- define "quaymeter.copiedKey" -}}
+{{- $root := index . 0 -}}
+- name: {{ index . 1 }}
+  image: {{ include "quaymeter.image" $root | quote }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  command: [install, -m, "0600", {{ index . 3 | quote }}, {{ index . 4 | quote }}]
+  securityContext:
+    {{- toYaml $root.Values.securityContext | nindent 4 }}
+  resources:
+    requests: {cpu: 10m, memory: 16Mi}
+    limits: {memory: 64Mi}
+  volumeMounts:
+    - name: {{ index . 2 }}
+      mountPath: {{ index . 3 | dir }}
+      readOnly: true
+    - name: keys
+      mountPath: /run/quaymeter
+{{- end -}}
+
 {{- define "quaymeter.volumes" -}}
 - name: config
   configMap:
     name: {{ include "quaymeter.fullname" . }}
 - name: tmp
   emptyDir: {}
+{{- with .Values.tls }}
+{{- if .enabled }}
+# As it is, not a copy: it is loaded again when it changes.
+- name: tls
+  secret:
+    secretName: {{ .secret }}
+    defaultMode: 0440
+{{- if .clientCA.secret }}
+- name: client-ca
+  secret:
+    secretName: {{ .clientCA.secret }}
+    defaultMode: 0440
+    items:
+      - key: {{ .clientCA.key | quote }}
+        path: ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.auth.existingSecret }}
+- name: callers
+  secret:
+    secretName: {{ .Values.auth.existingSecret }}
+    defaultMode: 0440
+{{- end }}
 {{- if .Values.pseudonymKey.secret.name }}
 - name: pseudonym-secret
   secret:
@@ -71,10 +120,12 @@
     items:
       - key: {{ .Values.pseudonymKey.secret.key | quote }}
         path: pseudonyms.key
-- name: pseudonym-key
+{{- end }}
+{{- if include "quaymeter.copiesKeys" . }}
+- name: keys
   emptyDir:
     medium: Memory
-    sizeLimit: 1Mi
+    sizeLimit: 16Mi
 {{- end }}
 {{- with .Values.registry.configMap }}
 {{- if .name }}
@@ -113,8 +164,25 @@
 # `quaymeter audit`, run in the pod, spools there.
 - name: tmp
   mountPath: /tmp
-{{- if .Values.pseudonymKey.secret.name }}
-- name: pseudonym-key
+{{- with .Values.tls }}
+{{- if .enabled }}
+- name: tls
+  mountPath: /etc/quaymeter/tls
+  readOnly: true
+{{- if .clientCA.secret }}
+- name: client-ca
+  mountPath: /etc/quaymeter/client-ca
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.auth.existingSecret }}
+- name: callers
+  mountPath: /etc/quaymeter/callers
+  readOnly: true
+{{- end }}
+{{- if include "quaymeter.copiesKeys" . }}
+- name: keys
   mountPath: /run/quaymeter
   readOnly: true
 {{- end }}

@@ -1,14 +1,13 @@
 //! The questions of one round, and a connection that is made anew when it fails.
 
 use super::state::{Choice, Reading};
-use crate::client::reach;
+use crate::client::reach::{Line, Reach};
 use crate::event::Millis;
 use crate::pb::throughput_service_client::ThroughputServiceClient;
 use crate::pb::{self, DurationKind, Grain, Role};
 use crate::query::{ask, grain};
 use jiff::tz::TimeZone;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 /// A round that takes longer has failed.
@@ -20,11 +19,11 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// … up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 
-type Client = ThroughputServiceClient<Channel>;
+type Client = ThroughputServiceClient<Line>;
 
 /// Asks a service.
 pub struct Asker {
-    endpoint: Endpoint,
+    reach: Reach,
     client: Option<Client>,
     limit: u32,
     failures: u32,
@@ -39,17 +38,14 @@ pub struct Failed {
 }
 
 impl Asker {
-    /// Of the service at a URL, for so many leaders.
-    ///
-    /// # Errors
-    /// A URL that is no `http://` URL.
-    pub fn new(url: &str, limit: u32) -> anyhow::Result<Self> {
-        Ok(Self {
-            endpoint: reach(url)?,
+    /// Of a service, for so many leaders.
+    pub fn new(reach: Reach, limit: u32) -> Self {
+        Self {
+            reach,
             client: None,
             limit,
             failures: 0,
-        })
+        }
     }
 
     /// One round of questions, one after the other.
@@ -77,22 +73,15 @@ impl Asker {
         let client = match &mut self.client {
             Some(client) => client,
             None => {
-                let channel = self.endpoint.connect().await;
-                let channel = channel.map_err(|error| causes(&error.into()))?;
-                self.client.insert(Client::new(channel))
+                let line = self.reach.connect().await;
+                let line = line.map_err(|cause| cause.to_string())?;
+                self.client.insert(Client::new(line))
             }
         };
         questions(client, choice, self.limit)
             .await
             .map_err(|status| format!("{:?}: {}", status.code(), status.message()))
     }
-}
-
-/// An error and what caused it. Some say no more than their cause does.
-fn causes(error: &anyhow::Error) -> String {
-    let mut causes: Vec<_> = error.chain().map(ToString::to_string).collect();
-    causes.dedup();
-    causes.join(": ")
 }
 
 async fn questions(client: &mut Client, choice: Choice, limit: u32) -> Result<Reading, Status> {
