@@ -15,6 +15,7 @@ pub mod keys;
 pub mod known;
 pub mod peer;
 pub mod pepper;
+pub mod quota;
 pub mod rights;
 pub mod rule;
 pub mod set;

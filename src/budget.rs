@@ -42,6 +42,11 @@ impl Budget {
         })
     }
 
+    /// How many bytes may be held.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// How many bytes are held now.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)

@@ -5,14 +5,18 @@ mod appends;
 mod check;
 mod reader;
 mod seats;
+mod sender;
+mod share;
 mod stream;
 mod weight;
 
 use crate::auth::caller::Caller;
+use crate::auth::quota::{Quotas, Taken};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::event::Millis;
 use crate::fingerprint::Fingerprints;
+use crate::intake::Inflow;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::pb::ingest_service_server::IngestService;
@@ -29,9 +33,12 @@ pub use appends::Appends;
 use check::{Checked, Manner};
 use reader::Reader;
 use seats::Seats;
+use sender::Sender;
+use share::Shares;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use stream::Origin;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -114,6 +121,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     reasons: check::Reasons,
     seats: Seats,
+    shares: Shares,
+    quotas: Quotas,
     tracer: Tracer,
     draining: watch::Receiver<bool>,
 }
@@ -130,9 +139,11 @@ impl Ingest {
         budgets: Budgets,
         clock: Clock,
         metrics: Arc<Metrics>,
+        quotas: Quotas,
         tracer: Tracer,
         draining: watch::Receiver<bool>,
     ) -> Self {
+        let shares = Shares::new(budgets.requests.limit());
         let seats = Seats::new(limits.streams, metrics.streams.clone());
         let reasons = check::Reasons::of(&metrics);
         let shared = Shared {
@@ -145,6 +156,8 @@ impl Ingest {
             metrics,
             reasons,
             seats,
+            shares,
+            quotas,
             tracer,
             draining,
         };
@@ -181,8 +194,13 @@ impl Shared {
     }
 
     /// Holds what a judged batch weighs, and notes what became of its events.
-    fn hold_traced(&self, checked: &Checked, traced: Option<&mut Span>) -> Result<Weight, Status> {
-        let weight = self.hold(checked);
+    fn hold_traced(
+        &self,
+        source: &str,
+        checked: &Checked,
+        traced: Option<&mut Span>,
+    ) -> Result<Weight, Status> {
+        let weight = self.hold(source, checked);
         if let Some(span) = traced {
             span.note("quaymeter.events.accepted", checked.accepted.into());
             span.note("quaymeter.events.refused", checked.refused.into());
@@ -218,6 +236,20 @@ fn refusal(error: &log::Error) -> Status {
     }
 }
 
+/// Nothing is taken any more.
+fn stopping() -> Status {
+    status::unavailable("the service is stopping", Duration::from_secs(1))
+}
+
+/// The bytes of a message that count for its caller's limit: as they came, or as they
+/// are decompressed, whichever are more; none if he has no such limit.
+fn quota_bytes(taken: Option<&Taken>, received: u64, message: &impl prost::Message) -> usize {
+    if !taken.is_some_and(Taken::counts_bytes) {
+        return 0;
+    }
+    message.encoded_len().max(received as usize)
+}
+
 /// Why nothing was appended, without the names of files.
 fn told(error: &log::Error) -> String {
     match error {
@@ -237,23 +269,28 @@ impl IngestService for Ingest {
     ) -> Result<Response<PublishEventsResponse>, Status> {
         let (shared, started) = (&self.0, Instant::now());
         if *shared.draining.borrow() {
-            return Err(status::unavailable(
-                "the service is stopping",
-                Duration::from_secs(1),
-            ));
+            return Err(stopping());
         }
-        let caller = shared.tracer.caller(request.metadata().as_ref());
+        let traced_by = shared.tracer.caller(request.metadata().as_ref());
+        let caller = Caller::of(request.extensions());
+        let inflow = request.extensions().get::<Inflow>();
+        let received = inflow.map_or(0, Inflow::received);
+        let taken = shared.quotas.of(&caller)?;
         let request = request.into_inner();
-        check::source(&request.source)?;
-        check::batch_size(request.events.len(), shared.limits.batch_events)?;
+        let bytes = quota_bytes(taken.as_ref(), received, &request);
+        let sender = Sender::of(caller, taken, request.source)?;
+        sender.judge_batch(request.events.len(), shared.limits.batch_events)?;
+        if let Some(taken) = sender.taken() {
+            taken.batch(request.events.len(), bytes)?;
+        }
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);
         let mut traced = shared
             .tracer
-            .ingest(&caller, "PublishEvents", &request.source);
-        let mut checked = shared.check(&request.source, request.events, manner);
-        let weight = shared.hold_traced(&checked, traced.as_mut())?;
-        let appended = shared.append(&request.source, &mut checked, traced.as_ref());
+            .ingest(&traced_by, "PublishEvents", sender.source());
+        let mut checked = shared.check(&sender, request.events, manner);
+        let weight = shared.hold_traced(sender.source(), &checked, traced.as_mut())?;
+        let appended = shared.append(sender.source(), &mut checked, traced.as_ref());
         let position = appended.await?;
         shared
             .metrics
@@ -283,10 +320,12 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        let traced = self.0.tracer.caller(request.metadata().as_ref());
-        let caller = Caller::of(request.extensions());
+        let origin = Origin {
+            caller: Caller::of(request.extensions()),
+            traced_by: self.0.tracer.caller(request.metadata().as_ref()),
+        };
         let reader = Reader::new(request);
-        let answers = stream::serve(&self.0, reader, (traced, caller))?;
+        let answers = stream::serve(&self.0, reader, origin)?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -75,6 +75,8 @@ struct Inner {
     /// Set while bytes are waited for.
     deadline: Option<Pin<Box<Sleep>>>,
     worn: bool,
+    /// Of all messages.
+    received: u64,
 }
 
 type Given = Option<Result<Frame<Bytes>, Status>>;
@@ -95,12 +97,18 @@ impl Inflow {
             ended: false,
             deadline: None,
             worn: false,
+            received: 0,
         })))
     }
 
     /// The most bytes of a message.
     pub fn message_bytes(&self) -> usize {
         self.0.lock().limits.message_bytes
+    }
+
+    /// The bytes that were handed over to be decoded so far, as they came.
+    pub fn received(&self) -> u64 {
+        self.0.lock().received
     }
 
     /// Whether whoever decodes it keeps large buffers now, and had better be
@@ -161,6 +169,7 @@ impl Inner {
     fn piece(&mut self) -> Result<Option<Bytes>, Status> {
         let length = self.framing.advance(&self.arrived);
         let piece = self.arrived.split_to(length);
+        self.received += length as u64;
         let Framing {
             declared, received, ..
         } = self.framing;

@@ -10,6 +10,8 @@ pub mod failpoint;
 
 pub mod budget;
 
+pub mod turns;
+
 pub mod event;
 
 pub mod pseudonym;

@@ -203,7 +203,7 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 23] = [
+const LIMITS: [&str; 29] = [
     "connections",
     "handshakes",
     "a handshake to end",
@@ -218,6 +218,12 @@ const LIMITS: [&str; 23] = [
     "backups",
     "credit",
     "bytes of requests",
+    "bytes of one source",
+    "events per second of this caller",
+    "bytes per second of this caller",
+    "streams of this caller",
+    "queries of this caller",
+    "callers",
     "bytes of answers",
     "bytes waiting to be durable",
     "bytes of a message",

@@ -26,11 +26,12 @@ mod transport;
 pub use options::shaping;
 
 use crate::auth::known::{self, Known};
+use crate::auth::quota::Quotas;
 use crate::backup;
 use crate::backup::give::{self, Admin};
 use crate::budget::Budget;
 use crate::config::Config;
-use crate::ingest::{self, Clock, Ingest, Keys, Limits};
+use crate::ingest::{self, Appends, Clock, Ingest, Keys, Limits};
 use crate::log;
 use crate::log::dir::{self, DataDir};
 use crate::log::disk::Disk;
@@ -156,6 +157,8 @@ pub struct Service {
     key_file: PathBuf,
     budgets: Budgets,
     keeper: Keeper,
+    appends: Appends,
+    quotas: Quotas,
     tracer: Tracer,
     tls: Option<Arc<Tls>>,
     // Held until the end: one process per data directory.
@@ -204,6 +207,7 @@ impl Service {
         // Instances that count one log have the same pseudonyms, and so they take each
         // other's tokens too.
         let tokens = Tokens::new(&pseudonyms.derive("tokens"));
+        let appends = keeper.appends(config.limits.buffered_bytes);
         let keys = Keys {
             pseudonyms: pseudonyms.into(),
             fingerprints: keeper.fingerprints(),
@@ -224,6 +228,8 @@ impl Service {
             keys,
             key_file,
             keeper,
+            appends,
+            quotas: Quotas::default(),
             tracer,
             tls,
             dir,
@@ -313,6 +319,7 @@ impl Service {
             clock: Arc::clone(&self.clock),
             budgets: self.budgets.clone(),
             log: self.keeper.gauge(),
+            turns: self.appends.turns().clone(),
             assigned: self.keeper.assigned(),
             dir: self.dir.path().to_owned(),
         }
@@ -363,7 +370,7 @@ impl Service {
         let message_bytes = config.limits.message_bytes;
         let ingest = Ingest::new(
             Limits::of(config),
-            self.keeper.appends(),
+            self.appends.clone(),
             Arc::clone(&self.view),
             self.keys.clone(),
             ingest::Budgets {
@@ -372,6 +379,7 @@ impl Service {
             },
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
+            self.quotas.clone(),
             self.tracer.clone(),
             draining.clone(),
         );
@@ -390,7 +398,11 @@ impl Service {
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let calls = calls::Layer::new(&config.limits, Arc::clone(&self.budgets.requests));
+        let calls = calls::Layer::new(
+            &config.limits,
+            Arc::clone(&self.budgets.requests),
+            self.quotas.clone(),
+        );
         let router = transport::within_limits()
             .layer(observe::Layer::new(Arc::clone(&self.metrics)))
             .layer(access::Layer::new(Arc::clone(&self.known)))

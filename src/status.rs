@@ -186,6 +186,15 @@ pub fn credentials_ended() -> Status {
     Status::with_error_details(Code::Unauthenticated, message, details)
 }
 
+/// The caller sends as another source than himself.
+pub fn foreign_source(found: &str, own: &str) -> Status {
+    let found: String = found.chars().take(FOUND_MAX).collect();
+    let message = format!("source: found {found:?}, expected nothing or the caller, {own:?}");
+    let metadata = [("field", "source"), ("found", &found), ("expected", own)];
+    let details = info("NOT_ALLOWED", &metadata);
+    Status::with_error_details(Code::PermissionDenied, message, details)
+}
+
 /// The caller is known, and has not the right that a method asks for.
 pub fn lacks(method: &str, right: &str) -> Status {
     let message = format!("{method}: the caller may not {right}");
@@ -235,6 +244,7 @@ mod tests {
     #[test]
     fn every_status_has_reason_and_domain_and_retryable_ones_a_delay() {
         let second = Duration::from_secs(1);
+        let missed = not_reached(&2, &1);
         let table = [
             (
                 invalid("from", 1, "more"),
@@ -272,25 +282,18 @@ mod tests {
                 "UNAVAILABLE",
                 Some(second),
             ),
-            (
-                not_reached(&2, &1),
-                Code::DeadlineExceeded,
-                "NOT_REACHED",
-                None,
-            ),
+            (missed, Code::DeadlineExceeded, "NOT_REACHED", None),
             (internal("oh"), Code::Internal, "INTERNAL", None),
         ];
         let late = took_too_long("a", second);
+        let (ended, foreign) = (credentials_ended(), foreign_source("a", "b"));
         let more = [
             (not_allowed("a", "b"), Code::PermissionDenied, "NOT_ALLOWED"),
+            (foreign, Code::PermissionDenied, "NOT_ALLOWED"),
             (late, Code::DeadlineExceeded, "TOOK_TOO_LONG"),
             (lacks("a", "read"), Code::PermissionDenied, "NOT_ALLOWED"),
             (unauthenticated(), Code::Unauthenticated, "UNAUTHENTICATED"),
-            (
-                credentials_ended(),
-                Code::Unauthenticated,
-                "CREDENTIALS_ENDED",
-            ),
+            (ended, Code::Unauthenticated, "CREDENTIALS_ENDED"),
         ];
         let more = more.map(|(status, code, reason)| (status, code, reason, None));
         for (status, code, reason, delay) in table.into_iter().chain(more) {

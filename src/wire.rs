@@ -2,11 +2,13 @@
 //! the log holds the canonical bytes of what was accepted, and nothing of a
 //! plate or driver but a keyed pseudonym.
 
+mod allowed;
 mod detail;
 mod judge;
 mod read;
 mod write;
 
+pub use allowed::Allowed;
 pub use judge::{Accepted, Judge, PLANNED_AHEAD_MS};
 
 use crate::event::{Event, fault::Fault};
@@ -32,7 +34,17 @@ pub const WARNINGS_MAX: usize = 32;
 /// detail. A strict judge refuses, for its first warning, an event that has no
 /// other fault.
 pub fn accept(event: pb::Event, judge: &Judge<'_>) -> Result<Accepted, Fault> {
-    let mut accepted = read::Reader::accepting(judge).read(event)?;
+    accept_within(event, judge, Allowed::default())
+}
+
+/// The same, of a sender who may not speak of everything: what is not allowed is a
+/// fault of the field that names it.
+pub fn accept_within(
+    event: pb::Event,
+    judge: &Judge<'_>,
+    allowed: Allowed<'_>,
+) -> Result<Accepted, Fault> {
+    let mut accepted = read::Reader::accepting(judge, allowed).read(event)?;
     if judge.strict && !accepted.warnings.is_empty() {
         return Err(accepted.warnings.swap_remove(0));
     }

@@ -254,7 +254,11 @@ impl Worker {
         Ok(())
     }
 
-    fn take(&mut self, groups: Vec<Group>) -> Result<(), Error> {
+    fn take(&mut self, mut groups: Vec<Group>) -> Result<(), Error> {
+        // Others come while these are counted.
+        for batch in groups.iter_mut().flatten() {
+            batch.payload.place = None;
+        }
         let taken = self.tracer.is_on().then(SystemTime::now);
         let mut events = 0;
         for batch in groups.into_iter().flatten() {

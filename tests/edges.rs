@@ -1,7 +1,13 @@
 //! What a stream's acknowledgement promises, whatever fails beside it.
 
+#[path = "edges/fair.rs"]
+mod fair;
+#[path = "edges/publishing.rs"]
+mod publishing;
 #[path = "edges/questions.rs"]
 mod questions;
+#[path = "edges/quota.rs"]
+mod quota;
 #[path = "edges/rig.rs"]
 mod rig;
 #[path = "edges/stopping.rs"]

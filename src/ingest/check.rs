@@ -2,6 +2,7 @@
 //! told with its index, and neither touches its neighbours.
 
 use super::Shared;
+use super::sender::Sender;
 use crate::event::fault::Fault;
 use crate::event::{Classifier, Millis};
 use crate::metrics::{Counter, Metrics, Tally};
@@ -82,7 +83,8 @@ pub struct Checked {
 
 impl Shared {
     /// Judges a batch.
-    pub(super) fn check(&self, source: &str, events: Vec<pb::Event>, manner: Manner) -> Checked {
+    pub(super) fn check(&self, sender: &Sender, events: Vec<pb::Event>, manner: Manner) -> Checked {
+        let (source, allowed) = (sender.source(), sender.allowed());
         let of = self.metrics.source(source);
         let pseudonyms = self.keys.pseudonyms.now();
         let judge = Judge {
@@ -98,7 +100,7 @@ impl Shared {
         let mut buffer = Vec::with_capacity(events.len() * 128);
         let mut ends = Vec::with_capacity(events.len());
         for (index, event) in events.into_iter().enumerate() {
-            match wire::accept(event, &judge) {
+            match wire::accept_within(event, &judge, allowed) {
                 Ok(accepted) => {
                     let start = buffer.len();
                     wire::encode_into(&accepted.event, &mut buffer);

@@ -32,6 +32,11 @@ impl Reader {
         }
     }
 
+    /// The bytes of all messages so far, as they came; 0 if nobody counts them.
+    pub fn received(&self) -> u64 {
+        self.inflow.as_ref().map_or(0, Inflow::received)
+    }
+
     /// The next message; none at the end. It may be given up and asked again.
     pub async fn message(&mut self) -> Result<Option<StreamEventsRequest>, Status> {
         let message = self.messages.message().await;

@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn clients_of_two_sources_are_two_whatever_they_call_themselves() {
+        let (seats, _) = seats(9);
+        let client = |source: &str| (source.to_owned(), "a".to_owned());
+        let (mut one, mut other) = (seats.enter().unwrap(), seats.enter().unwrap());
+        let mut one_ends = one.claim(client("truckers"));
+        let mut other_ends = other.claim(client("depot"));
+        assert!(one_ends.try_recv().is_err() && other_ends.try_recv().is_err());
+        drop(other);
+        assert!(one_ends.try_recv().is_err());
+    }
+
+    #[test]
     fn the_gauge_is_never_behind_however_seats_come_and_go() {
         let (seats, told) = seats(9);
         let come_and_go = || {

@@ -7,9 +7,11 @@
 
 use super::reader::Reader;
 use super::seats::Seat;
+use super::sender::Sender;
 use super::weight::Weight;
 use super::{Shared, check};
-use crate::auth::caller;
+use crate::auth::caller::Caller;
+use crate::auth::quota::Taken;
 use crate::budget::Held;
 use crate::pb::stream_events_request::Message as Asked;
 use crate::pb::stream_events_response::Message as Told;
@@ -42,9 +44,6 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to hear its last answers.
 const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
-/// Of whose trace a stream's batches are part, and who publishes them.
-pub type Callers = (trace::Caller, caller::Caller);
-
 type Answer = Result<StreamEventsResponse, Status>;
 /// An answer, and what it holds of the answers' budget until it is taken. Boxed,
 /// because a queue has room for dozens from the beginning.
@@ -63,18 +62,27 @@ struct Done {
     started: Instant,
 }
 
+/// Whose stream it is.
+pub struct Origin {
+    /// Who calls.
+    pub caller: Caller,
+    /// Of whose trace the batches are part.
+    pub traced_by: trace::Caller,
+}
+
 struct Connection {
     shared: Arc<Shared>,
     open: StreamOpen,
-    /// Of whose trace the batches are part.
-    traced: trace::Caller,
-    /// Who publishes.
-    caller: caller::Caller,
+    sender: Sender,
+    traced_by: trace::Caller,
     answers: mpsc::Sender<Weighed>,
     appending: FuturesOrdered<BoxFuture<'static, Durable>>,
     /// Each with the position that it will tell, which is sealed when it goes.
     waiting: VecDeque<(StreamAck, Position, Held)>,
     received_events: u64,
+    received_bytes: u64,
+    /// Events that may be unacknowledged.
+    credit_events: u64,
     granted_events: u64,
     acknowledged_events: u64,
     last_sequence: u64,
@@ -103,13 +111,17 @@ enum End {
 pub fn serve(
     shared: &Arc<Shared>,
     incoming: Reader,
-    callers: Callers,
+    origin: Origin,
 ) -> Result<impl Stream<Item = Answer> + use<>, Status> {
+    let own = shared.quotas.of(&origin.caller)?;
+    let place = own.as_ref().map(Taken::stream).transpose()?;
     let seat = shared.seats.enter()?;
     let shared = Arc::clone(shared);
     let (answers, stream) = mpsc::channel(ANSWERS_MAX);
     tokio::spawn(async move {
-        if let Err(status) = run(shared, seat, (incoming, callers), answers.clone()).await {
+        let _place = place;
+        let from = (incoming, origin, own);
+        if let Err(status) = run(shared, seat, from, answers.clone()).await {
             // The client may be gone; then nobody wants to know.
             let _ = answers.send(Box::new((Err(status), None))).await;
         }
@@ -129,15 +141,18 @@ fn taken(answers: mpsc::Receiver<Weighed>) -> impl Stream<Item = Answer> {
 async fn run(
     shared: Arc<Shared>,
     mut seat: Seat,
-    (mut incoming, callers): (Reader, Callers),
+    (mut incoming, origin, taken): (Reader, Origin, Option<Taken>),
     answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
-    let open = opening(&mut incoming).await?;
-    let superseded = seat.claim((open.source.clone(), open.client_id.clone()));
-    let mut connection = Connection::new(shared, (open, callers), answers);
+    let mut open = opening(&mut incoming).await?;
+    let sender = Sender::of(origin.caller, taken, std::mem::take(&mut open.source))?;
+    check::named("client_id", &open.client_id)?;
+    // Of this source: it is the caller's, so nobody ends another's stream.
+    let superseded = seat.claim((sender.source().to_owned(), open.client_id.clone()));
+    let mut connection = Connection::new(shared, (open, sender, origin.traced_by), answers);
     connection.say(Told::Opened(StreamOpened {
         granted_events: connection.granted_events,
-        batch_events_max: connection.shared.limits.batch_events as u32,
+        batch_events_max: connection.batch_events_max() as u32,
     }));
     let end = connection.exchange(&mut incoming, superseded).await;
     // From here on nothing is read any more, so it must not last.
@@ -160,9 +175,21 @@ async fn opening(incoming: &mut Reader) -> Result<StreamOpen, Status> {
             "`open` as the first message",
         ));
     };
-    check::source(&open.source)?;
-    check::named("client_id", &open.client_id)?;
     Ok(open)
+}
+
+impl Shared {
+    /// Waits until a sender's own limits let a batch of a stream go on: meanwhile it is
+    /// read and not acknowledged, so that what holds him back is his credit.
+    async fn pace(&self, sender: &Sender, events: usize, bytes: usize) -> Result<(), Status> {
+        let Some(taken) = sender.taken() else {
+            return Ok(());
+        };
+        tokio::select! {
+            taken = taken.batch_within(self.limits.append_wait, events, bytes) => Ok(taken?),
+            () = draining(self.draining.clone()) => Err(super::stopping()),
+        }
+    }
 }
 
 /// Resolves when the service begins to drain.
@@ -174,20 +201,22 @@ async fn draining(mut signal: watch::Receiver<bool>) {
 impl Connection {
     fn new(
         shared: Arc<Shared>,
-        (open, (traced, caller)): (StreamOpen, Callers),
+        (open, sender, traced_by): (StreamOpen, Sender, trace::Caller),
         answers: mpsc::Sender<Weighed>,
     ) -> Self {
-        let granted_events = shared.limits.credit_events;
+        let credit_events = sender.credit_events(shared.limits.credit_events);
         Self {
             shared,
             open,
-            traced,
-            caller,
+            sender,
+            traced_by,
             answers,
             appending: FuturesOrdered::new(),
             waiting: VecDeque::new(),
             received_events: 0,
-            granted_events,
+            received_bytes: 0,
+            credit_events,
+            granted_events: credit_events,
             acknowledged_events: 0,
             last_sequence: 0,
             acknowledged_sequence: 0,
@@ -207,9 +236,8 @@ impl Connection {
         let idle = self.shared.limits.idle;
         let silence = tokio::time::sleep(idle);
         tokio::pin!(silence);
-        let answers = self.answers.clone();
-        let caller = self.caller.clone();
-        let ended = caller.ended();
+        let (answers, sender) = (self.answers.clone(), self.sender.clone());
+        let ended = sender.caller().ended();
         tokio::pin!(ended);
         loop {
             tokio::select! {
@@ -227,7 +255,7 @@ impl Connection {
                     Err(_) => return End::Gone,
                 },
                 message = incoming.message() => match message {
-                    Ok(Some(message)) => if let Err(status) = self.take(message) {
+                    Ok(Some(message)) => if let Err(status) = self.take(message, incoming.received()) {
                         return End::Failed(status);
                     },
                     Ok(None) => return End::Closed,
@@ -253,8 +281,16 @@ impl Connection {
         (at > tokio::time::Instant::now()).then_some(at)
     }
 
-    /// Judges a batch and starts to append it.
-    fn take(&mut self, message: StreamEventsRequest) -> Result<(), Status> {
+    fn batch_events_max(&self) -> usize {
+        let most = self.shared.limits.batch_events;
+        self.sender.batch_events_max(most)
+    }
+
+    /// Judges a batch and starts to append it; so many bytes came in all.
+    fn take(&mut self, message: StreamEventsRequest, received: u64) -> Result<(), Status> {
+        let came = received - self.received_bytes;
+        self.received_bytes = received;
+        let bytes = super::quota_bytes(self.sender.taken(), came, &message);
         let Some(Asked::Batch(StreamBatch { sequence, events })) = message.message else {
             return Err(status::invalid(
                 "message",
@@ -266,7 +302,7 @@ impl Connection {
             let expected = format!("more than {}", self.last_sequence);
             return Err(status::invalid("batch.sequence", sequence, expected));
         }
-        check::batch_size(events.len(), self.shared.limits.batch_events)?;
+        check::batch_size(events.len(), self.batch_events_max())?;
         self.received_events += events.len() as u64;
         if self.received_events > self.granted_events {
             self.shared.metrics.credit_violations.increment(1);
@@ -281,13 +317,19 @@ impl Connection {
         self.shared.reasons.stream.increment(1);
         let manner = self.shared.manner(self.open.backfill, self.open.strict);
         let tracer = &self.shared.tracer;
-        let mut traced = tracer.ingest(&self.traced, "StreamEvents", &self.open.source);
-        let mut checked = self.shared.check(&self.open.source, events, manner);
-        let Weight { taken, told } = self.shared.hold_traced(&checked, traced.as_mut())?;
-        let (shared, source) = (Arc::clone(&self.shared), self.open.source.clone());
+        let mut traced = tracer.ingest(&self.traced_by, "StreamEvents", self.sender.source());
+        let mut checked = self.shared.check(&self.sender, events, manner);
+        let Weight { taken, told } =
+            self.shared
+                .hold_traced(self.sender.source(), &checked, traced.as_mut())?;
+        let (shared, sender) = (Arc::clone(&self.shared), self.sender.clone());
         self.appending.push_back(Box::pin(async move {
-            let appended = shared.append(&source, &mut checked, traced.as_ref());
-            let position = appended.await;
+            let position = async {
+                shared.pace(&sender, count as usize, bytes).await?;
+                let appended = shared.append(sender.source(), &mut checked, traced.as_ref());
+                appended.await
+            };
+            let position = position.await;
             drop(traced);
             drop(taken);
             let check::Checked {
@@ -344,7 +386,7 @@ impl Connection {
             position.include(&self.position);
             ack.accepted += done.accepted;
             ack.refused += done.refused;
-            ack.granted_events = self.acknowledged_events + self.shared.limits.credit_events;
+            ack.granted_events = self.acknowledged_events + self.credit_events;
             if !done.results.is_empty() {
                 let (sequence, results) = (done.sequence, done.results);
                 ack.results.push(BatchResult { sequence, results });

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::check::Checked;
+use super::share::Share;
 use crate::budget::Held;
 use crate::pb::{self, EventResult};
 use crate::status;
@@ -14,8 +15,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// What a batch holds.
 pub struct Weight {
-    /// Its events, until they are durable.
-    pub taken: Held,
+    /// Its events, until they are durable: of all that may be held, and of what its
+    /// source may hold.
+    pub taken: (Held, Share),
     /// Its results, until the client has taken them.
     pub told: Held,
 }
@@ -25,15 +27,17 @@ impl Shared {
     ///
     /// # Errors
     /// There is none: the batch is not appended.
-    pub(super) fn hold(&self, checked: &Checked) -> Result<Weight, Status> {
+    pub(super) fn hold(&self, source: &str, checked: &Checked) -> Result<Weight, Status> {
         // The bytes stand here and, until they are written, in a frame.
         let bytes: usize = checked.encoded.iter().map(|event| 2 * event.len()).sum();
         let taken = bytes + checked.items.len() * size_of::<Item>();
         let full = |what| status::overloaded(what, RETRY_AFTER);
+        let share = self.shares.take(source, taken);
+        let share = share.ok_or_else(|| full("bytes of one source"))?;
         let taken = self.budgets.requests.hold(taken);
         let told = self.budgets.answers.hold(results(&checked.results));
         Ok(Weight {
-            taken: taken.map_err(|_| full("bytes of requests"))?,
+            taken: (taken.map_err(|_| full("bytes of requests"))?, share),
             told: told.map_err(|_| full("bytes of answers"))?,
         })
     }

@@ -5,6 +5,8 @@ mod answer;
 
 use super::admission::Peer;
 use super::line::Line;
+use crate::auth::caller::Caller;
+use crate::auth::quota::{self, Quotas};
 use crate::budget::{Budget, Carried};
 use crate::config;
 use crate::intake::{Inflow, Limits, Manner};
@@ -38,6 +40,7 @@ pub struct Layer(Arc<Shared>);
 
 struct Shared {
     requests: Arc<Budget>,
+    quotas: Quotas,
     message_bytes: usize,
     arrival: Duration,
     calls: Arc<Semaphore>,
@@ -45,10 +48,11 @@ struct Shared {
 }
 
 impl Layer {
-    /// Within these limits; `requests` bounds what arrives.
-    pub fn new(limits: &config::Limits, requests: Arc<Budget>) -> Self {
+    /// Within these limits, and those of each caller; `requests` bounds what arrives.
+    pub fn new(limits: &config::Limits, requests: Arc<Budget>, quotas: Quotas) -> Self {
         Self(Arc::new(Shared {
             requests,
+            quotas,
             message_bytes: limits.message_bytes,
             arrival: Duration::from_millis(limits.request_arrival_ms),
             calls: Arc::new(Semaphore::new(limits.calls)),
@@ -110,7 +114,17 @@ impl Kind {
     }
 }
 
+/// A call's place among all, and among its caller's questions.
+type Places = (Option<OwnedSemaphorePermit>, Option<quota::Place>);
+
 impl Shared {
+    fn places(&self, kind: Kind, caller: &Caller) -> Result<Places, Status> {
+        let asks = kind == Kind::Question;
+        let taken = asks.then(|| self.quotas.of(caller)).transpose()?.flatten();
+        let own = taken.map(|taken| taken.query()).transpose()?;
+        Ok((self.place(kind)?, own))
+    }
+
     fn place(&self, kind: Kind) -> Result<Option<OwnedSemaphorePermit>, Status> {
         let (places, what) = match kind {
             Kind::Stream => return Ok(None),
@@ -160,10 +174,12 @@ where
             None => (Line::default(), None),
         };
         let kind = Kind::of(request.uri().path());
-        let place = match self.shared.place(kind) {
-            Ok(place) => place,
+        let caller = Caller::of(request.extensions());
+        let places = match self.shared.places(kind, &caller) {
+            Ok(places) => places,
             Err(refused) => {
-                let refused = Answer::new(refused.into_http(), None, None, line);
+                let none = (None, None);
+                let refused = Answer::new(refused.into_http(), None, none, line);
                 return Box::pin(std::future::ready(Ok(refused)));
             }
         };
@@ -173,7 +189,7 @@ where
             parts.extensions.insert(ends);
         }
         let inflow = self.shared.inflow(kind, body);
-        if kind == Kind::Stream {
+        if matches!(kind, Kind::Stream | Kind::Publish) {
             parts.extensions.insert(inflow.clone());
         }
         let response = self
@@ -183,7 +199,7 @@ where
             let mut response = response.await?;
             let held = response.extensions_mut().remove::<Carried>();
             let held = held.and_then(Carried::take);
-            Ok(Answer::new(response, held, place, line))
+            Ok(Answer::new(response, held, places, line))
         })
     }
 }

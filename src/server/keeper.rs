@@ -77,11 +77,11 @@ impl Keeper {
         }
     }
 
-    /// Where ingest appends.
-    pub(super) fn appends(&self) -> Appends {
+    /// Where ingest appends, with so many bytes waiting.
+    pub(super) fn appends(&self, buffered_bytes: usize) -> Appends {
         match self {
-            Self::Embedded(of) => Appends::Embedded(of.handle.clone()),
-            Self::Kafka(of) => Appends::Kafka(of.producer()),
+            Self::Embedded(of) => Appends::embedded(of.handle.clone(), buffered_bytes),
+            Self::Kafka(of) => Appends::kafka(of.producer(), buffered_bytes),
         }
     }
 
@@ -177,7 +177,8 @@ impl Embedded {
             appender,
             move || now(),
             committer_options(config, metrics),
-            move |group: worker::Group| {
+            move |mut group: worker::Group| {
+                group.iter_mut().for_each(|batch| batch.payload.durable());
                 let events = group.iter().map(|batch| batch.payload.items.len()).sum();
                 to_worker.send(group, events)
             },

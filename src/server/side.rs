@@ -10,6 +10,7 @@ use crate::cluster::assigned::Assigned;
 use crate::ingest::Clock;
 use crate::log::gauge::Gauge;
 use crate::metrics::Metrics;
+use crate::turns::Turns;
 use crate::view::View;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) struct Tells {
     pub(super) clock: Clock,
     pub(super) budgets: Budgets,
     pub(super) log: Gauge,
+    /// What waits for its turn there.
+    pub(super) turns: Turns,
     /// The partitions that are counted here, if others count too.
     pub(super) assigned: Option<Arc<Assigned>>,
     /// Whose file system is measured.

@@ -244,6 +244,7 @@ impl Reader<'_> {
     }
 
     fn vessel_call(&mut self, sent: pb::VesselCall) -> Result<VesselCall, Fault> {
+        self.allowed().vessel_call()?;
         let stage = choice(sent.stage, "vessel_call.stage", "a stage")?;
         let call_id = required(sent.call_id, "vessel_call.call_id", 64)?;
         let paths = ["vessel_call.vessel_imo", "vessel_call.call_sign"];

@@ -1,6 +1,7 @@
 //! The protobuf message → the event: what all kinds have in common, and the
 //! rules for single fields.
 
+use super::allowed::Allowed;
 use super::judge::{Accepted, Judge, millis};
 use crate::event::fault::{Fault, Path, excerpt, length};
 use crate::event::{Classifier, Event, Millis, Party, Role, Statement};
@@ -20,15 +21,17 @@ pub(super) struct Reader<'a> {
     judge: Option<&'a Judge<'a>>,
     /// Once the instant is known, with a judge.
     keys: Option<InForce<'a>>,
+    allowed: Allowed<'a>,
     warnings: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
-    /// Judges, warns, and makes pseudonyms.
-    pub(super) fn accepting(judge: &'a Judge<'a>) -> Self {
+    /// Judges, warns, and makes pseudonyms, of what is allowed.
+    pub(super) fn accepting(judge: &'a Judge<'a>, allowed: Allowed<'a>) -> Self {
         Self {
             judge: Some(judge),
             keys: None,
+            allowed,
             warnings: Vec::new(),
         }
     }
@@ -38,6 +41,7 @@ impl<'a> Reader<'a> {
         Self {
             judge: None,
             keys: None,
+            allowed: Allowed::default(),
             warnings: Vec::new(),
         }
     }
@@ -70,7 +74,7 @@ impl<'a> Reader<'a> {
             self.keys = Some(judge.keys(classifier, occurred_at));
         }
         let facility = self.facility(&event.facility)?;
-        let parties = parties(event.parties)?;
+        let parties = parties(event.parties, self.allowed)?;
         let Some(detail) = event.detail else {
             return Err(Fault::missing("detail", "one of the kinds of event"));
         };
@@ -112,6 +116,7 @@ impl<'a> Reader<'a> {
                 Fault::malformed("facility", text, expected)
             });
         };
+        self.allowed.facility(&facility)?;
         self.warn_unless(
             || !facility::is_suspect(&facility),
             || {
@@ -125,6 +130,11 @@ impl<'a> Reader<'a> {
             },
         );
         Ok(facility)
+    }
+
+    /// What the sender may speak of.
+    pub(super) fn allowed(&self) -> Allowed<'_> {
+        self.allowed
     }
 
     /// A slot's start and end.
@@ -315,7 +325,7 @@ fn classifier(value: i32) -> Result<Classifier, Fault> {
 }
 
 /// The parties, sorted.
-fn parties(sent: Vec<pb::Party>) -> Result<SmallVec<[Party; 4]>, Fault> {
+fn parties(sent: Vec<pb::Party>, allowed: Allowed<'_>) -> Result<SmallVec<[Party; 4]>, Fault> {
     let expected = "1 to 8 parties";
     if sent.is_empty() {
         return Err(Fault::missing("parties", expected));
@@ -329,6 +339,7 @@ fn parties(sent: Vec<pb::Party>) -> Result<SmallVec<[Party; 4]>, Fault> {
         let path = Path::from("parties").at(i);
         let role: Role = choice(party.role, path.field("role"), "a role")?;
         let enterprise = enterprise(party.enterprise, path.field("enterprise"))?;
+        allowed.enterprise(&enterprise, path.field("enterprise"))?;
         let party = Party { role, enterprise };
         if parties.contains(&party) {
             let found = excerpt(&party.enterprise);

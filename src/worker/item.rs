@@ -3,20 +3,36 @@
 use crate::event::Event;
 use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::trace::Mark;
+use crate::turns::Place;
 
 /// What ingest hands over with a batch.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Batch {
     /// Its accepted events, already decoded.
     pub items: Vec<Item>,
     /// If it is traced: its header in the log says the same.
     pub mark: Option<Mark>,
+    /// What it holds while it goes to the worker.
+    pub place: Option<Place>,
+}
+
+impl Batch {
+    /// It is durable.
+    pub fn durable(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.durable();
+        }
+    }
 }
 
 impl FromIterator<Item> for Batch {
     fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
         let items = items.into_iter().collect();
-        Self { items, mark: None }
+        Self {
+            items,
+            mark: None,
+            place: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod place;
 mod port;
 mod reload;
 mod secrets;
+mod publishing;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod service;

@@ -2,6 +2,8 @@
 //! the view stays where it was.
 
 use pbjson_types::Timestamp;
+use quaymeter::auth::caller::Caller;
+use quaymeter::auth::quota::Quotas;
 use quaymeter::budget::Budget;
 use quaymeter::config::{Config, Sources};
 use quaymeter::fingerprint::Fingerprints;
@@ -32,11 +34,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Server};
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 /// The largest message that the service takes.
 pub const MESSAGE_BYTES: usize = 1 << 20;
+
+/// The metadata in which a request says who calls.
+const CALLER: &str = "caller";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -93,6 +99,18 @@ pub fn tokens() -> Tokens {
     Tokens::new(&[7; 32])
 }
 
+/// What is special about a rig.
+#[derive(Default)]
+pub struct Setup {
+    /// The disk is full for the first group.
+    pub first_fails: bool,
+    /// The first group is tried once so many batches were judged.
+    pub after_batches: usize,
+    /// Who calls, by the name that a request's metadata says; whoever says none is
+    /// anyone.
+    pub callers: Vec<Caller>,
+}
+
 /// A running service.
 pub struct Rig {
     pub client: IngestServiceClient<Channel>,
@@ -104,6 +122,16 @@ impl Rig {
     /// Starts it, each batch a group of its own. If `first_fails`, the disk is
     /// full for the first one, which is tried once a second one was taken.
     pub async fn start(first_fails: bool) -> Self {
+        Self::set_up(Setup {
+            first_fails,
+            after_batches: if first_fails { 2 } else { 0 },
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// The same, as it is set up.
+    pub async fn set_up(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::resolve(Sources::default()).unwrap();
         let disk = Full::default();
@@ -113,9 +141,9 @@ impl Rig {
             embedded::Options::default(),
             0,
         );
-        disk.0.store(first_fails, Ordering::SeqCst);
+        disk.0.store(setup.first_fails, Ordering::SeqCst);
         let (took, taken) = std::sync::mpsc::channel();
-        let wait = Cell::new(if first_fails { 2 } else { 0 });
+        let wait = Cell::new(setup.after_batches);
         let commit_clock = move || {
             for _ in 0..wait.replace(0) {
                 taken.recv_timeout(PATIENCE).unwrap();
@@ -138,7 +166,7 @@ impl Rig {
         let (drain, draining) = watch::channel(false);
         let ingest = Ingest::new(
             Limits::of(&config),
-            Appends::Embedded(handle),
+            Appends::embedded(handle, config.limits.buffered_bytes),
             Arc::new(View::new(state)),
             Keys {
                 pseudonyms: Pseudonyms::load_or_create(&dir.path().join("key"))
@@ -157,15 +185,11 @@ impl Rig {
                 now()
             }),
             Arc::new(Metrics::new(&config.metrics).unwrap()),
+            Quotas::default(),
             Tracer::default(),
             draining,
         );
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Server::builder()
-            .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        tokio::spawn(server);
+        let url = serve(ingest, setup.callers).await;
         Self {
             client: IngestServiceClient::connect(url).await.unwrap(),
             _drain: drain,
@@ -173,6 +197,44 @@ impl Rig {
         }
     }
 }
+
+/// Serves it; where.
+async fn serve(ingest: Ingest, callers: Vec<Caller>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES);
+    let service = InterceptedService::new(service, move |mut request: Request<()>| {
+        let caller = caller(&request, &callers);
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    });
+    let server = Server::builder()
+        .add_service(service)
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    url
+}
+
+/// Who calls.
+fn caller(request: &Request<()>, callers: &[Caller]) -> Caller {
+    let Some(name) = request.metadata().get(CALLER) else {
+        return Caller::anyone();
+    };
+    let name = name.to_str().unwrap();
+    let mut known = callers.iter();
+    let known = known.find(|caller| caller.name().is_some_and(|known| **known == *name));
+    known.unwrap().clone()
+}
+
+/// A request of a caller.
+pub fn of<T>(caller: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let name = caller.parse().unwrap();
+    request.metadata_mut().insert(CALLER, name);
+    request
+}
+
+type Said = ReceiverStream<pb::StreamEventsRequest>;
 
 /// A stream to it.
 pub struct Streams {
@@ -182,23 +244,47 @@ pub struct Streams {
 
 impl Streams {
     pub async fn open(rig: &Rig) -> Self {
+        let (stream, _) = Self::open_as(rig, Request::new, "tos").await;
+        stream
+    }
+
+    /// One of a caller, who leaves the source out; and what he was told first.
+    pub async fn open_of(rig: &Rig, caller: &str) -> (Self, pb::StreamOpened) {
+        Self::open_as(rig, |said| of(caller, said), "").await
+    }
+
+    async fn open_as(
+        rig: &Rig,
+        request: impl FnOnce(Said) -> Request<Said>,
+        source: &str,
+    ) -> (Self, pb::StreamOpened) {
+        let mut stream = Self::try_open(rig, request, source).await.unwrap();
+        match stream.hear().await.unwrap() {
+            Some(Told::Opened(opened)) => (stream, opened),
+            other => panic!("{other:?} instead of an opening"),
+        }
+    }
+
+    /// One that may be refused, at once or with its first answer.
+    pub async fn try_open(
+        rig: &Rig,
+        request: impl FnOnce(Said) -> Request<Said>,
+        source: &str,
+    ) -> Result<Self, Status> {
         let (say, said) = mpsc::channel(8);
         let open = pb::StreamOpen {
-            source: "tos".into(),
+            source: source.into(),
             client_id: "client".into(),
             ..Default::default()
         };
         let message = Some(Asked::Open(open));
         say.send(pb::StreamEventsRequest { message }).await.unwrap();
         let mut client = rig.client.clone();
-        let told = client.stream_events(ReceiverStream::new(said)).await;
-        let mut stream = Self {
+        let told = client.stream_events(request(ReceiverStream::new(said)));
+        Ok(Self {
             say,
-            told: told.unwrap().into_inner(),
-        };
-        let first = stream.hear().await.unwrap();
-        assert!(matches!(first, Some(Told::Opened(_))));
-        stream
+            told: told.await?.into_inner(),
+        })
     }
 
     pub async fn send(&mut self, sequence: u64, events: Vec<pb::Event>) {

@@ -7,13 +7,14 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 40] = [
+const RANKS: [(&str, i8); 41] = [
     ("pb", -1), // generated
     ("pseudonym", -1),
     ("budget", 0),
     ("event", 0),
     ("failpoint", 0),
     ("fingerprint", 0),
+    ("turns", 0),
     ("config", 1),
     ("log", 1),
     ("meter", 1),

@@ -1,7 +1,7 @@
 //! An answer on its way out: in pieces, so that the connection never takes more
 //! than its client has room for, and not for ever.
 
-use super::Line;
+use super::{Line, Places};
 use crate::budget::Held;
 use crate::server::line::Waiting;
 use bytes::Bytes;
@@ -9,7 +9,6 @@ use http::Response;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -29,16 +28,16 @@ pub struct Answer {
     /// Bytes given to the connection.
     given: usize,
     ended: bool,
-    _place: Option<OwnedSemaphorePermit>,
+    _places: Places,
 }
 
 impl Answer {
-    /// A response that keeps its place and its part of the answers' budget until
+    /// A response that keeps its places and its part of the answers' budget until
     /// it has been taken.
     pub fn new(
         response: Response<Body>,
         held: Option<Held>,
-        place: Option<OwnedSemaphorePermit>,
+        places: Places,
         line: Line,
     ) -> Response<Self> {
         response.map(|body| Self {
@@ -49,7 +48,7 @@ impl Answer {
             line,
             given: 0,
             ended: false,
-            _place: place,
+            _places: places,
         })
     }
 

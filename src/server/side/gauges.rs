@@ -10,7 +10,9 @@ impl Tells {
     pub(super) fn measure(&self) -> Vec<Lag> {
         let Budgets { requests, answers } = &self.budgets;
         self.metrics.request_bytes.set(requests.held() as f64);
-        let buffered = self.log.waiting_bytes();
+        // Those beyond it wait for a while only, and may be refused.
+        let most = self.turns.waiting_bytes_max();
+        let buffered = most.min(self.log.waiting_bytes() + self.turns.waiting_bytes());
         self.metrics.buffered_bytes.set(buffered as f64);
         self.metrics.answer_bytes.set(answers.held() as f64);
         self.measure_disk();

@@ -3,7 +3,8 @@
 use super::samples::*;
 use crate::event::Classifier;
 use crate::pb::{self, Reason, event::Detail};
-use crate::wire::accept;
+use crate::wire::{Allowed, accept, accept_within};
+use std::collections::BTreeSet;
 
 fn sample() -> pb::Event {
     event(Detail::ShipmentStep(shipment_step()))
@@ -370,4 +371,63 @@ fn strict_refuses_for_the_first_warning_but_names_a_real_fault_before_it() {
         Reason::ContainerNumber
     );
     assert!(accept(sample(), &strict).is_ok());
+}
+
+/// One that names what it may speak of: facility, parties and kind.
+fn within(change: impl FnOnce(&mut pb::Event)) -> Result<(), (Reason, String)> {
+    let facilities = BTreeSet::from(["CNNBO/BLCT2".to_owned()]);
+    let enterprises = ["ygt:F7", "smdg:COS", "uscc:91110000600037341L"];
+    let enterprises = enterprises.map(str::to_owned).into();
+    let allowed = Allowed {
+        facilities: Some(&facilities),
+        enterprises: Some(&enterprises),
+        vessel_calls: false,
+    };
+    let mut event = sample();
+    change(&mut event);
+    let taken = accept_within(event, &judge(), allowed);
+    taken
+        .map(|_| ())
+        .map_err(|fault| (fault.reason, fault.field.into()))
+}
+
+#[test]
+fn what_a_sender_may_not_speak_of_is_refused_by_its_field() {
+    let refused = |field: &str| Err((Reason::NotAllowed, field.to_owned()));
+    assert_eq!(within(|_| ()), Ok(()));
+    // By its normalised name, whatever the sender writes.
+    assert_eq!(within(|e| e.facility = "cnnbo/blct2".into()), Ok(()));
+    assert_eq!(within(|e| e.facility = "CNNBG/BLCT2".into()), Ok(()));
+    let other = |e: &mut pb::Event| e.facility = "CNNBO/BLCT3".into();
+    assert_eq!(within(other), refused("facility"));
+    // By its place in the list as it was sent.
+    let party = |e: &mut pb::Event| e.parties[1].enterprise = "smdg:MSK".into();
+    assert_eq!(within(party), refused("parties[1].enterprise"));
+    let call = |e: &mut pb::Event| e.detail = Some(Detail::VesselCall(vessel_call()));
+    assert_eq!(within(call), refused("vessel_call"));
+    let quay = |e: &mut pb::Event| e.detail = Some(Detail::QuayMove(quay_move()));
+    assert_eq!(within(quay), Ok(()));
+}
+
+#[test]
+fn a_retraction_is_judged_by_its_facility_alone() {
+    let retracted = |facility: &'static str| {
+        within(move |e| {
+            e.retracted = true;
+            e.facility = facility.into();
+            e.parties[0].enterprise = "smdg:MSK".into();
+        })
+    };
+    assert_eq!(retracted("CNNBO/BLCT2"), Ok(()));
+    let refused = Err((Reason::NotAllowed, "facility".to_owned()));
+    assert_eq!(retracted("CNNBO/BLCT3"), refused);
+}
+
+#[test]
+fn what_may_not_be_spoken_of_is_told_after_what_is_malformed_before_it() {
+    let both = within(|e| {
+        e.event_id.clear();
+        e.facility = "CNNBO/BLCT3".into();
+    });
+    assert_eq!(both, Err((Reason::Missing, "event_id".to_owned())));
 }

@@ -1,0 +1,294 @@
+//! What each caller takes of the service, held against his own limits. It outlives his
+//! streams and connections; who has no limits costs nothing.
+
+mod rate;
+
+use super::caller::Caller;
+use super::rights::Quota;
+use crate::status;
+use parking_lot::Mutex;
+use rate::{Denied, Rate};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tonic::Status;
+
+/// Callers that are remembered; more only while they are all at work.
+const CALLERS_MAX: usize = 10_000;
+
+/// After this long what a caller has taken in a second matters no more.
+const RESTED: Duration = Duration::from_secs(2);
+
+/// When to come back after too many at once.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The names of the limits, as statuses tell them.
+const EVENTS: &str = "events per second of this caller";
+const BYTES: &str = "bytes per second of this caller";
+const STREAMS: &str = "streams of this caller";
+const QUERIES: &str = "queries of this caller";
+
+/// What all callers with limits of their own take. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Quotas(Arc<Mutex<HashMap<Arc<str>, Arc<Own>>>>);
+
+/// What one caller takes. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Taken(Arc<Own>);
+
+#[derive(Debug)]
+struct Own {
+    quota: Quota,
+    rates: Mutex<Rates>,
+    /// His batches that wait for their time, one after the other.
+    line: tokio::sync::Mutex<()>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct Rates {
+    events: Option<Rate>,
+    bytes: Option<Rate>,
+    last: Instant,
+}
+
+/// They stay when the limits change: what is open stays open.
+#[derive(Debug, Default)]
+struct Counts {
+    streams: AtomicU32,
+    queries: AtomicU32,
+}
+
+/// One of his streams or questions, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    counts: Arc<Counts>,
+    of: fn(&Counts) -> &AtomicU32,
+}
+
+/// More than what he may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// After this long he may.
+    Later {
+        /// The limit's name.
+        limit: &'static str,
+        /// How long.
+        wait: Duration,
+    },
+    /// It is more than what he ever may at once.
+    Never {
+        /// The limit's name.
+        limit: &'static str,
+        /// The most.
+        most: u32,
+    },
+}
+
+impl From<Over> for Status {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Later { limit, wait } => status::overloaded(limit, wait),
+            Over::Never { limit, most } => {
+                status::too_large(limit, most as usize, "send smaller batches")
+            }
+        }
+    }
+}
+
+impl Quotas {
+    /// What a caller takes; none if he has no limits of his own.
+    ///
+    /// # Errors
+    /// Too many callers with limits are at work.
+    pub fn of(&self, caller: &Caller) -> Result<Option<Taken>, Status> {
+        let quota = caller.rights().quota;
+        let Some(name) = caller.name().filter(|_| quota != Quota::default()) else {
+            return Ok(None);
+        };
+        let mut known = self.0.lock();
+        let own = known.get(name);
+        if let Some(own) = own.filter(|own| own.quota == quota) {
+            return Ok(Some(Taken(Arc::clone(own))));
+        }
+        let counts = own.map(|own| Arc::clone(&own.counts)).unwrap_or_default();
+        if known.len() >= CALLERS_MAX {
+            known.retain(|_, own| own.is_busy());
+        }
+        if known.len() >= CALLERS_MAX {
+            return Err(status::overloaded("callers", RETRY_AFTER));
+        }
+        let own = Arc::new(Own::new(quota, counts));
+        known.insert(Arc::clone(name), Arc::clone(&own));
+        Ok(Some(Taken(own)))
+    }
+}
+
+impl Own {
+    fn new(quota: Quota, counts: Arc<Counts>) -> Self {
+        let rates = Rates {
+            events: quota.events_per_s.map(Rate::new),
+            bytes: quota.bytes_per_s.map(Rate::new),
+            last: Instant::now(),
+        };
+        Self {
+            quota,
+            rates: Mutex::new(rates),
+            line: tokio::sync::Mutex::new(()),
+            counts,
+        }
+    }
+
+    /// Whether forgetting it would give him more than what he may.
+    fn is_busy(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1
+            || Arc::strong_count(&self.counts) > 1
+            || self.rates.lock().last.elapsed() < RESTED
+    }
+}
+
+impl Taken {
+    /// Events that a batch of his may have, where the service takes so many. A batch
+    /// that takes more than a second's could never be sent.
+    pub fn batch_events_max(&self, most: usize) -> usize {
+        let Quota {
+            batch_events,
+            events_per_s,
+            ..
+        } = self.0.quota;
+        let own = batch_events.into_iter().chain(events_per_s).min();
+        own.map_or(most, |own| most.min(own.max(1) as usize))
+    }
+
+    /// Events that a stream of his may have unacknowledged, where the service grants
+    /// so many: two seconds', so that none of them waits for long.
+    pub fn credit_events(&self, most: u64) -> u64 {
+        let own = self.0.quota.events_per_s;
+        own.map_or(most, |own| most.min(u64::from(own.max(1)) * 2))
+    }
+
+    /// Whether the bytes of his requests are limited, and so have to be counted.
+    pub fn counts_bytes(&self) -> bool {
+        self.0.quota.bytes_per_s.is_some()
+    }
+
+    /// Takes a batch of so many events and bytes.
+    ///
+    /// # Errors
+    /// He has taken too much; then it takes nothing.
+    pub fn batch(&self, events: usize, bytes: usize) -> Result<(), Over> {
+        let mut rates = self.0.rates.lock();
+        rates.last = Instant::now();
+        let (before, bytes_before) = (kept(&rates.events), kept(&rates.bytes));
+        let denied = [
+            (EVENTS, take(&rates.events, events)),
+            (BYTES, take(&rates.bytes, bytes)),
+        ];
+        let over = denied
+            .into_iter()
+            .filter_map(|(limit, taken)| Some(over(limit, taken.err()?)));
+        let Some(over) = over.max_by_key(Over::wait) else {
+            return Ok(());
+        };
+        restore(&rates.events, before);
+        restore(&rates.bytes, bytes_before);
+        Err(over)
+    }
+
+    /// The same, but waits behind his other batches until he may, if that is not
+    /// longer than `within`.
+    ///
+    /// # Errors
+    /// He would have to wait longer; it takes nothing.
+    pub async fn batch_within(
+        &self,
+        within: Duration,
+        events: usize,
+        bytes: usize,
+    ) -> Result<(), Over> {
+        let until = tokio::time::Instant::now() + within;
+        // If those before him take all the time, he is told how long it would take now.
+        let _turn = tokio::time::timeout_at(until, self.0.line.lock()).await;
+        loop {
+            match self.batch(events, bytes) {
+                Err(Over::Later { wait, .. }) if tokio::time::Instant::now() + wait <= until => {
+                    tokio::time::sleep(wait).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// One more stream of his.
+    ///
+    /// # Errors
+    /// He has as many as he may.
+    pub fn stream(&self) -> Result<Place, Status> {
+        self.place(self.0.quota.streams, STREAMS, |counts| &counts.streams)
+    }
+
+    /// One more question of his.
+    ///
+    /// # Errors
+    /// He asks as many as he may.
+    pub fn query(&self) -> Result<Place, Status> {
+        let most = self.0.quota.concurrent_queries;
+        self.place(most, QUERIES, |counts| &counts.queries)
+    }
+
+    fn place(
+        &self,
+        most: Option<u32>,
+        limit: &str,
+        of: fn(&Counts) -> &AtomicU32,
+    ) -> Result<Place, Status> {
+        let counts = Arc::clone(&self.0.counts);
+        let most = most.unwrap_or(u32::MAX);
+        let more = |taken: u32| taken.checked_add(1).filter(|taken| *taken <= most);
+        of(&counts)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| status::overloaded(limit, RETRY_AFTER))?;
+        Ok(Place { counts, of })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        (self.of)(&self.counts).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Over {
+    /// How long he has to wait.
+    pub fn wait(&self) -> Duration {
+        match self {
+            Self::Later { wait, .. } => *wait,
+            Self::Never { .. } => Duration::MAX,
+        }
+    }
+}
+
+fn over(limit: &'static str, denied: Denied) -> Over {
+    match denied {
+        Denied::For(wait) => Over::Later { limit, wait },
+        Denied::Ever(most) => Over::Never { limit, most },
+    }
+}
+
+fn take(rate: &Option<Rate>, count: usize) -> Result<(), Denied> {
+    rate.as_ref().map_or(Ok(()), |rate| rate.take(count))
+}
+
+fn kept(rate: &Option<Rate>) -> rate::Kept {
+    rate.as_ref().map_or_else(Default::default, Rate::kept)
+}
+
+fn restore(rate: &Option<Rate>, kept: rate::Kept) {
+    if let Some(rate) = rate {
+        rate.restore(kept);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What a caller may take, and when.
+
+use super::*;
+use crate::auth::rights::Rights;
+use tokio::sync::watch;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+fn caller(name: &str, quota: Quota) -> Caller {
+    let rights = Rights {
+        quota,
+        ..Rights::all()
+    };
+    Caller::known(name.into(), Arc::new(rights), watch::channel(None).1)
+}
+
+fn taken(quota: Quota) -> Taken {
+    let quotas = Quotas::default();
+    quotas.of(&caller("truckers", quota)).unwrap().unwrap()
+}
+
+/// Slow enough that no test lives to see what comes back.
+fn slow(events: u32, bytes: u32) -> Quota {
+    Quota {
+        events_per_s: Some(events),
+        bytes_per_s: Some(bytes),
+        ..Quota::default()
+    }
+}
+
+#[test]
+fn who_has_no_limits_costs_nothing() {
+    let quotas = Quotas::default();
+    assert!(quotas.of(&Caller::anyone()).unwrap().is_none());
+    let unlimited = caller("truckers", Quota::default());
+    assert!(quotas.of(&unlimited).unwrap().is_none());
+    assert!(quotas.0.lock().is_empty());
+}
+
+#[test]
+fn what_was_taken_stays_taken_on_another_stream_and_another_callers_does_not() {
+    let quotas = Quotas::default();
+    let of = |name| {
+        let caller = caller(name, slow(100_000, u32::MAX));
+        quotas.of(&caller).unwrap().unwrap()
+    };
+    assert_eq!(of("truckers").batch(100_000, 1), Ok(()));
+    let again = of("truckers").batch(50_000, 1);
+    let Err(Over::Later { limit, wait }) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(limit, "events per second of this caller");
+    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500));
+    assert_eq!(of("depot").batch(100_000, 1), Ok(()));
+}
+
+#[test]
+fn of_two_limits_the_longer_wait_is_told_and_nothing_is_taken() {
+    let taken = taken(slow(1_000, 1_000));
+    assert_eq!(taken.batch(1_000, 100), Ok(()));
+    // Only events are left out; were bytes taken, the last would not do.
+    for _ in 0..20 {
+        let over = taken.batch(1_000, 800);
+        assert!(
+            matches!(over, Err(Over::Later { limit: EVENTS, .. })),
+            "{over:?}"
+        );
+    }
+    let rates = taken.0.rates.lock();
+    assert!(take(&rates.bytes, 900).is_ok());
+}
+
+#[test]
+fn of_a_batch_with_too_many_bytes_no_events_are_taken() {
+    let taken = taken(slow(1_000, 1_000));
+    assert_eq!(taken.batch(100, 1_000), Ok(()));
+    for _ in 0..20 {
+        let over = taken.batch(800, 1_000);
+        assert!(
+            matches!(over, Err(Over::Later { limit: BYTES, .. })),
+            "{over:?}"
+        );
+    }
+    let rates = taken.0.rates.lock();
+    assert!(take(&rates.events, 900).is_ok());
+}
+
+#[test]
+fn more_than_a_seconds_never_goes() {
+    let taken = taken(slow(100, 1_000));
+    let never = |limit, most| Err(Over::Never { limit, most });
+    assert_eq!(taken.batch(101, 1), never(EVENTS, 100));
+    assert_eq!(taken.batch(1, 1_001), never(BYTES, 1_000));
+    assert_eq!(taken.batch_events_max(10_000), 100);
+    assert_eq!(taken.credit_events(20_000), 200);
+    let status = Status::from(taken.batch(101, 1).unwrap_err());
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.get_details_retry_info().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_told_wait_it_goes() {
+    let taken = taken(slow(1_000, u32::MAX));
+    assert_eq!(taken.batch(1_000, 1), Ok(()));
+    let wait = taken.batch(100, 1).unwrap_err().wait();
+    assert!(wait <= Duration::from_millis(100), "{wait:?}");
+    let _ = tokio::time::timeout(wait, std::future::pending::<()>()).await;
+    assert_eq!(taken.batch(100, 1), Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_may_wait_goes_when_its_time_has_come() {
+    let taken = taken(slow(1_000, u32::MAX));
+    assert_eq!(taken.batch(1_000, 1), Ok(()));
+    let long = Duration::from_secs(60);
+    let (one, two) = tokio::join!(
+        taken.batch_within(long, 100, 1),
+        taken.batch_within(long, 100, 1)
+    );
+    assert_eq!((one, two), (Ok(()), Ok(())));
+    let over = taken.batch_within(Duration::ZERO, 1_000, 1).await;
+    assert!(matches!(over, Err(Over::Later { .. })), "{over:?}");
+}
+
+#[test]
+fn there_are_as_many_streams_and_questions_at_once_as_allowed() {
+    let quota = Quota {
+        streams: Some(2),
+        concurrent_queries: Some(1),
+        ..Quota::default()
+    };
+    let taken = taken(quota);
+    let streams = [taken.stream().unwrap(), taken.stream().unwrap()];
+    let refused = taken.stream().unwrap_err();
+    assert_eq!(
+        status::limit_of(&refused).as_deref(),
+        Some("streams of this caller")
+    );
+    assert!(refused.get_details_retry_info().is_some());
+    drop(streams);
+    assert!(taken.stream().is_ok());
+    let _asks = taken.query().unwrap();
+    assert!(taken.query().is_err());
+}
+
+#[test]
+fn open_streams_stay_counted_when_the_limits_change() {
+    let quotas = Quotas::default();
+    let of = |streams| {
+        let quota = Quota {
+            streams: Some(streams),
+            ..Quota::default()
+        };
+        quotas.of(&caller("truckers", quota)).unwrap().unwrap()
+    };
+    let _open = of(2).stream().unwrap();
+    assert!(of(1).stream().is_err());
+    assert!(of(2).stream().is_ok());
+}
+
+#[test]
+fn callers_who_rest_are_forgotten_when_there_are_too_many() {
+    let quotas = Quotas::default();
+    let of = |n: usize| quotas.of(&caller(&n.to_string(), slow(10, 10)));
+    for n in 0..CALLERS_MAX {
+        assert!(of(n).is_ok());
+    }
+    // All were at work just now.
+    assert!(of(CALLERS_MAX).is_err());
+    for own in quotas.0.lock().values() {
+        own.rates.lock().last -= RESTED;
+    }
+    let works = of(0).unwrap();
+    assert!(of(CALLERS_MAX).is_ok());
+    assert_eq!(quotas.0.lock().len(), 2);
+    drop(works);
+}

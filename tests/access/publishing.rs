@@ -1,0 +1,96 @@
+//! Whose events a caller may send, and how many, over the real binary.
+
+use crate::place::{arrivals, metric, until};
+use crate::port::{Bearer, Port, ingest};
+use crate::service::Service;
+use quaymeter::pb::{PublishEventsRequest, PublishEventsResponse, Reason};
+use quaymeter::status;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+const CALLERS: &str = r#"
+[[callers]]
+name = "gate"
+keys = "all"
+publish = { facilities = ["CNNBO/BLCT2"], enterprises = "all", vessel_calls = false }
+
+[[callers]]
+name = "depot"
+keys = "all"
+publish = { facilities = "all", enterprises = "all", vessel_calls = true }
+quota = { events_per_s = 500, batch_events = 500 }
+"#;
+
+async fn publish(
+    service: &Service,
+    key: &str,
+    request: PublishEventsRequest,
+) -> Result<PublishEventsResponse, Status> {
+    let mut client = ingest(service, Bearer::of(key)).await;
+    Ok(client.publish_events(request).await?.into_inner())
+}
+
+fn request(source: &str, numbers: std::ops::Range<u32>) -> PublishEventsRequest {
+    PublishEventsRequest {
+        source: source.into(),
+        events: arrivals(numbers),
+        ..PublishEventsRequest::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_sends_as_himself_and_what_he_may_not_is_refused_alone() {
+    let port = Port::new(CALLERS);
+    let (gate, depot) = (port.key("gate"), port.key("depot"));
+    let service = port.serve(&[]);
+    let foreign = publish(&service, &gate, request("depot", 0..1)).await;
+    assert_eq!(foreign.unwrap_err().code(), Code::PermissionDenied);
+    let mut mixed = request("", 0..3);
+    mixed.events[1].facility = "CNNBO/BLCT3".into();
+    let answer = publish(&service, &gate, mixed).await.unwrap();
+    assert_eq!((answer.accepted, answer.refused), (2, 1));
+    let refused = &answer.results[0];
+    assert_eq!(refused.index, 1);
+    let refusal = refused.refusal.as_ref().unwrap();
+    assert_eq!(
+        (refusal.reason(), &*refusal.field),
+        (Reason::NotAllowed, "facility")
+    );
+    let counted = "quaymeter_events_refused_total{reason=\"not_allowed\"}";
+    assert_eq!(metric(&service, counted) as u64, 1);
+    // The same ids of another source are other events.
+    let other = publish(&service, &depot, request("", 0..3)).await.unwrap();
+    assert_eq!(other.accepted, 3);
+    until("all are counted, each for itself", async || {
+        metric(&service, "quaymeter_applied_offset") >= 5.0
+    })
+    .await;
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_over_his_quota_is_told_how_long_and_nobody_else_is() {
+    let port = Port::new(CALLERS);
+    let (gate, depot) = (port.key("gate"), port.key("depot"));
+    let service = port.serve(&[]);
+    let mut from = 0;
+    let refused = loop {
+        from += 500;
+        match publish(&service, &depot, request("", from - 500..from)).await {
+            Ok(answer) => assert_eq!(answer.accepted, 500),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let limit = "events per second of this caller";
+    assert_eq!(status::limit_of(&refused).as_deref(), Some(limit));
+    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    let other = publish(&service, &gate, request("gate", 0..1_000)).await;
+    assert_eq!(other.unwrap().accepted, 1_000);
+    let _ = tokio::time::timeout(delay.unwrap(), std::future::pending::<()>()).await;
+    let again = publish(&service, &depot, request("", from - 500..from)).await;
+    assert_eq!(again.unwrap().accepted, 500);
+    let counted = "quaymeter_discarded_total{reason=\"events_per_second_of_this_caller\"}";
+    assert_eq!(metric(&service, counted) as u64, 1);
+    service.stop();
+}
