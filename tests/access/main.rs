@@ -1,6 +1,8 @@
 //! Who may call what, over the real binary and real gRPC.
 
 mod ending;
+#[path = "../support/grid.rs"]
+mod grid;
 mod keys;
 mod matrix;
 mod methods;
@@ -16,3 +18,4 @@ mod publishing;
 mod service;
 mod signer;
 mod tokens;
+mod unseen;

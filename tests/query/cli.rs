@@ -1,6 +1,6 @@
 //! What `quaymeter query` prints.
 
-use crate::fixture::{Post, ms};
+use crate::fixture::{Port, Post, ms};
 use crate::service::{Running, loaded, port};
 use clap::Parser as _;
 use quaymeter::cli::query::{Args, print};
@@ -8,6 +8,7 @@ use quaymeter::event::Role;
 use quaymeter::meter::figure::Meaning;
 use quaymeter::meter::histogram;
 use quaymeter::pb::{AppointmentStage, DurationKind};
+use quaymeter::query::Settings;
 
 #[derive(clap::Parser)]
 struct Cli {
@@ -24,7 +25,7 @@ async fn ask(running: &Running, words: &str) -> Result<String, String> {
     String::from_utf8(printed).map_err(|error| error.to_string())
 }
 
-async fn running() -> Running {
+fn busy() -> Port {
     let mut port = port();
     let turn = DurationKind::TruckTurn;
     let turns = [
@@ -54,7 +55,11 @@ async fn running() -> Running {
             ..Post::new("ygt:f", at, &slot)
         },
     ]);
-    Running::start(&port).await
+    port
+}
+
+async fn running() -> Running {
+    Running::start(&busy()).await
 }
 
 const DAY: &str = "--from 2026-11-23 --to 2026-11-24";
@@ -87,6 +92,25 @@ async fn every_kind_of_question_has_its_table() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn who_may_not_see_all_gets_the_tables_of_what_he_may_see() {
+    let caller = crate::unseen::limited("a");
+    let running = Running::of(&busy(), Settings::default(), caller).await;
+    for (question, expected) in [
+        ("--by enterprise", "smdg:COS"),
+        ("--top 5 --role carrier", "smdg:COS"),
+        ("--no-shows", "nothing"),
+        ("--enterprises", "COSCO"),
+        ("--status", "Asia/Shanghai"),
+    ] {
+        let printed = ask(&running, &format!("{DAY} {question}")).await.unwrap();
+        assert!(printed.contains(expected), "{question}: {printed}");
+        assert!(!printed.contains("smdg:MSC") && !printed.contains("ygt:f"));
+    }
+    let refused = ask(&running, &format!("{DAY} --calls")).await.unwrap_err();
+    assert!(refused.contains("callers who may read all"), "{refused}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ const CLOCK: &str = "2026-11-20T04:00:00Z";
 const LATER: &str = "2026-11-23T03:00:00Z";
 
 /// A caller by this name who may see a carrier as such, and another in every role.
-fn limited(name: &str) -> Caller {
+pub fn limited(name: &str) -> Caller {
     let carrier = Roles::These(BTreeSet::from([Role::Carrier]));
     let these = [
         ("smdg:COS".to_owned(), carrier),
