@@ -195,6 +195,12 @@ pub fn foreign_source(found: &str, own: &str) -> Status {
     Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
+/// Whether a status says [`credentials_ended`].
+pub fn is_credentials_ended(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.domain == DOMAIN && info.reason == "CREDENTIALS_ENDED")
+}
+
 /// The caller is known, and has not the right that a method asks for.
 pub fn lacks(method: &str, right: &str) -> Status {
     let message = format!("{method}: the caller may not {right}");
@@ -349,6 +355,13 @@ mod tests {
             (Code::ResourceExhausted, "OVERLOADED".into())
         );
         assert!(ours.get_details_retry_info().is_some());
+    }
+
+    #[test]
+    fn credentials_that_ended_are_told_from_those_that_never_were_good() {
+        assert!(is_credentials_ended(&credentials_ended()));
+        assert!(!is_credentials_ended(&unauthenticated()));
+        assert!(!is_credentials_ended(&Status::unauthenticated("no")));
     }
 
     #[test]

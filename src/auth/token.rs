@@ -119,8 +119,8 @@ fn instant(value: &Value, and_ms: i64) -> Option<Timestamp> {
     let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;
     let ms = ((seconds * 1000.0) as i64).saturating_add(and_ms);
     // Beyond the calendar is as good as its end.
-    let (least, most) = (Timestamp::MIN, Timestamp::MAX);
-    let ms = ms.clamp(least.as_millisecond() + 1, most.as_millisecond() - 1);
+    let within = |end: Timestamp| end.as_second() * 1000;
+    let ms = ms.clamp(within(Timestamp::MIN), within(Timestamp::MAX));
     Timestamp::from_millisecond(ms).ok()
 }
 

@@ -7,6 +7,7 @@ use super::{Cause, Options, trust};
 use crate::pb;
 use crate::pb::stream_events_request::Message as Say;
 use crate::pb::stream_events_response::Message as Hear;
+use crate::status;
 use prost::Message as _;
 use prost::bytes::Bytes;
 use std::error::Error as _;
@@ -154,6 +155,8 @@ pub(super) fn judge(status: Status) -> Break {
     let passes = match status.code() {
         Code::Unavailable => true,
         Code::ResourceExhausted if delay.is_some() => true,
+        // There may be others by now; if not, the next call is refused for good.
+        Code::Unauthenticated if status::is_credentials_ended(&status) => true,
         _ => status.source().is_some(),
     };
     if !passes {

@@ -4,6 +4,7 @@
 
 use super::link::{Break, chain};
 use super::{Cause, trust};
+use crate::auth::key::{self, Key};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -223,6 +224,10 @@ fn read_token(path: &Path) -> Result<MetadataValue<Ascii>, String> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("read the token {at}: {error}"))?;
     let token = text.trim();
+    if token.starts_with(key::PREFIX) {
+        let read = Key::parse(token);
+        read.map_err(|error| format!("the token {at}: {error}"))?;
+    }
     let fits = (1..=TOKEN_BYTES_MAX).contains(&token.len())
         && token.bytes().all(|byte| byte.is_ascii_graphic());
     let value = fits.then(|| MetadataValue::try_from(format!("Bearer {token}")).ok());
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_token_goes_in_plain_text_to_this_machine_only() {
-        let (_dir, credentials) = token("qm_secret\n");
+        let (_dir, credentials) = token("secret\n");
         for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
             Reach::new(url, credentials.clone()).unwrap();
         }
@@ -269,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_token_is_read_anew_for_each_request_and_never_shown() {
-        let (_dir, credentials) = token("qm_first\n");
+        let (_dir, credentials) = token("first\n");
         let path: Arc<Path> = credentials.token_file.unwrap().into();
         let mut bearer = Bearer {
             token_file: Some(Arc::clone(&path)),
@@ -277,11 +282,11 @@ mod tests {
         let mut sent = || bearer.call(Request::new(())).unwrap();
         let first = sent();
         let value = first.metadata().get("authorization").unwrap();
-        assert_eq!(value.to_str().unwrap(), "Bearer qm_first");
-        assert!(!format!("{first:?}").contains("qm_first"));
-        std::fs::write(&path, "qm_second").unwrap();
+        assert_eq!(value.to_str().unwrap(), "Bearer first");
+        assert!(!format!("{first:?}").contains("first"));
+        std::fs::write(&path, "second").unwrap();
         let value = sent().metadata().get("authorization").cloned().unwrap();
-        assert_eq!(value.to_str().unwrap(), "Bearer qm_second");
+        assert_eq!(value.to_str().unwrap(), "Bearer second");
     }
 
     #[test]

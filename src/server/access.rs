@@ -7,6 +7,7 @@
 use super::admission::Peer;
 use super::http::Gate;
 use crate::auth::known::{Known, Refusal};
+use crate::auth::rule::Rule;
 use crate::status;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -93,10 +94,10 @@ where
 /// Lets who may operate have the metrics: they tell of every enterprise. Anyone, where
 /// no callers are configured.
 pub fn gate(known: Arc<Known>) -> Gate {
-    Arc::new(move |parts| match known.who(parts) {
-        Ok(caller) if caller.rights().operate => Ok(()),
-        Ok(_) => Err(StatusCode::FORBIDDEN),
-        Err(_) => Err(StatusCode::UNAUTHORIZED),
+    Arc::new(move |parts| match known.admit_by(Rule::Operate, parts) {
+        Ok(_) => Ok(()),
+        Err(Refusal::Lacks(..)) => Err(StatusCode::FORBIDDEN),
+        Err(Refusal::Unknown(_)) => Err(StatusCode::UNAUTHORIZED),
     })
 }
 

@@ -14,7 +14,11 @@ async fn shown(service: &Service, bearer: Bearer) -> Shown {
 /// Every method lets in whom it must, and nobody else; who he is, is said by his only
 /// right, if he has any.
 async fn judged(service: &Service, what: &str, bearer: Bearer, right: Option<&str>) {
-    let shown = shown(service, bearer).await;
+    judged_by(&shown(service, bearer).await, what, right).await;
+}
+
+/// The same over a connection that there is.
+pub async fn judged_by(shown: &Shown, what: &str, right: Option<&str>) {
     for path in all() {
         let expected = match (asks(&path), right) {
             (None, _) => Outcome::In,
@@ -23,7 +27,7 @@ async fn judged(service: &Service, what: &str, bearer: Bearer, right: Option<&st
             (Some(rights), Some(his)) if rights.contains(&his) => Outcome::In,
             (Some(rights), Some(_)) => Outcome::Lacks(rights[0].into()),
         };
-        assert_eq!(outcome(&shown, &path).await, expected, "{what}: {path}");
+        assert_eq!(outcome(shown, &path).await, expected, "{what}: {path}");
     }
 }
 

@@ -86,11 +86,16 @@ impl Port {
 
     /// Starts a service.
     pub fn serve(&self, settings: &[&str]) -> Service {
-        self.operator.get_or_init(|| self.key("operator"));
+        self.operator();
         let own = self.settings();
         let own = own.iter().map(String::as_str);
         let all: Vec<_> = own.chain(settings.iter().copied()).collect();
         self.place.serve(&all)
+    }
+
+    /// The key of the caller `operator`.
+    pub fn operator(&self) -> &str {
+        self.operator.get_or_init(|| self.key("operator"))
     }
 
     /// The value of a metric; the name with its labels, and a blank after them.
