@@ -12,6 +12,7 @@ mod clocked;
 mod codec;
 mod corpus;
 mod disk;
+mod fair;
 mod floors;
 mod kafka;
 mod lane;
@@ -97,6 +98,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         return Ok(fs::remove_dir_all(&stage.dir)?);
     }
     rates::run(&mut stage).await?;
+    fair::run(&mut stage).await?;
     month::run(&mut stage).await?;
     restart::run(&mut stage).await?;
     scrape::run(&mut stage).await?;
@@ -123,7 +125,8 @@ fn announce(options: &Options) {
         }
     }
     for (keys, each) in [
-        (&month::KEYS[..], 150),
+        (&fair::KEYS[..], 90),
+        (&month::KEYS, 150),
         (&[restart::KEY], 40),
         (&scrape::KEYS, 45),
         (&streams::KEYS, 30),

@@ -1,0 +1,225 @@
+//! One source sends a little, alone and beside another that sends as fast as it can:
+//! how much later is it acknowledged?
+
+use crate::check;
+use crate::chunk::Chunk;
+use crate::corpus::{DAYS_MAX, Reader};
+use crate::lane::{Heard, Lane, Opening, connect};
+use crate::latency::p99_ms;
+use crate::send::{Manner, send};
+use crate::server::Server;
+use crate::stage::Stage;
+use crate::supply::Supply;
+use anyhow::ensure;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+/// What is measured here.
+pub const KEYS: [&str; 3] = [
+    "embedded.fair_p99_ms",
+    "embedded.fair_flood_p99_ms",
+    "embedded.fair_ratio",
+];
+
+/// Each of the two loads lasts so long.
+const SECONDS: u64 = 20;
+/// Who sends a little, and who floods: indexes into `SOURCES`.
+const LITTLE: usize = 0;
+const FLOOD: usize = 1;
+/// A batch of so many is due a hundred times a second.
+const LITTLE_EVENTS: u32 = 10;
+const LITTLE_EVERY: Duration = Duration::from_millis(10);
+const FLOOD_STREAMS: usize = 6;
+const FLOOD_EVENTS: u32 = 500;
+/// As fast as a flood may be before anything is known of this machine.
+const FLOOD_PER_S: f64 = 250_000.0;
+const WAITING_CHUNKS: usize = 64;
+
+/// Measures all three, run by run.
+pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
+    if !stage.options.wants(&KEYS) {
+        return Ok(());
+    }
+    let seconds = stage.options.scaled(SECONDS).max(2);
+    stage.corpus.ensure(1)?;
+    // A third of each day is the flood's.
+    let per_day = stage.corpus.days()[0].sent as f64 / 3.0;
+    let days = FLOOD_PER_S.max(stage.fastest * 1.3) * seconds as f64 / per_day;
+    stage
+        .corpus
+        .ensure((days.ceil() as usize + 2).min(DAYS_MAX))?;
+    for run in 0..stage.options.runs {
+        eprintln!("embedded.fair: run {}", run + 1);
+        measure(stage, Duration::from_secs(seconds)).await?;
+    }
+    Ok(())
+}
+
+async fn measure(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
+    let data = stage.fresh("fair")?;
+    let server = Server::start(&data)?;
+    let (mut little, mut rest) = (Vec::new(), Vec::new());
+    for chunk in stage.corpus.reader().read(0)? {
+        match chunk.source {
+            LITTLE => little.push(chunk),
+            _ => rest.push(chunk),
+        }
+    }
+    let mut little = little
+        .into_iter()
+        .flat_map(|chunk| chunk.pieces(LITTLE_EVENTS));
+    let batches = (time.as_millis() / LITTLE_EVERY.as_millis()) as usize;
+    let mut next = || little.by_ref().take(batches).collect::<Vec<_>>();
+    let alone = paced(&server.url, next()).await?;
+    let flood = Flood::start(&server.url, stage.corpus.reader()).await?;
+    let beside = paced(&server.url, next()).await?;
+    let (mut positions, days, rate) = flood.stop().await?;
+    let [alone_ms, beside_ms] = [p99_ms(alone.latencies)?, p99_ms(beside.latencies)?];
+    let report = &mut stage.report;
+    report.add(KEYS[0], alone_ms);
+    report.add(KEYS[1], beside_ms);
+    report.add(KEYS[2], beside_ms / alone_ms);
+    report.note(KEYS[1], "flood_events_per_s", rate);
+    // With the rest of all days it can be held against what was meant.
+    rest.extend(little);
+    positions.extend([alone.position, beside.position]);
+    let corpus = stage.corpus.reader();
+    for day in 0..days {
+        let chunks = match day {
+            0 => std::mem::take(&mut rest),
+            _ => corpus
+                .read(day)?
+                .into_iter()
+                .filter(|of| of.source != FLOOD)
+                .collect(),
+        };
+        let sent = send(&server.url, &Supply::of(chunks), Manner::Batches).await?;
+        positions.extend(sent.positions);
+    }
+    let mut client = stage.client(&server).await?;
+    check::visible(&mut client, &positions).await?;
+    check::totals(&mut client, &stage.corpus, days, 0).await?;
+    server.kill()
+}
+
+/// Sends batches when they are due, in a thread of its own: what it has to wait for is
+/// the service, not the flood's senders.
+async fn paced(url: &str, batches: Vec<Chunk>) -> anyhow::Result<Heard> {
+    let (url, (tell, told)) = (url.to_owned(), tokio::sync::oneshot::channel());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let heard = match runtime {
+            Ok(runtime) => runtime.block_on(send_paced(&url, batches)),
+            Err(error) => Err(error.into()),
+        };
+        // Nobody waits for it only if the whole run has failed.
+        let _ = tell.send(heard);
+    });
+    told.await?
+}
+
+async fn send_paced(url: &str, batches: Vec<Chunk>) -> anyhow::Result<Heard> {
+    let opening = Opening {
+        source: LITTLE,
+        number: LITTLE,
+        window: 1 << 20,
+        token: None,
+    };
+    let mut lane = Lane::open(connect(url).await?, &opening).await?;
+    let mut due = Instant::now();
+    for batch in batches {
+        due += LITTLE_EVERY;
+        tokio::time::sleep_until(due.into()).await;
+        if !lane.send(batch, Some(due)).await {
+            break;
+        }
+    }
+    lane.finish().await
+}
+
+/// The flood of one source: whole days of it.
+struct Flood {
+    senders: JoinSet<anyhow::Result<Heard>>,
+    over: Arc<AtomicBool>,
+    days: Arc<AtomicUsize>,
+    started: Instant,
+}
+
+impl Flood {
+    async fn start(url: &str, corpus: Reader) -> anyhow::Result<Self> {
+        let (queue, chunks) = mpsc::channel(WAITING_CHUNKS);
+        let (over, days) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (stop, begun) = (Arc::clone(&over), Arc::clone(&days));
+        std::thread::spawn(move || fill(&corpus, &queue, &stop, &begun));
+        let chunks = Arc::new(Mutex::new(chunks));
+        let mut senders = JoinSet::new();
+        for number in 0..FLOOD_STREAMS {
+            let opening = Opening {
+                source: FLOOD,
+                number: 1 + number,
+                window: 1 << 20,
+                token: None,
+            };
+            let lane = Lane::open(connect(url).await?, &opening).await?;
+            senders.spawn(pump(lane, Arc::clone(&chunks)));
+        }
+        Ok(Self {
+            senders,
+            over,
+            days,
+            started: Instant::now(),
+        })
+    }
+
+    /// Ends it with its present day: positions, days that it has begun, events a second.
+    async fn stop(mut self) -> anyhow::Result<(Vec<String>, usize, f64)> {
+        self.over.store(true, Ordering::Relaxed);
+        let (mut positions, mut events) = (Vec::new(), 0);
+        while let Some(ended) = self.senders.join_next().await {
+            let heard = ended??;
+            events += heard.accepted;
+            positions.push(heard.position);
+        }
+        positions.retain(|position| !position.is_empty());
+        let rate = events as f64 / self.started.elapsed().as_secs_f64();
+        let days = self.days.load(Ordering::Relaxed);
+        ensure!(days > 1, "there was no flood");
+        Ok((positions, days, rate))
+    }
+}
+
+/// Hands the flood's events out, day by day; the first is not its own.
+fn fill(corpus: &Reader, queue: &mpsc::Sender<Chunk>, over: &AtomicBool, days: &AtomicUsize) {
+    for day in 1..corpus.days {
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        // A corpus that cannot be read is missed when totals are checked.
+        let Ok(chunks) = corpus.read(day) else { return };
+        days.store(day + 1, Ordering::Relaxed);
+        for chunk in chunks.into_iter().filter(|chunk| chunk.source == FLOOD) {
+            if queue.blocking_send(chunk).is_err() {
+                return;
+            }
+        }
+    }
+    eprintln!("  THE FLOOD RAN OUT");
+}
+
+async fn pump(mut lane: Lane, chunks: Arc<Mutex<mpsc::Receiver<Chunk>>>) -> anyhow::Result<Heard> {
+    loop {
+        let chunk = chunks.lock().await.recv().await;
+        let Some(chunk) = chunk else { break };
+        for piece in chunk.pieces(FLOOD_EVENTS) {
+            if !lane.send(piece, None).await {
+                return lane.finish().await;
+            }
+        }
+    }
+    lane.finish().await
+}
