@@ -55,7 +55,6 @@ use names::Names;
 use options::{past, query_settings, trace_counts};
 use side::Tells;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::Tls;
@@ -154,7 +153,7 @@ pub struct Service {
     names: Arc<Names>,
     known: Arc<Known>,
     keys: Keys,
-    key_file: PathBuf,
+    key_file: pseudonyms::Seen,
     budgets: Budgets,
     keeper: Keeper,
     appends: Appends,
@@ -185,6 +184,7 @@ impl Service {
         let own_key = || dir.path().join("pseudonyms.key");
         let key_file = config.pseudonym_key.clone().unwrap_or_else(own_key);
         let found = backup::start::found(dir.path(), &key_file)?;
+        let seen = pseudonyms::Seen::new(key_file.clone());
         let pseudonyms = Pseudonyms::load_or_create(&key_file)?;
         if let Some(found) = found {
             found.start(dir.path(), &key_file, &pseudonyms)?;
@@ -226,7 +226,7 @@ impl Service {
             names: Arc::new(names),
             known: Arc::new(known),
             keys,
-            key_file,
+            key_file: seen,
             keeper,
             appends,
             quotas: Quotas::default(),
@@ -306,8 +306,8 @@ impl Service {
 
     /// Who looks whether the pseudonyms' keys have changed.
     fn key_file(&self) -> pseudonyms::Keys {
-        let (path, kept) = (self.key_file.clone(), self.keys.pseudonyms.clone());
-        pseudonyms::Keys::new(path, kept, Arc::clone(&self.clock))
+        let kept = self.keys.pseudonyms.clone();
+        pseudonyms::Keys::new(&self.key_file, kept, Arc::clone(&self.clock))
     }
 
     /// What the side port is told.

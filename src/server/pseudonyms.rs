@@ -16,6 +16,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// By how much an event may be ahead of the clock, and more.
 const AHEAD_MS: Millis = 3_600_000;
 
+/// A key file as it was when it was looked at.
+pub(super) struct Seen {
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+impl Seen {
+    /// Looks at it; to be called before it is loaded, so that what changes meanwhile
+    /// is found.
+    pub fn new(path: PathBuf) -> Self {
+        let stamp = stamp(&path);
+        Self { path, stamp }
+    }
+}
+
 /// Follows a key file.
 pub(super) struct Keys {
     path: PathBuf,
@@ -27,15 +42,14 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Of a file that was loaded just now.
-    pub fn new(path: PathBuf, kept: Kept, clock: Clock) -> Self {
-        let now = stamp(&path);
+    /// Of a file that was loaded after it was seen.
+    pub fn new(seen: &Seen, kept: Kept, clock: Clock) -> Self {
         Self {
-            path,
+            path: seen.path.clone(),
             kept,
             clock,
-            looked: now,
-            tried: now,
+            looked: seen.stamp,
+            tried: seen.stamp,
         }
     }
 
@@ -67,6 +81,7 @@ impl Keys {
 
     fn load(&self) {
         let told = match Pseudonyms::load(&self.path) {
+            Ok(keys) if keys.known() == self.kept.now().known() => return,
             Ok(keys) => {
                 let known = keys.known().len();
                 let today = ((self.clock)() + AHEAD_MS).div_euclid(86_400_000) as Day;
@@ -101,7 +116,7 @@ mod tests {
         let path = directory.path().join("keys");
         let kept = Kept::from(Pseudonyms::load_or_create(&path).unwrap());
         let clock: Clock = Arc::new(|| i64::from(TODAY) * 86_400_000);
-        let mut keys = Keys::new(path.clone(), kept.clone(), clock);
+        let mut keys = Keys::new(&Seen::new(path.clone()), kept.clone(), clock);
         key_file::rotate(&path, TODAY + 2, TODAY).unwrap();
         let known = || kept.now().known().len();
         keys.look();

@@ -8,13 +8,16 @@ mod completions;
 mod dcsa;
 mod demo;
 mod exact;
+mod personal;
 mod place;
 mod progress;
 mod publish;
 mod query;
 mod registry;
+mod rotation;
 #[path = "../support/same.rs"]
 mod same;
+mod search;
 mod service;
 mod settings;
 mod side;

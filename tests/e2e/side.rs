@@ -1,14 +1,11 @@
 //! The side port, and what must not get out by any door.
 
-use crate::place::{
-    Place, arrivals, counted, event, get, passage, published, recently, retraction, shanghai, text,
-};
-use crate::service::{Service, quaymeter};
+use crate::place::{Place, arrivals, get, passage, published, recently, retraction, shanghai};
+use crate::service::Service;
 use jiff::Timestamp;
 use quaymeter::pb::event::Detail;
 use quaymeter::pb::{self, Container, GateDirection};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// A sample's value by its name and labels.
 fn metrics(service: &Service) -> BTreeMap<String, f64> {
@@ -177,112 +174,6 @@ async fn totals_survive_a_restart_and_a_kill() {
         assert_eq!(counted, Some(12.0 * rounds));
     }
     service.stop();
-}
-
-const PLATE: &str = "浙B8QX71";
-const TRAILER: &str = "浙B7WV2挂";
-const DRIVER: &str = "driver-330206-zhangwei";
-
-/// Gate moves and a dispatch step that name a truck and who drives it, one of
-/// them to be refused.
-fn personal() -> Vec<pb::Event> {
-    let at = recently();
-    let mut gate = passage("p1", at, GateDirection::In, PLATE);
-    if let Some(Detail::GateMove(gate)) = &mut gate.detail {
-        gate.trailer_plate = TRAILER.into();
-        gate.driver_ref = DRIVER.into();
-    }
-    let out = passage("p2", at + 60_000, GateDirection::Out, PLATE);
-    let step = pb::DispatchStep {
-        order_id: "order-1".into(),
-        stage: pb::DispatchStage::Accepted.into(),
-        tractor_plate: PLATE.into(),
-        driver_ref: DRIVER.into(),
-    };
-    let dispatch = event("p3", at, Detail::DispatchStep(step));
-    // Refused: no plate is that long. Warned: no plate has that shape.
-    let long = passage("p4", at, GateDirection::In, &PLATE.repeat(20));
-    let odd = passage("p5", at, GateDirection::In, &format!("{PLATE}-{DRIVER}"));
-    vec![gate, out, dispatch, long, odd]
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| {
-        if path.is_dir() {
-            files(&path)
-        } else {
-            vec![path]
-        }
-    };
-    entries.flat_map(below).collect()
-}
-
-/// Where bytes occur in the data, the logs and the metrics.
-fn places_of(needle: &str, place: &Place, pages: &[String]) -> Vec<String> {
-    let has = |bytes: &[u8]| {
-        bytes
-            .windows(needle.len())
-            .any(|found| found == needle.as_bytes())
-    };
-    let mut found: Vec<String> = files(&place.data())
-        .into_iter()
-        .filter(|file| has(&std::fs::read(file).unwrap()))
-        .map(|file| file.display().to_string())
-        .collect();
-    if has(place.logged().as_bytes()) {
-        found.push("the log lines".into());
-    }
-    found.extend(pages.iter().filter(|page| has(page.as_bytes())).cloned());
-    found
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_plate_and_no_driver_is_kept_logged_or_exported() {
-    let place = Place::new();
-    let settings = ["--checkpoint-interval-ms", "10"];
-    let loud = [&settings[..], &["--log-level", "trace"]].concat();
-    let service = place.serve(&loud);
-    let file = place.path("personal.ndjson");
-    let lines = personal()
-        .into_iter()
-        .map(|event| serde_json::to_string(&event).unwrap());
-    std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
-    let mut publish = quaymeter();
-    publish.args(["publish", "--source", "tos", "--to", &service.grpc]);
-    let output = publish.arg(&file).output().unwrap();
-    let (summary, told) = text(&output);
-    assert_eq!(output.status.code(), Some(2), "{summary}{told}");
-    counted(&service.grpc, 4).await;
-    let (_, first) = get(&service.http, "/metrics");
-    // A kill leaves the log's last segment as it was written, a stop the store's.
-    service.kill();
-    let service = place.serve(&loud);
-    let (_, second) = get(&service.http, "/metrics");
-    service.stop();
-    let pages = [summary, told, first, second];
-    for secret in [PLATE, TRAILER, DRIVER, "8QX71", "330206", "8qx71"] {
-        let found = places_of(secret, &place, &pages);
-        assert!(found.is_empty(), "{secret} is in {found:#?}");
-    }
-    // The search does find what is there.
-    let kept = places_of("order-1", &place, &pages);
-    assert!(
-        kept.iter().any(|file| file.contains("/data/log/")),
-        "{kept:?}"
-    );
-    let known = places_of("ygt:F1", &place, &pages);
-    assert!(
-        known.iter().any(|file| file.contains("/data/store/")),
-        "{known:?}"
-    );
-    assert!(
-        known.iter().any(|page| page.contains("# HELP")),
-        "{known:?}"
-    );
-    assert!(!place.logged().is_empty());
 }
 
 #[test]
