@@ -247,6 +247,19 @@ impl From<Unread> for Status {
 mod tests {
     use super::*;
 
+    fn of_callers() -> [(Status, Code, &'static str); 6] {
+        let late = took_too_long("a", Duration::from_secs(1));
+        let (ended, foreign) = (credentials_ended(), foreign_source("a", "b"));
+        [
+            (not_allowed("a", "b"), Code::PermissionDenied, "NOT_ALLOWED"),
+            (foreign, Code::PermissionDenied, "NOT_ALLOWED"),
+            (late, Code::DeadlineExceeded, "TOOK_TOO_LONG"),
+            (lacks("a", "read"), Code::PermissionDenied, "NOT_ALLOWED"),
+            (unauthenticated(), Code::Unauthenticated, "UNAUTHENTICATED"),
+            (ended, Code::Unauthenticated, "CREDENTIALS_ENDED"),
+        ]
+    }
+
     #[test]
     fn every_status_has_reason_and_domain_and_retryable_ones_a_delay() {
         let second = Duration::from_secs(1);
@@ -291,17 +304,7 @@ mod tests {
             (missed, Code::DeadlineExceeded, "NOT_REACHED", None),
             (internal("oh"), Code::Internal, "INTERNAL", None),
         ];
-        let late = took_too_long("a", second);
-        let (ended, foreign) = (credentials_ended(), foreign_source("a", "b"));
-        let more = [
-            (not_allowed("a", "b"), Code::PermissionDenied, "NOT_ALLOWED"),
-            (foreign, Code::PermissionDenied, "NOT_ALLOWED"),
-            (late, Code::DeadlineExceeded, "TOOK_TOO_LONG"),
-            (lacks("a", "read"), Code::PermissionDenied, "NOT_ALLOWED"),
-            (unauthenticated(), Code::Unauthenticated, "UNAUTHENTICATED"),
-            (ended, Code::Unauthenticated, "CREDENTIALS_ENDED"),
-        ];
-        let more = more.map(|(status, code, reason)| (status, code, reason, None));
+        let more = of_callers().map(|(status, code, reason)| (status, code, reason, None));
         for (status, code, reason, delay) in table.into_iter().chain(more) {
             assert_eq!(status.code(), code);
             let details = status.get_error_details();

@@ -53,6 +53,7 @@ fn status(seconds: i64, accepted: i64) -> pb::GetStatusResponse {
             position: "AQAB".into(),
             appended_at: Some(message(now - 1_200)),
             complete_through: Some(message(now - 95_000)),
+            ..pb::Freshness::default()
         }),
         events: 476_481,
         duplicates: 17_246 + accepted / 20,

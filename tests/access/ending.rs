@@ -89,13 +89,13 @@ async fn heard(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged() {
     let port = Port::new(CALLERS);
-    let (key, reader) = (port.key("publisher"), port.key("reader"));
+    let key = port.key("publisher");
     let service = port.serve(&[]);
     let (say, answers) = publishing(&service, Bearer::of(&key)).await;
     let (grant, granted) = watch::channel(20_000);
     let sender = tokio::spawn(sending(say, granted));
     let hearing = tokio::spawn(heard(answers, grant));
-    let mut asking = throughput(&service, Bearer::of(&reader)).await;
+    let mut asking = throughput(&service, Bearer::of(port.operator())).await;
     let mut events = async || {
         let status = asking.get_status(pb::GetStatusRequest::default()).await;
         status.unwrap().into_inner().events

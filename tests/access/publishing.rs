@@ -1,6 +1,6 @@
 //! Whose events a caller may send, and how many, over the real binary.
 
-use crate::place::{arrivals, metric, until};
+use crate::place::{arrivals, until};
 use crate::port::{Bearer, Port, ingest};
 use crate::service::Service;
 use quaymeter::pb::{PublishEventsRequest, PublishEventsResponse, Reason};
@@ -19,6 +19,11 @@ name = "depot"
 keys = "all"
 publish = { facilities = "all", enterprises = "all", vessel_calls = true }
 quota = { events_per_s = 500, batch_events = 500 }
+
+[[callers]]
+name = "operator"
+keys = "all"
+operate = true
 "#;
 
 async fn publish(
@@ -57,12 +62,12 @@ async fn a_caller_sends_as_himself_and_what_he_may_not_is_refused_alone() {
         (Reason::NotAllowed, "facility")
     );
     let counted = "quaymeter_events_refused_total{reason=\"not_allowed\"}";
-    assert_eq!(metric(&service, counted) as u64, 1);
+    assert_eq!(port.metric(&service, counted) as u64, 1);
     // The same ids of another source are other events.
     let other = publish(&service, &depot, request("", 0..3)).await.unwrap();
     assert_eq!(other.accepted, 3);
     until("all are counted, each for itself", async || {
-        metric(&service, "quaymeter_applied_offset") >= 5.0
+        port.metric(&service, "quaymeter_applied_offset ") >= 5.0
     })
     .await;
     service.stop();
@@ -91,6 +96,6 @@ async fn a_caller_over_his_quota_is_told_how_long_and_nobody_else_is() {
     let again = publish(&service, &depot, request("", from - 500..from)).await;
     assert_eq!(again.unwrap().accepted, 500);
     let counted = "quaymeter_discarded_total{reason=\"events_per_second_of_this_caller\"}";
-    assert_eq!(metric(&service, counted) as u64, 1);
+    assert_eq!(port.metric(&service, counted) as u64, 1);
     service.stop();
 }

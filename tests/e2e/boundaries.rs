@@ -275,12 +275,13 @@ async fn an_answer_waits_for_a_position_until_the_deadline() {
         assert!(!answer.freshness.unwrap().position.is_empty());
     }
     // It waits: what is asked for comes later.
-    let ahead = Position::embedded(2_001).encode();
+    let tokens = place.tokens();
+    let ahead = Position::embedded(2_001).encode(&tokens);
     let asking = client.get_status(at_least(&ahead));
     let (answer, _) = tokio::join!(asking, acknowledged(&service.grpc, arrivals(2_000..2_001)));
     assert_eq!(answer.unwrap().into_inner().events, 2_001);
     // Without a deadline of its own a call waits 10 s.
-    let beyond = Position::embedded(1_000_000).encode();
+    let beyond = Position::embedded(1_000_000).encode(&tokens);
     let late = client.get_status(at_least(&beyond)).await.unwrap_err();
     let expected = (Code::DeadlineExceeded, "NOT_REACHED".into(), String::new());
     assert_eq!(told(&late), expected);

@@ -7,7 +7,9 @@ use quaymeter::answers::{self, Client, Question, instant};
 use quaymeter::pb::event::Detail;
 use quaymeter::pb::ingest_service_client::IngestServiceClient;
 use quaymeter::pb::{self, Event};
+use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::truth::{Truth, diff};
+use quaymeter::view::token::Tokens;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -40,6 +42,13 @@ impl Place {
 
     pub fn data(&self) -> PathBuf {
         self.path("data")
+    }
+
+    /// What seals the tokens of the service that runs there, or ran.
+    pub fn tokens(&self) -> Tokens {
+        let keys = self.data().join("pseudonyms.key");
+        let pseudonyms = Pseudonyms::load_or_create(&keys).unwrap();
+        Tokens::new(&pseudonyms.derive("tokens"))
     }
 
     /// All that was logged so far.

@@ -222,10 +222,7 @@ fn what_cannot_be_published_at_all_ends_with_status_1_and_a_reason() {
     let mut source = quaymeter();
     source.args(["publish", "--source", "no spaces", "--to", &service.grpc]);
     failed(source.arg(&day.events), &["InvalidArgument", "source"]);
-    failed(
-        publish("https://127.0.0.1:1").arg(&day.events),
-        &["http://"],
-    );
+    failed(publish("ftp://127.0.0.1:1").arg(&day.events), &["http://"]);
     let rejects = place.path("no/such/directory");
     failed(
         publish(&service.grpc)

@@ -287,7 +287,7 @@ async fn a_question_that_cannot_be_answered_ends_with_status_1_and_says_why() {
         ),
         (
             &*format!("{span} --at-least nonsense"),
-            &["at_least", "nonsense"],
+            &["at_least", "not a token of this service"],
         ),
     ] {
         let output = query(&service, words);

@@ -167,7 +167,7 @@ pub fn rec() -> impl Strategy<Value = Rec> {
 }
 
 /// A content hash that only has to differ where the content does.
-fn hash(statement: &Option<Statement>) -> [u8; 32] {
+pub fn hash(statement: &Option<Statement>) -> [u8; 32] {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     format!("{statement:?}").hash(&mut hasher);

@@ -1,7 +1,7 @@
 //! Keys that change, and keys that were drawn anew: no figure tells of it.
 
 use super::{audit, dump, metered, model, rearranged, totals};
-use crate::generate::{DAYS, rec};
+use crate::generate::{DAYS, hash, rec};
 use crate::model::Rec;
 use proptest::prelude::*;
 use quaymeter::event::*;
@@ -59,9 +59,7 @@ fn turns() -> impl Strategy<Value = Rec> {
             told.detail = Detail::GateMove(gate);
             told.occurred_at = (FIRST_DAY * 96 + at) * 900_000;
             rec.event.event_id = compact_str::format_compact!("turn{id}");
-            rec.content = [id; 32];
-            rec.content[1..3].copy_from_slice(&[direction as u8, at as u8]);
-            rec.content[3] = (at >> 8) as u8;
+            rec.content = hash(&rec.event.statement);
         }
         rec
     })

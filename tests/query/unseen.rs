@@ -53,12 +53,10 @@ fn post(enterprise: &'static str, role: Role, quarter: i64, what: &[(Meaning, i6
     }
 }
 
-fn slot(of: Post) -> Post {
-    Post {
-        slot_end: Some(of.at + QUARTER),
-        figures: vec![(Meaning::Appointment(AppointmentStage::Confirmed), 2)],
-        ..of
-    }
+fn slot(mut of: Post) -> Post {
+    of.slot_end = Some(of.at + QUARTER);
+    of.figures = vec![(Meaning::Appointment(AppointmentStage::Confirmed), 2)];
+    of
 }
 
 /// What those do whom he may see.

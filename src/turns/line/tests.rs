@@ -227,6 +227,8 @@ proptest! {
         }
         let (least, most) = (got.iter().min().unwrap(), got.iter().max().unwrap());
         let largest = batches.iter().copied().map(|events| batch(events).bytes).max();
-        prop_assert!(most - least <= 3 * largest.unwrap(), "{got:?} of {batches:?}");
+        // The first had its share of all room while it was alone.
+        let ahead = AHEAD + 3 * largest.unwrap();
+        prop_assert!(most - least <= ahead, "{got:?} of {batches:?}");
     }
 }
