@@ -35,7 +35,7 @@ impl Pepper {
 
     /// As 64 hex digits, for its file and nothing else.
     pub fn hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(self.0)
     }
 
     /// HMAC-SHA-256 of a key's id and secret.
@@ -63,7 +63,7 @@ impl Digest {
 
     /// As 64 hex digits, for the key file and nothing else.
     pub fn hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(self.0)
     }
 }
 
@@ -93,19 +93,9 @@ impl fmt::Debug for Digest {
     }
 }
 
-fn hex(bytes: &[u8; BYTES]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(hex: &str) -> Option<[u8; BYTES]> {
-    let hex = hex.as_bytes();
-    if hex.len() != 2 * BYTES || !hex.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
+fn unhex(text: &str) -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
-    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -91,44 +91,16 @@ mod tests {
     use crate::auth::rights::Read;
     use crate::pb;
     use prost::Message;
-
-    /// As much of a set of descriptors as names methods.
-    #[derive(Message)]
-    struct Set {
-        #[prost(message, repeated, tag = "1")]
-        files: Vec<File>,
-    }
-
-    #[derive(Message)]
-    struct File {
-        #[prost(string, tag = "2")]
-        package: String,
-        #[prost(message, repeated, tag = "6")]
-        services: Vec<Service>,
-    }
-
-    #[derive(Message)]
-    struct Service {
-        #[prost(string, tag = "1")]
-        name: String,
-        #[prost(message, repeated, tag = "2")]
-        methods: Vec<Method>,
-    }
-
-    #[derive(Message)]
-    struct Method {
-        #[prost(string, tag = "1")]
-        name: String,
-    }
+    use prost_types::FileDescriptorSet;
 
     /// The paths of all methods.
     fn paths(descriptors: &[u8]) -> Vec<String> {
         let mut paths = Vec::new();
-        for file in Set::decode(descriptors).unwrap().files {
-            for service in file.services {
-                let name = format!("/{}.{}/", file.package, service.name);
-                let methods = service.methods.iter();
-                paths.extend(methods.map(|method| format!("{name}{}", method.name)));
+        for file in FileDescriptorSet::decode(descriptors).unwrap().file {
+            for service in &file.service {
+                let name = format!("/{}.{}/", file.package(), service.name());
+                let methods = service.method.iter();
+                paths.extend(methods.map(|method| format!("{name}{}", method.name())));
             }
         }
         paths

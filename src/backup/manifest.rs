@@ -151,6 +151,5 @@ impl TableDigest {
 
 /// As `sha256sum` prints it.
 pub(super) fn hex(sha256: Sha256) -> String {
-    let bytes = sha256.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(sha256.finalize())
 }

@@ -232,15 +232,9 @@ fn parse_line(line: &str) -> Option<(u16, Holds)> {
     Some((id, holds))
 }
 
-fn parse_key(hex: &str) -> Option<[u8; KEY_BYTES]> {
-    let hex = hex.as_bytes();
-    if hex.len() != 2 * KEY_BYTES || !hex.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
+fn parse_key(text: &str) -> Option<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
-    for (byte, pair) in key.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut key).ok()?;
     Some(key)
 }
 
@@ -265,7 +259,7 @@ pub fn date(day: Day) -> Date {
 fn draw() -> io::Result<String> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(key))
 }
 
 fn directory_of(path: &Path) -> &Path {

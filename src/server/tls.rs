@@ -134,7 +134,7 @@ impl Tls {
             Ok(Some(files)) => Ok(files.stamp()),
             // The settings do not change.
             Ok(None) => return,
-            Err(error) => Err(chain(error)),
+            Err(error) => Err(format!("{error:?}")),
         };
         let mut seen = self.seen.lock();
         let settled = seen.looked == state;
@@ -157,7 +157,7 @@ impl Tls {
             }
             Err(error) => {
                 self.metrics.tls_load_failures.increment(1);
-                let fault = chain(&error);
+                let fault: &dyn std::error::Error = &error;
                 tracing::error!(
                     fault,
                     "the certificate cannot be loaded: TLS stays as it was"
@@ -194,15 +194,4 @@ fn tell(assembled: &Assembled, metrics: &Metrics) {
     } else {
         tracing::info!(until, "the certificate was loaded");
     }
-}
-
-/// An error and what caused it, in a line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

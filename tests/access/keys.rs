@@ -100,21 +100,25 @@ async fn without_a_callers_file_whoever_reaches_the_port_may_do_everything() {
     service.stop();
 }
 
+/// What a service says that does not start.
+#[track_caller]
+fn refused_start(port: &Port) -> String {
+    let settings = port.settings();
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let mut command = port.place.command("127.0.0.1:0", &settings);
+    let output = command.output().unwrap();
+    let (out, err) = text(&output);
+    assert_eq!((output.status.code(), &*out), (Some(1), ""));
+    err
+}
+
 #[test]
 fn a_key_file_that_others_may_read_stops_a_start() {
     let port = Port::new(CALLERS);
     port.key("reader");
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(port.key_file(), open).unwrap();
-    let settings = port.settings();
-    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-    let output = port
-        .place
-        .command("127.0.0.1:0", &settings)
-        .output()
-        .unwrap();
-    let (out, err) = text(&output);
-    assert_eq!((output.status.code(), &*out), (Some(1), ""));
+    let err = refused_start(&port);
     assert!(
         err.contains("are open to others (mode 644), expected mode 600"),
         "{err}"
@@ -124,15 +128,7 @@ fn a_key_file_that_others_may_read_stops_a_start() {
 #[test]
 fn a_faulty_callers_file_stops_a_start_with_every_fault() {
     let port = Port::new("[[callers]]\nname = \"a b\"\nread = \"some\"\n");
-    let settings = port.settings();
-    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-    let output = port
-        .place
-        .command("127.0.0.1:0", &settings)
-        .output()
-        .unwrap();
-    let err = text(&output).1;
-    assert_eq!(output.status.code(), Some(1));
+    let err = refused_start(&port);
     for fault in [
         "callers[0].name: found \"a b\"",
         "callers[0].read: found \"some\"",

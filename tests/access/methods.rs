@@ -4,40 +4,12 @@
 use crate::place::DEADLINE;
 use crate::port::{Shown, reason};
 use prost::Message;
+use prost_types::FileDescriptorSet;
 use quaymeter::pb;
 use std::str::FromStr as _;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
-
-/// As much of a set of descriptors as names methods.
-#[derive(Message)]
-struct Set {
-    #[prost(message, repeated, tag = "1")]
-    files: Vec<File>,
-}
-
-#[derive(Message)]
-struct File {
-    #[prost(string, tag = "2")]
-    package: String,
-    #[prost(message, repeated, tag = "6")]
-    services: Vec<Service>,
-}
-
-#[derive(Message)]
-struct Service {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, repeated, tag = "2")]
-    methods: Vec<Method>,
-}
-
-#[derive(Message)]
-struct Method {
-    #[prost(string, tag = "1")]
-    name: String,
-}
 
 /// The paths of all methods that are served.
 pub fn all() -> Vec<String> {
@@ -49,11 +21,11 @@ pub fn all() -> Vec<String> {
     ];
     let mut paths = Vec::new();
     for set in sets {
-        for file in Set::decode(set).unwrap().files {
-            for service in file.services {
-                let name = format!("/{}.{}/", file.package, service.name);
-                let methods = service.methods.iter();
-                paths.extend(methods.map(|method| format!("{name}{}", method.name)));
+        for file in FileDescriptorSet::decode(set).unwrap().file {
+            for service in &file.service {
+                let name = format!("/{}.{}/", file.package(), service.name());
+                let methods = service.method.iter();
+                paths.extend(methods.map(|method| format!("{name}{}", method.name())));
             }
         }
     }
