@@ -11,6 +11,7 @@ mod digits;
 mod explain;
 mod keys;
 mod logging;
+mod noted;
 mod progress;
 mod pseudonyms;
 pub mod publish;
@@ -22,6 +23,7 @@ mod signals;
 mod simulate;
 pub mod top;
 mod topics;
+mod trail;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -67,6 +69,8 @@ enum Command {
     Keys(keys::Args),
     /// List, add or erase keys of the pseudonyms of plates and drivers
     Pseudonyms(pseudonyms::Args),
+    /// Verify or show the audit trail
+    Trail(trail::Args),
     /// Check the configuration and report every fault
     CheckConfig(check_config::Args),
     /// Print a shell's completion script
@@ -89,12 +93,14 @@ Examples:
   quaymeter publish day.ndjson --source tos --rejects rejects.ndjson
   quaymeter top --role CARRIER --measure throughput-teu-milli
   quaymeter pseudonyms rotate --from 2027-01-01 --config quaymeter.toml
+  quaymeter trail verify --data-dir /var/lib/quaymeter
   quaymeter backup --to /backups/2026-11-25
   quaymeter query --top 10 --role CARRIER --measure throughput-teu-milli --from -24h
   quaymeter explain event CNNBO/BLCT2 tos gate-4711
 
 Exit status: 0 done, 1 failed; publish: 2 some events were refused; audit: 2
-some figures differ; dead-letter requeue: 2 some are still no events; explain: 2 the event was never seen, or a cell's events do
+some figures differ; dead-letter requeue: 2 some are still no events; trail verify: 2 it is
+not whole; explain: 2 the event was never seen, or a cell's events do
 not come to its figures.";
 
 impl Cli {
@@ -133,6 +139,7 @@ impl Cli {
             Command::DeadLetter(args) => dead_letter::run(args).await,
             Command::Keys(args) => keys::run(args),
             Command::Pseudonyms(args) => pseudonyms::run(args),
+            Command::Trail(args) => trail::run(args),
             Command::CheckConfig(args) => check_config::run(args),
             Command::Completions(args) => completions::run(args),
         }

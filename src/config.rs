@@ -100,6 +100,12 @@ settings! {
         enterprise_fullness: bool = "true", Any, "Tell empty, laden and unknown boxes of enterprises apart in what is exported";
         sources_max: usize = "200", Within(0, 10_000), "Sources that have metrics of their own, at most; the rest are counted together";
     }
+    @trail: Trail, "The audit trail; docs/security-trail.md." {
+        dir: Option<PathBuf> = "", Any, "Directory of the audit trail; unset, trail in the data directory";
+        file_bytes: u64 = "16777216", Within(MIB / 16, 1024 * MIB), "Bytes from which on a file of the trail is closed; each day (UTC) has its own in any case";
+        days: i32 = "400", Within(1, 36_600), "Days that the trail is kept";
+        bytes_max: u64 = "4294967296", Within(MIB, 1_048_576 * MIB), "Bytes of the trail kept, at most";
+    }
     @traces: Traces, "Traces of batches, for a collector of OpenTelemetry; docs/traces.md." {
         otlp_endpoint: Option<Collector> = "", Any, "Collector that is given traces, by OTLP over gRPC; unset, nothing is traced";
         sample: Share = "0", Any, "Share of batches that are traced of those whose callers do not say whether to trace them";

@@ -26,6 +26,7 @@ use crate::pb::{
 use crate::pseudonym;
 use crate::status;
 use crate::trace::{Span, Tracer};
+use crate::trail::{self, Trail};
 use crate::view::View;
 use crate::view::position::Position;
 use crate::view::token::Tokens;
@@ -124,6 +125,7 @@ struct Shared {
     shares: Shares,
     quotas: Quotas,
     tracer: Tracer,
+    trail: Trail,
     draining: watch::Receiver<bool>,
 }
 
@@ -141,6 +143,7 @@ impl Ingest {
         metrics: Arc<Metrics>,
         quotas: Quotas,
         tracer: Tracer,
+        trail: Trail,
         draining: watch::Receiver<bool>,
     ) -> Self {
         let shares = Shares::new(budgets.requests.limit());
@@ -159,6 +162,7 @@ impl Ingest {
             shares,
             quotas,
             tracer,
+            trail,
             draining,
         };
         Self(Arc::new(shared))
@@ -166,8 +170,26 @@ impl Ingest {
 }
 
 impl Shared {
-    /// Appends what a batch has accepted; the position that includes it.
+    /// Appends what a batch has accepted; the position that includes it. Either is noted
+    /// in the audit trail.
     async fn append(
+        &self,
+        source: &str,
+        checked: &mut Checked,
+        traced: Option<&Span>,
+    ) -> Result<Position, Status> {
+        let appended = self.append_accepted(source, checked, traced).await;
+        let batch = trail::Batch {
+            accepted: checked.accepted,
+            refused: checked.refused,
+            durable: appended.is_ok(),
+            reasons: checked.reasons(),
+        };
+        self.trail.sent(source, &batch);
+        appended
+    }
+
+    async fn append_accepted(
         &self,
         source: &str,
         checked: &mut Checked,

@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod status;
 
 pub mod trace;
+pub mod trail;
 
 pub mod auth;
 

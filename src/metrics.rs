@@ -194,6 +194,10 @@ metrics! {
     not_allowed: By<Counter, 1> = "quaymeter_not_allowed_total" ["right"], Count, "Calls refused because the caller may not call the method, by the right that he lacks";
     trace_spans: By<Counter, 1> = "quaymeter_trace_spans_total" ["outcome"], Count, "Spans made for traces: exported; failed, because the collector did not take them; or dropped, because too many waited for it";
     traces_limited: Counter = "quaymeter_traces_limited_total" [], Count, "Batches that were not traced because traces.batches_per_second others were";
+    pseudonyms_reload_failures: Counter = "quaymeter_pseudonym_keys_reload_failures_total" [], Count, "Times that the changed file of the pseudonyms' keys could not be loaded and the keys stayed as they were";
+    trail_records: Counter = "quaymeter_trail_records_total" [], Count, "Records of the audit trail that were written and synced";
+    trail_lost: Counter = "quaymeter_trail_lost_total" [], Count, "Notes that came into no record of the audit trail: the disk refused, or too many waited";
+    trail_damaged: Counter = "quaymeter_trail_damaged_total" [], Count, "Times that a file of the audit trail was found damaged at the start";
     tls_loads: Counter = "quaymeter_tls_loads_total" [], Count, "Times that the certificate, its key and the clients' authorities were loaded";
     tls_load_failures: Counter = "quaymeter_tls_load_failures_total" [], Count, "Times that they could not be loaded and TLS stayed as it was";
     tls_expiry: Gauge = "quaymeter_tls_certificate_expiry_timestamp_seconds" [], Seconds, "When the certificate ends that is shown to clients; 0 without TLS";

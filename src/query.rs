@@ -33,6 +33,7 @@ use crate::meter::cell::Ahead;
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
+use crate::trail::note::Asked;
 use crate::view::token::Tokens;
 use crate::view::{State, View};
 use asker::Asker;
@@ -40,6 +41,7 @@ use counted::Counted;
 use enterprises::Directory;
 use jiff::tz::TimeZone;
 use prost::Message;
+use serde::Serialize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,8 +160,9 @@ impl Service {
         Self(Arc::new(Shared { counted, ..shared }), self.1)
     }
 
-    /// Who asks.
-    fn asker(&self, extensions: &http::Extensions) -> Asker {
+    /// Who asks, and what, which stands in the audit trail.
+    fn asker(&self, extensions: &http::Extensions, question: &impl Serialize) -> Asker {
+        Asked::put(extensions, question);
         Asker::new(&Caller::of(extensions), &self.0.tokens, (self.0.clock)())
     }
 
@@ -280,7 +283,7 @@ impl ThroughputService for Service {
         request: Request<pb::GetThroughputRequest>,
     ) -> Result<Response<pb::GetThroughputResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let (reporting, sight) = (&self.0.reporting, asker.sight());
         let question = Arc::new(throughput::Question::parse(&request, reporting, sight)?);
         let fingerprint = throughput::fingerprint(&asker, "GetThroughput", &request);
@@ -317,7 +320,7 @@ impl ThroughputService for Service {
         request: Request<pb::ListTopEnterprisesRequest>,
     ) -> Result<Response<pb::ListTopEnterprisesResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let sight = asker.sight().clone();
         let question = top::Question::parse(&request, &self.0.reporting, &sight)?;
         let owners = question.owners();
@@ -349,7 +352,7 @@ impl ThroughputService for Service {
         request: Request<pb::ListEnterprisesRequest>,
     ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let question = enterprises::Question::parse(&request, &asker)?;
         let directory = self.0.directory.clone();
         let ask = move |state: &State, _| Ok(question.page(&state.cells, &*directory));
@@ -368,7 +371,7 @@ impl ThroughputService for Service {
         request: Request<pb::ListVesselCallsRequest>,
     ) -> Result<Response<pb::ListVesselCallsResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let question = calls::Question::parse(&request, &self.0.reporting, &asker)?;
         let ask = move |state: &State, _| question.page(&state.cells);
         let answered = self.answer((asker, &metadata), &request.at_least, ask);
@@ -386,7 +389,7 @@ impl ThroughputService for Service {
         request: Request<pb::ListNoShowsRequest>,
     ) -> Result<Response<pb::ListNoShowsResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let question = no_shows::Question::parse(&request, &asker)?;
         let ask = move |state: &State, now| question.page(&state.cells, now);
         let answered = self.answer((asker, &metadata), &request.at_least, ask);
@@ -406,7 +409,7 @@ impl ThroughputService for Service {
         request: Request<pb::WatchThroughputRequest>,
     ) -> Result<Response<Self::WatchThroughputStream>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let answer = streams::watch(self.clone(), (asker, &metadata), request).await?;
         Ok(Response::new(answer))
     }
@@ -418,7 +421,7 @@ impl ThroughputService for Service {
         request: Request<pb::DumpCellsRequest>,
     ) -> Result<Response<Self::DumpCellsStream>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let answer = streams::dump(self.clone(), (asker, &metadata), request).await?;
         Ok(Response::new(answer))
     }
@@ -428,7 +431,7 @@ impl ThroughputService for Service {
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let (operates, readable) = (asker.operates(), asker.sight().message());
         let ask = move |state: &State, now| {
             // What is counted of all events is for those who run the service.
@@ -457,7 +460,7 @@ impl ThroughputService for Service {
         request: Request<pb::LookupEventRequest>,
     ) -> Result<Response<pb::LookupEventResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let answer = explain::lookup(self, (asker, &metadata), &request).await?;
         Ok(Response::new(answer))
     }
@@ -469,7 +472,7 @@ impl ThroughputService for Service {
         request: Request<pb::ListCellEventsRequest>,
     ) -> Result<Response<Self::ListCellEventsStream>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let asker = self.asker(&extensions);
+        let asker = self.asker(&extensions, &request);
         let answer = explain::list(self, (asker, &metadata), &request).await?;
         Ok(Response::new(answer))
     }

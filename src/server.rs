@@ -21,6 +21,7 @@ mod options;
 mod pseudonyms;
 mod side;
 pub mod tls;
+mod trailing;
 mod transport;
 
 pub use options::shaping;
@@ -45,6 +46,7 @@ use crate::query;
 use crate::registry;
 use crate::store;
 use crate::trace::{self, Tracer};
+use crate::trail::{self, Trail};
 use crate::view::View;
 use crate::view::token::Tokens;
 use crate::worker::{self, checkpoint};
@@ -52,7 +54,7 @@ use door::Door;
 use keeper::Keeper;
 use listeners::Listeners;
 use names::Names;
-use options::{past, query_settings, trace_counts};
+use options::{past, query_settings, trace_counts, trail_counts, trail_limits};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -130,6 +132,9 @@ pub enum Error {
     /// Nothing can be traced.
     #[error("traces")]
     Trace(#[from] trace::Error),
+    /// The audit trail cannot be kept.
+    #[error("audit trail")]
+    Trail(#[from] trail::Error),
     /// No key could be drawn.
     #[error("draw a key")]
     Random(#[source] std::io::Error),
@@ -159,6 +164,7 @@ pub struct Service {
     appends: Appends,
     quotas: Quotas,
     tracer: Tracer,
+    trail: Trail,
     tls: Option<Arc<Tls>>,
     // Held until the end: one process per data directory.
     dir: DataDir,
@@ -190,9 +196,12 @@ impl Service {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
-        let tls = Tls::open(&config.tls, Arc::clone(&metrics))?;
+        let at = trail::directory(config.trail.dir.as_ref(), dir.path());
+        let trail = Trail::start(&at, trail_limits(&config), trail_counts(&metrics))?;
+        trail.changed(pseudonyms::loaded(&pseudonyms));
+        let tls = Tls::open(&config.tls, Arc::clone(&metrics), trail.clone())?;
         let tracer = Tracer::start(&config.traces, trace_counts(&metrics))?;
-        let known = Known::open(&config, Arc::clone(&metrics))?;
+        let known = Known::open(&config, Arc::clone(&metrics), trail.clone())?;
         let names = Names::open(config.registry.clone(), Arc::clone(&metrics))?;
         let keeper = Keeper::open(&keeper::Parts {
             config: &config,
@@ -231,6 +240,7 @@ impl Service {
             appends,
             quotas: Quotas::default(),
             tracer,
+            trail,
             tls,
             dir,
         })
@@ -264,7 +274,7 @@ impl Service {
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
         let mut serving = tokio::spawn(self.grpc(grpc, draining.clone()).await?);
         let door = Door::new(http, self.tls.clone(), tls::Port::Http);
-        let gate = access::gate(Arc::clone(&self.known));
+        let gate = trailing::gate(Arc::clone(&self.known), self.trail.clone());
         let side = http::run(door, gate, Arc::new(self.tells()), over(ending.clone()));
         let side = tokio::spawn(side);
         let health = tokio::spawn(health::run(health, draining, over(ending)));
@@ -287,6 +297,7 @@ impl Service {
         drop((aside, end));
         // They stop within a second of their signal, and never panic.
         let _ = tokio::join!(side, health);
+        self.trail.stop();
         // What has stopped tells more of the cause than what missed it.
         stopped.and(ended)
     }
@@ -307,7 +318,8 @@ impl Service {
     /// Who looks whether the pseudonyms' keys have changed.
     fn key_file(&self) -> pseudonyms::Keys {
         let kept = self.keys.pseudonyms.clone();
-        pseudonyms::Keys::new(&self.key_file, kept, Arc::clone(&self.clock))
+        let told = (Arc::clone(&self.metrics), self.trail.clone());
+        pseudonyms::Keys::new(&self.key_file, kept, Arc::clone(&self.clock), told)
     }
 
     /// What the side port is told.
@@ -360,6 +372,12 @@ impl Service {
         Ok(query.counting(Arc::clone(&self.metrics)))
     }
 
+    /// What bounds every call.
+    fn calls(&self) -> calls::Layer {
+        let requests = Arc::clone(&self.budgets.requests);
+        calls::Layer::new(&self.config.limits, requests, self.quotas.clone())
+    }
+
     /// The gRPC server, not running yet.
     async fn grpc(
         &self,
@@ -381,6 +399,7 @@ impl Service {
             Arc::clone(&self.metrics),
             self.quotas.clone(),
             self.tracer.clone(),
+            self.trail.clone(),
             draining.clone(),
         );
         let query = self.query(&draining)?;
@@ -398,15 +417,11 @@ impl Service {
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let calls = calls::Layer::new(
-            &config.limits,
-            Arc::clone(&self.budgets.requests),
-            self.quotas.clone(),
-        );
         let router = transport::within_limits()
             .layer(observe::Layer::new(Arc::clone(&self.metrics)))
+            .layer(trailing::Layer::new(self.trail.clone()))
             .layer(access::Layer::new(Arc::clone(&self.known)))
-            .layer(calls)
+            .layer(self.calls())
             .layer(ending::Layer)
             .add_service(health)
             .add_service(describe().build_v1()?)

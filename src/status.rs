@@ -201,6 +201,15 @@ pub fn is_credentials_ended(status: &Status) -> bool {
     info.is_some_and(|info| info.domain == DOMAIN && info.reason == "CREDENTIALS_ENDED")
 }
 
+/// The reason that a status gives, and the right that it says is lacking.
+pub fn told_in(status: &Status) -> (String, Option<String>) {
+    let info = status.get_details_error_info();
+    let info = info.filter(|info| info.domain == DOMAIN);
+    info.map_or_else(Default::default, |mut info| {
+        (info.reason, info.metadata.remove("right"))
+    })
+}
+
 /// The caller is known, and has not the right that a method asks for.
 pub fn lacks(method: &str, right: &str) -> Status {
     let message = format!("{method}: the caller may not {right}");

@@ -50,6 +50,11 @@ struct Form {
 }
 
 impl Jwks {
+    /// The ids of those that have one.
+    pub fn ids(&self) -> Vec<&str> {
+        self.0.iter().filter_map(|key| key.id.as_deref()).collect()
+    }
+
     /// Reads a key set; keys of other kinds are passed over.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod form;
 
 use super::key::Key;
 use super::pepper::{Digest, Pepper};
+use crate::trail;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
@@ -81,6 +82,9 @@ pub enum Error {
     /// There are too many.
     #[error("there are {KEYS_MAX} API keys already: remove those that are over")]
     Full,
+    /// It could not be noted, so it was not done.
+    #[error("audit trail: nothing was changed")]
+    Trail(#[from] trail::Error),
     /// The system has no randomness.
     #[error("draw an API key")]
     Random(#[from] getrandom::Error),

@@ -11,6 +11,7 @@ use super::peer::PeerCertificate;
 use super::rule::Rule;
 use super::set::Set;
 use crate::metrics::Metrics;
+use crate::trail::Trail;
 use bearer::Bearer;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ pub struct Known {
     source: Option<Source>,
     set: RwLock<Arc<Set>>,
     metrics: Arc<Metrics>,
+    trail: Trail,
 }
 
 /// Why a request is not let in.

@@ -84,14 +84,29 @@ impl Set {
         making.set
     }
 
-    /// Ends what is good no more, now that another set takes this one's place.
-    pub fn end(&self, after: &Self) {
-        for (credential, grant) in &self.grants {
-            let kept = after.grants.get(credential);
-            if !kept.is_some_and(|kept| Arc::ptr_eq(kept, grant)) {
-                grant.end(Ended::Revoked);
-            }
-        }
+    /// Ends what is good no more, now that another set takes this one's place, and names
+    /// it.
+    pub fn end(&self, after: &Self) -> Vec<String> {
+        let ended: Vec<_> = self.missing_in(after).collect();
+        ended
+            .iter()
+            .for_each(|(_, grant)| grant.end(Ended::Revoked));
+        names(ended)
+    }
+
+    /// Names what is good since this set took another's place.
+    pub fn begun(&self, before: &Self) -> Vec<String> {
+        names(self.missing_in(before).collect())
+    }
+
+    fn missing_in<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'a Credential, &'a Arc<Grant>)> {
+        self.grants.iter().filter(|(credential, grant)| {
+            let other = other.grants.get(credential);
+            !other.is_some_and(|other| Arc::ptr_eq(other, grant))
+        })
     }
 
     /// Where issuers' keys are, and those that are known now.
@@ -215,6 +230,15 @@ impl Making<'_> {
         self.set.grants.insert(credential, Arc::clone(&grant));
         grant
     }
+}
+
+/// By caller and credential, in order.
+fn names(of: Vec<(&Credential, &Arc<Grant>)>) -> Vec<String> {
+    let named = of.into_iter();
+    let named = named.map(|(credential, grant)| format!("{}={credential}", grant.name()));
+    let mut names: Vec<_> = named.collect();
+    names.sort();
+    names
 }
 
 /// How long it is until then; none within if there is no end, none at all if it is over.

@@ -15,6 +15,7 @@ use crate::pb::backup_response::Part as Message;
 use crate::pseudonym;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Bytes, Store, Table};
+use crate::trail::note::Asked;
 use crate::worker::checkpoint;
 use crate::{pb, status};
 use pbjson_types::Timestamp;
@@ -100,6 +101,7 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
+        Asked::put(request.extensions(), request.get_ref());
         check_caller(request.remote_addr(), self.limits.remote)?;
         let place = Arc::clone(&self.place).try_acquire_owned();
         let place = place.map_err(|_| status::overloaded("backups", RETRY_AFTER))?;

@@ -1,6 +1,7 @@
 //! `quaymeter keys`: makes, lists and takes back the API keys of callers. A service
 //! notices by itself.
 
+use super::noted::changing;
 use super::query::output::{Cell, Format, Output};
 use super::settings;
 use crate::auth::callers::Callers;
@@ -8,6 +9,7 @@ use crate::auth::keys::{Entry, Keys};
 use crate::auth::known::key_file;
 use crate::config::Config;
 use crate::event::enterprise::is_name;
+use crate::trail::record::Change;
 use anyhow::{Context as _, Result, bail};
 use jiff::{Span, Timestamp, civil, tz::TimeZone};
 use serde::Serialize;
@@ -136,7 +138,15 @@ fn create(args: CreateArgs) -> Result<ExitCode> {
     let now = now()?;
     let expires = args.expires.from(now)?;
     let file = key_file(&config);
-    let key = Keys::change(&file, |keys| keys.create(&args.caller, now, expires))?;
+    let key = changing(&config, |noting| {
+        Keys::change(&file, |keys| {
+            let key = keys.create(&args.caller, now, expires)?;
+            let change = Change::new("api_key", "create").with("id", key.id());
+            let until = expires.map_or_else(|| "never".into(), |at| at.to_string());
+            noting.note(change.with("caller", &args.caller).with("expires", until))?;
+            Ok(key)
+        })
+    })?;
     writeln!(io::stdout(), "{}", key.text())?;
     let until = expires.map_or_else(|| "with no end".into(), |at| format!("until {at}"));
     eprintln!(
@@ -227,8 +237,13 @@ fn state(entry: &Entry, now: Timestamp) -> &'static str {
 fn revoke(args: RevokeArgs) -> Result<ExitCode> {
     let config = args.settings.resolve()?;
     let now = now()?;
-    let caller = Keys::change(&key_file(&config), |keys| {
-        keys.revoke(&args.id, now).map(|entry| entry.caller.clone())
+    let caller = changing(&config, |noting| {
+        Keys::change(&key_file(&config), |keys| {
+            let caller = keys.revoke(&args.id, now)?.caller.clone();
+            let change = Change::new("api_key", "revoke").with("id", &args.id);
+            noting.note(change.with("caller", &caller))?;
+            Ok(caller)
+        })
     })?;
     eprintln!("key {} of {caller} is revoked", args.id);
     Ok(ExitCode::SUCCESS)

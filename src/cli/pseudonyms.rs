@@ -1,8 +1,10 @@
 //! `quaymeter pseudonyms`: the keys of the pseudonyms of plates and drivers.
 
+use super::noted::changing;
 use super::settings;
 use crate::config::Config;
 use crate::pseudonym::{Day, Known, Pseudonyms, key_file};
+use crate::trail::record::Change;
 use anyhow::Context as _;
 use jiff::civil::Date;
 use std::io::{self, Write as _};
@@ -63,9 +65,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             list(Pseudonyms::load(&path)?.known())?;
         }
         Command::Rotate(args) => {
-            let path = key_path(&args.settings.resolve()?);
+            let config = args.settings.resolve()?;
+            let path = key_path(&config);
             let from = key_file::day(args.from).context("the day is out of range")?;
-            let id = key_file::rotate(&path, from, today())?;
+            let id = changing(&config, |noting| {
+                noting.note(Change::new("pseudonym_key", "rotate").with("from", args.from))?;
+                anyhow::Ok(key_file::rotate(&path, from, today())?)
+            })?;
             let (path, from) = (path.display(), args.from);
             writeln!(
                 io::stdout(),
@@ -75,7 +81,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Erase(args) => {
             let config = args.settings.resolve()?;
             let path = key_path(&config);
-            key_file::erase(&path, args.id, today(), config.horizon_days as Day)?;
+            changing(&config, |noting| {
+                noting.note(Change::new("pseudonym_key", "erase").with("id", args.id))?;
+                let horizon = config.horizon_days as Day;
+                anyhow::Ok(key_file::erase(&path, args.id, today(), horizon)?)
+            })?;
             let (id, path) = (args.id, path.display());
             writeln!(
                 io::stdout(),

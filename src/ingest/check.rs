@@ -139,6 +139,11 @@ impl Shared {
 }
 
 impl Checked {
+    /// How many events were refused or warned of, by reason.
+    pub fn reasons(&self) -> &[(Reason, u64)] {
+        &self.faults
+    }
+
     fn accept(&mut self, index: usize, warnings: Vec<Fault>) {
         self.accepted += 1;
         for warning in &warnings {

@@ -5,13 +5,11 @@
 //! of the answer ([`Cause`](crate::auth::cause::Cause), [`Caller`]), for who keeps account.
 
 use super::admission::Peer;
-use super::http::Gate;
 use crate::auth::known::{Known, Refusal};
-use crate::auth::rule::Rule;
 use crate::status;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,16 +87,6 @@ where
             Ok(response)
         })
     }
-}
-
-/// Lets who may operate have the metrics: they tell of every enterprise. Anyone, where
-/// no callers are configured.
-pub fn gate(known: Arc<Known>) -> Gate {
-    Arc::new(move |parts| match known.admit_by(Rule::Operate, parts) {
-        Ok(_) => Ok(()),
-        Err(Refusal::Lacks(..)) => Err(StatusCode::FORBIDDEN),
-        Err(Refusal::Unknown(_)) => Err(StatusCode::UNAUTHORIZED),
-    })
 }
 
 fn refused(path: &str, refusal: Refusal) -> Response<Body> {

@@ -57,8 +57,8 @@ pub trait Side: Send + Sync + 'static {
     fn metrics(&self) -> Vec<String>;
 }
 
-/// Whether a request may have the metrics, by its headers and extensions (the
-/// client's certificate is one, if he showed any); else UNAUTHORIZED or FORBIDDEN.
+/// Whether a request may have the metrics, by its headers and extensions (the client's
+/// address is one, and his certificate if he showed any); else UNAUTHORIZED or FORBIDDEN.
 pub type Gate = Arc<dyn Fn(&Parts) -> Result<(), StatusCode> + Send + Sync>;
 
 /// A gate for whoever reaches it.
@@ -132,6 +132,9 @@ async fn serve(
     mut stopped: watch::Receiver<()>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
+    if let Ok(peer) = stream.socket().peer_addr() {
+        router = router.layer(Extension(peer));
+    }
     if let Some(certificate) = stream.certificate() {
         router = router.layer(Extension(certificate));
     }

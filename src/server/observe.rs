@@ -32,6 +32,16 @@ const METHODS: [&str; 13] = [
     "ListCellEvents",
 ];
 
+/// The name of those.
+pub const OTHER: &str = "other";
+
+/// The method of a path, if it is one of ours.
+pub fn method(path: &str) -> &'static str {
+    let asked = path.rsplit('/').next().unwrap_or_default();
+    let known = METHODS.into_iter().find(|&known| known == asked);
+    known.unwrap_or(OTHER)
+}
+
 /// Wraps the server's services.
 #[derive(Clone)]
 pub struct Layer(Arc<Metrics>);
@@ -107,11 +117,7 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let asked = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let method = METHODS
-            .into_iter()
-            .find(|&known| known == asked)
-            .unwrap_or("other");
+        let method = method(request.uri().path());
         let metrics = Arc::clone(&self.metrics);
         // What ends without a status was given up by its caller.
         let mut call = Call {

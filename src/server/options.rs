@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::query::{self, explain::Past};
 use crate::store;
 use crate::trace;
+use crate::trail;
 use crate::worker;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,24 @@ pub fn trace_counts(metrics: &Metrics) -> trace::Counts {
         failed: spans("failed"),
         dropped: spans("dropped"),
         limited: metrics.traces_limited.clone(),
+    }
+}
+
+/// How much of the audit trail is kept.
+pub fn trail_limits(config: &Config) -> trail::Limits {
+    trail::Limits {
+        file_bytes: config.trail.file_bytes,
+        days: config.trail.days as u32,
+        bytes_max: config.trail.bytes_max,
+    }
+}
+
+/// Where is counted what becomes of the audit trail.
+pub fn trail_counts(metrics: &Metrics) -> trail::Counts {
+    trail::Counts {
+        written: metrics.trail_records.clone(),
+        lost: metrics.trail_lost.clone(),
+        damaged: metrics.trail_damaged.clone(),
     }
 }
 

@@ -4,9 +4,13 @@
 use super::names::{Stamp, stamp};
 use crate::event::Millis;
 use crate::ingest::Clock;
-use crate::pseudonym::{Day, Kept, Pseudonyms};
+use crate::metrics::Metrics;
+use crate::pseudonym::{Day, Kept, Pseudonyms, key_file};
+use crate::trail::Trail;
+use crate::trail::record::Change;
 use std::error::Error as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
@@ -36,6 +40,8 @@ pub(super) struct Keys {
     path: PathBuf,
     kept: Kept,
     clock: Clock,
+    metrics: Arc<Metrics>,
+    trail: Trail,
     /// At the last look, and before the last attempt to load it.
     looked: Stamp,
     tried: Stamp,
@@ -43,11 +49,18 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Of a file that was loaded after it was seen.
-    pub fn new(seen: &Seen, kept: Kept, clock: Clock) -> Self {
+    pub fn new(
+        seen: &Seen,
+        kept: Kept,
+        clock: Clock,
+        (metrics, trail): (Arc<Metrics>, Trail),
+    ) -> Self {
         Self {
             path: seen.path.clone(),
             kept,
             clock,
+            metrics,
+            trail,
             looked: seen.stamp,
             tried: seen.stamp,
         }
@@ -83,10 +96,13 @@ impl Keys {
         let told = match Pseudonyms::load(&self.path) {
             Ok(keys) if keys.known() == self.kept.now().known() => return,
             Ok(keys) => {
-                let known = keys.known().len();
+                let (known, loaded) = (keys.known().len(), loaded(&keys));
                 let today = ((self.clock)() + AHEAD_MS).div_euclid(86_400_000) as Day;
                 match self.kept.replace(keys, today) {
-                    Ok(()) => return tracing::info!(known, "the pseudonyms' keys were loaded"),
+                    Ok(()) => {
+                        self.trail.changed(loaded);
+                        return tracing::info!(known, "the pseudonyms' keys were loaded");
+                    }
                     Err(changed) => changed.to_string(),
                 }
             }
@@ -95,6 +111,9 @@ impl Keys {
                 None => error.to_string(),
             },
         };
+        self.metrics.pseudonyms_reload_failures.increment(1);
+        let failed = Change::new("pseudonym_key", "fail").with("fault", &told);
+        self.trail.changed(failed);
         tracing::error!(
             fault = told,
             "the pseudonyms' keys cannot be loaded: they stay as they were"
@@ -102,11 +121,25 @@ impl Keys {
     }
 }
 
+/// That keys were loaded: each by its id, its first day and its check, which tell nothing
+/// of it.
+pub(super) fn loaded(keys: &Pseudonyms) -> Change {
+    let each = keys.known().iter().map(|key| {
+        let from = match (key.erased, key.from) {
+            (true, _) => "erased".into(),
+            (_, None) => "first".into(),
+            (_, Some(from)) => key_file::date(from).to_string(),
+        };
+        format!("{}={from}:{}", key.id, key.check)
+    });
+    let named = each.collect::<Vec<_>>().join(" ");
+    Change::new("pseudonym_key", "load").with("keys", named)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pseudonym::key_file;
-    use std::sync::Arc;
+    use crate::config::{Config, Sources};
 
     const TODAY: Day = 20_786;
 
@@ -116,7 +149,10 @@ mod tests {
         let path = directory.path().join("keys");
         let kept = Kept::from(Pseudonyms::load_or_create(&path).unwrap());
         let clock: Clock = Arc::new(|| i64::from(TODAY) * 86_400_000);
-        let mut keys = Keys::new(&Seen::new(path.clone()), kept.clone(), clock);
+        let metrics =
+            Arc::new(Metrics::new(&Config::resolve(Sources::default()).unwrap().metrics).unwrap());
+        let told = (Arc::clone(&metrics), Trail::default());
+        let mut keys = Keys::new(&Seen::new(path.clone()), kept.clone(), clock, told);
         key_file::rotate(&path, TODAY + 2, TODAY).unwrap();
         let known = || kept.now().known().len();
         keys.look();

@@ -9,6 +9,8 @@ pub use files::Error;
 
 use crate::config;
 use crate::metrics::Metrics;
+use crate::trail::Trail;
+use crate::trail::record::Change;
 use files::{Assembled, Files, Stamp};
 use parking_lot::{Mutex, RwLock};
 use std::io;
@@ -35,6 +37,7 @@ pub enum Port {
 pub struct Tls {
     settings: config::Tls,
     metrics: Arc<Metrics>,
+    trail: Trail,
     now: RwLock<Configs>,
     seen: Mutex<Seen>,
 }
@@ -60,12 +63,16 @@ impl Tls {
     ///
     /// # Errors
     /// Files that cannot be used: a service does not start without its certificate.
-    pub fn open(settings: &config::Tls, metrics: Arc<Metrics>) -> Result<Option<Arc<Self>>, Error> {
+    pub fn open(
+        settings: &config::Tls,
+        metrics: Arc<Metrics>,
+        trail: Trail,
+    ) -> Result<Option<Arc<Self>>, Error> {
         let Some(files) = Files::read(settings)? else {
             return Ok(None);
         };
         let assembled = files.assemble()?;
-        tell(&assembled, &metrics);
+        tell(&assembled, &metrics, &trail);
         Ok(Some(Arc::new(Self {
             settings: settings.clone(),
             now: RwLock::new(Configs::of(&assembled)),
@@ -74,6 +81,7 @@ impl Tls {
                 tried: Ok(files.stamp()),
             }),
             metrics,
+            trail,
         })))
     }
 
@@ -153,11 +161,13 @@ impl Tls {
         match assembled {
             Ok(assembled) => {
                 *self.now.write() = Configs::of(&assembled);
-                tell(&assembled, &self.metrics);
+                tell(&assembled, &self.metrics, &self.trail);
             }
             Err(error) => {
                 self.metrics.tls_load_failures.increment(1);
                 let fault: &dyn std::error::Error = &error;
+                let failed = Change::new("certificate", "fail").with("fault", fault);
+                self.trail.changed(failed);
                 tracing::error!(
                     fault,
                     "the certificate cannot be loaded: TLS stays as it was"
@@ -181,7 +191,7 @@ impl Configs {
     }
 }
 
-fn tell(assembled: &Assembled, metrics: &Metrics) {
+fn tell(assembled: &Assembled, metrics: &Metrics, trail: &Trail) {
     let until_s = assembled.expires_s;
     metrics.tls_loads.increment(1);
     metrics.tls_expiry.set(until_s as f64);
@@ -189,6 +199,8 @@ fn tell(assembled: &Assembled, metrics: &Metrics) {
         |_| format!("{until_s} s since 1970"),
         |until| until.to_string(),
     );
+    let loaded = Change::new("certificate", "load").with("until", &until);
+    trail.changed(loaded);
     if until_s <= jiff::Timestamp::now().as_second() {
         tracing::warn!(until, "the certificate was loaded, but its time is over");
     } else {

@@ -23,4 +23,5 @@ mod publishing;
 mod service;
 mod signer;
 mod tokens;
+mod trail;
 mod unseen;

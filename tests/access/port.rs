@@ -117,6 +117,7 @@ impl Port {
     pub fn keys(&self, arguments: &[&str]) -> Output {
         let mut command: Command = quaymeter();
         command.arg("keys").args(arguments).args(self.settings());
+        command.arg("--data-dir").arg(self.place.data());
         command.output().unwrap()
     }
 

@@ -4,7 +4,15 @@ use crate::place::text;
 use crate::port::{Bearer, Port, id, throughput};
 use crate::signer::{Signer, callers};
 use quaymeter::pb::GetStatusRequest;
-use std::fs::read;
+use std::fs::{read, read_to_string};
+
+/// All that stands in the audit trail.
+fn trail(port: &Port) -> String {
+    let files = std::fs::read_dir(port.place.data().join("trail")).unwrap();
+    let text =
+        |entry: std::io::Result<std::fs::DirEntry>| read_to_string(entry.unwrap().path()).unwrap();
+    files.map(text).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_logged_exported_or_in_the_list_of_processes() {
@@ -33,7 +41,7 @@ async fn no_secret_is_logged_exported_or_in_the_list_of_processes() {
         // Some are let in, some are not.
         let _ = client.get_status(GetStatusRequest::default()).await;
     }
-    let stored = std::fs::read_to_string(port.key_file()).unwrap();
+    let stored = read_to_string(port.key_file()).unwrap();
     let of_file = stored.split('"').filter(|word| word.len() == 64);
     let of_key = |key: &String| key.split_at(16).1[..43].to_owned();
     let of_token = |token: &String| token.rsplit('.').next().unwrap().to_owned();
@@ -42,6 +50,7 @@ async fn no_secret_is_logged_exported_or_in_the_list_of_processes() {
     secrets.extend([&key, &revoked, &other].map(of_key));
     secrets.extend(tokens.each_ref().map(of_token));
     let process = |name: &str| read(format!("/proc/{}/{name}", service.pid())).unwrap();
+    let kept = trail(&port);
     let listed = text(&port.keys(&["list", "--format", "csv"]));
     let places = [
         ("the log", port.place.logged()),
@@ -55,6 +64,7 @@ async fn no_secret_is_logged_exported_or_in_the_list_of_processes() {
             String::from_utf8_lossy(&process("environ")).into(),
         ),
         ("the list", listed.0 + &listed.1),
+        ("the audit trail", kept),
     ];
     for (place, text) in &places {
         for secret in &secrets {

@@ -22,6 +22,7 @@ use quaymeter::pb::stream_events_request::Message as Asked;
 use quaymeter::pb::stream_events_response::Message as Told;
 use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::trace::Tracer;
+use quaymeter::trail::Trail;
 use quaymeter::view::token::Tokens;
 use quaymeter::view::{State, View};
 use quaymeter::worker;
@@ -187,6 +188,7 @@ impl Rig {
             Arc::new(Metrics::new(&config.metrics).unwrap()),
             Quotas::default(),
             Tracer::default(),
+            Trail::default(),
             draining,
         );
         let url = serve(ingest, setup.callers).await;

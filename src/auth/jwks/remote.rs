@@ -5,6 +5,8 @@ use super::held::Held;
 use super::{BYTES_MAX, Jwks};
 use crate::auth::callers::Source;
 use crate::metrics::Metrics;
+use crate::trail::Trail;
+use crate::trail::record::Change;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::Body as _;
@@ -38,6 +40,7 @@ type Https = Client<HttpsConnector<HttpConnector>, Body>;
 /// Who fetches: a task for each URL.
 pub struct Remotes {
     metrics: Arc<Metrics>,
+    trail: Trail,
     tasks: HashMap<Source, Task>,
 }
 
@@ -75,9 +78,10 @@ enum Error {
 
 impl Remotes {
     /// None yet.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub fn new(metrics: Arc<Metrics>, trail: Trail) -> Self {
         Self {
             metrics,
+            trail,
             tasks: HashMap::new(),
         }
     }
@@ -98,6 +102,7 @@ impl Remotes {
                     *every,
                     Arc::clone(held),
                     Arc::clone(&self.metrics),
+                    self.trail.clone(),
                 );
                 let task = Task {
                     held: Arc::clone(held),
@@ -110,7 +115,13 @@ impl Remotes {
 }
 
 /// Fetches for ever.
-async fn follow(url: String, every: Duration, held: Arc<Held>, metrics: Arc<Metrics>) {
+async fn follow(
+    url: String,
+    every: Duration,
+    held: Arc<Held>,
+    metrics: Arc<Metrics>,
+    trail: Trail,
+) {
     let mut again = AGAIN_MIN;
     let mut wanted_at = Instant::now();
     loop {
@@ -120,6 +131,11 @@ async fn follow(url: String, every: Duration, held: Arc<Held>, metrics: Arc<Metr
         };
         let pause = match fetched {
             Ok(jwks) => {
+                let ids = jwks.ids();
+                if held.now().ids() != ids {
+                    let loaded = Change::new("issuer_keys", "load").with("url", &url);
+                    trail.changed(loaded.with("keys", ids.join(" ")));
+                }
                 held.put(jwks);
                 again = AGAIN_MIN;
                 every

@@ -11,6 +11,8 @@ use crate::auth::keys::{self, Keys};
 use crate::auth::set::{Parts, Set};
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::trail::Trail;
+use crate::trail::record::Change;
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -30,6 +32,9 @@ const KEYS: &str = "callers.keys";
 
 /// Bytes of a file that are looked at: larger ones are refused anyway.
 const LOOKED_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes of credentials that are named in the audit trail at once.
+const LISTED_BYTES_MAX: usize = 32 << 10;
 
 /// Where it is said who may call.
 pub(super) struct Source {
@@ -84,7 +89,7 @@ impl Known {
     ///
     /// # Errors
     /// A file that cannot be used: a service does not start with half its callers.
-    pub fn open(config: &Config, metrics: Arc<Metrics>) -> Result<Self, Error> {
+    pub fn open(config: &Config, metrics: Arc<Metrics>, trail: Trail) -> Result<Self, Error> {
         let source = config.callers.as_ref().map(|callers| Source {
             callers: callers.clone(),
             keys: key_file(config),
@@ -96,6 +101,7 @@ impl Known {
             source,
             set: RwLock::default(),
             metrics,
+            trail,
         };
         if let Some(source) = &known.source {
             known.load(source)?;
@@ -110,7 +116,7 @@ impl Known {
 
     /// Reads the files whenever they have changed, and fetches issuers' keys. Ends never.
     pub async fn follow(self: Arc<Self>) {
-        let mut remotes = Remotes::new(Arc::clone(&self.metrics));
+        let mut remotes = Remotes::new(Arc::clone(&self.metrics), self.trail.clone());
         let mut beat = tokio::time::interval(LOOK_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -155,6 +161,8 @@ impl Known {
             Err(error) => {
                 self.metrics.callers_reload_failures.increment(1);
                 let fault = told(&error);
+                let failed = Change::new("callers", "fail").with("fault", &fault);
+                self.trail.changed(failed);
                 tracing::error!(fault, "the callers cannot be read: they stay as they were");
             }
         }
@@ -165,6 +173,7 @@ impl Known {
         let _loading = source.loading.lock();
         // From before we read: what changes meanwhile is found at the next look.
         let stamp = source.stamp();
+        let hashes = hashes(&stamp);
         source.seen.lock().tried = stamp;
         let callers = Callers::load(&source.callers)?;
         let count = callers.callers.len();
@@ -178,7 +187,13 @@ impl Known {
         let set = Arc::new(Set::new(parts, &before));
         // Whoever is let in from here on is let in by the new one.
         *self.set.write() = Arc::clone(&set);
-        before.end(&set);
+        let ended = before.end(&set);
+        let loaded = Change::new("callers", "load")
+            .with("callers", count)
+            .with("files_sha256", hashes)
+            .with("credentials_begun", listed(&set.begun(&before)))
+            .with("credentials_ended", listed(&ended));
+        self.trail.changed(loaded);
         self.metrics.callers_reloads.increment(1);
         self.metrics.callers.set(count as f64);
         Ok(())
@@ -220,6 +235,27 @@ fn file_of(source: &Place) -> Option<PathBuf> {
         Place::File(path) => Some(path.clone()),
         Place::Url { .. } => None,
     }
+}
+
+/// The first of these, and how many more there are: a line of the audit trail is no
+/// longer than it may be.
+fn listed(names: &[String]) -> String {
+    let mut text = String::new();
+    for (number, name) in names.iter().enumerate() {
+        if text.len() + name.len() > LISTED_BYTES_MAX {
+            return format!("{text}and {} more", names.len() - number);
+        }
+        text = text + name + " ";
+    }
+    text.trim_end().into()
+}
+
+/// For the audit trail: the callers' file, the keys, and issuers' keys.
+fn hashes(stamp: &Stamp) -> String {
+    let each = stamp
+        .iter()
+        .map(|hash| hash.map_or("none".into(), hex::encode));
+    each.collect::<Vec<_>>().join(" ")
 }
 
 /// A hash of what a file holds; none if it cannot be read.

@@ -5,6 +5,7 @@ use crate::auth::callers::{Issuer, Token};
 use crate::auth::pepper::Digest;
 use crate::auth::rights::Rights;
 use jiff::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,6 +31,26 @@ pub enum Credential {
         /// How their issuer is trusted.
         issuer: Issuer,
     },
+}
+
+/// As the audit trail names it; not by its hash.
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { id, .. } => write!(f, "key:{id}"),
+            Self::Certificate(name) => write!(f, "certificate:{name}"),
+            Self::Token { token, .. } => {
+                write!(f, "token:{}", token.issuer)?;
+                let subject = token.subject.iter().map(|subject| ("sub", subject));
+                let claims = token.claims.iter();
+                let claims = claims.map(|(name, value)| (name.as_str(), value));
+                for (name, value) in subject.chain(claims) {
+                    write!(f, ",{name}={value}")?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// What somebody may do who shows a credential, and whether it is good still.
