@@ -78,6 +78,14 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
+    /// The manifest says what no backup has.
+    #[error("the manifest {} says what no backup has: {what}", path.display())]
+    Impossible {
+        /// The file.
+        path: PathBuf,
+        /// What, in words.
+        what: String,
+    },
     /// Made by another version of the program.
     #[error("unknown version {found} of the backup in {}: this program reads version {}", path.display(), manifest::VERSION)]
     UnknownVersion {
