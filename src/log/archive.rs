@@ -5,6 +5,7 @@ use super::embedded::Log;
 use super::frame::event_at;
 use super::{Address, Error, Offset};
 use std::cell::RefCell;
+use std::io;
 
 /// The most segments that are held open.
 const OPEN_MAX: usize = 32;
@@ -48,6 +49,11 @@ impl Archive {
         bytes.truncate(got);
         let event = event_at(&bytes).ok_or_else(|| wrong("no event begins here"))?;
         if event.end > bytes.len() {
+            // What stands here is not checked yet: nothing is held for a length that
+            // the file does not have.
+            if at.saturating_add(event.end as u64) > self.size(segment)? {
+                return Err(wrong("an incomplete event"));
+            }
             bytes.resize(event.end, 0);
             if self.read(segment, at, &mut bytes)? < event.end {
                 return Err(wrong("an incomplete event"));
@@ -59,6 +65,19 @@ impl Archive {
     }
 
     fn read(&self, segment: Offset, at: u64, bytes: &mut [u8]) -> Result<usize, Error> {
+        self.with(segment, "read", |file| file.read_at(at, bytes))
+    }
+
+    fn size(&self, segment: Offset) -> Result<u64, Error> {
+        self.with(segment, "measure", |file| file.size())
+    }
+
+    fn with<T>(
+        &self,
+        segment: Offset,
+        operation: &'static str,
+        work: impl FnOnce(&dyn File) -> io::Result<T>,
+    ) -> Result<T, Error> {
         let path = self.log.path(segment);
         let mut open = self.open.borrow_mut();
         let found = open.iter().position(|(offset, _)| *offset == segment);
@@ -69,11 +88,11 @@ impl Archive {
                 file.map_err(Error::disk("open", &path))?
             }
         };
-        let read = file.read_at(at, bytes);
+        let done = work(&*file);
         if open.len() == OPEN_MAX {
             open.remove(0);
         }
         open.push((segment, file));
-        read.map_err(Error::disk("read", &path))
+        done.map_err(Error::disk(operation, &path))
     }
 }

@@ -32,6 +32,10 @@ pub const HEADER_BYTES: u64 = 56;
 
 const MARK: [u8; 8] = *b"QUAYLOG\n";
 
+/// More than any log ever had, and so little that no file's bytes lead beyond what an
+/// address can hold.
+const ADDRESS_MAX: Address = Address::MAX / 2;
+
 /// What is read at once, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -94,6 +98,9 @@ impl Header {
         let previous = (fields.get_u64_le(), fields.get_u64_le());
         let appended_at = fields.get_i64_le();
         let address = fields.get_u64_le();
+        if address > ADDRESS_MAX {
+            return Err(HeaderFault::Unreadable);
+        }
         if crc32c::crc32c(&bytes[..HEADER_BYTES as usize - 4]) != fields.get_u32_le() {
             return Err(HeaderFault::Unreadable);
         }
@@ -174,6 +181,8 @@ impl Cursor {
             Err(fault) => return Ok(Step::Bad(fault)),
         };
         let bytes = FRAME_HEADER_BYTES + head.body_bytes;
+        // Also a damaged header can claim 64 MiB: nothing is held for what is not
+        // there.
         self.fill(bytes)?;
         if self.chunk.len() < bytes {
             return Ok(Step::Bad("an incomplete frame"));
@@ -186,40 +195,58 @@ impl Cursor {
         Ok(Step::Frame(head, body))
     }
 
+    /// Reads again what stands here: the file may have grown.
+    pub fn look_again(&mut self) {
+        self.chunk.clear();
+    }
+
     /// Whether a whole frame stands anywhere behind here. It moves the cursor.
     ///
     /// # Errors
     /// The disk's.
     pub fn frame_behind(&mut self) -> Result<bool, Error> {
         let mut from = self.at + 1;
-        let mut window = vec![0; CHUNK_BYTES];
         loop {
-            let got = self.read_at(from, &mut window)?;
-            if got < FRAME_HEADER_BYTES {
+            let window = self.bytes_at(from, CHUNK_BYTES)?;
+            if window.len() < FRAME_HEADER_BYTES {
                 return Ok(false);
             }
-            let marks = window[..got].windows(FRAME_MARK.len()).enumerate();
-            for (index, _) in marks.filter(|(_, bytes)| *bytes == FRAME_MARK) {
-                self.at = from + index as u64;
-                self.chunk.clear();
-                if matches!(self.step()?, Step::Frame(..)) {
-                    return Ok(true);
+            // A header may lie across two windows.
+            let inner = window.len() - (FRAME_HEADER_BYTES - 1);
+            for index in 0..inner {
+                // Most marks are no frame's: the header tells without reading more.
+                let here = &window[index..];
+                if here.starts_with(&FRAME_MARK) && Head::parse(here).is_ok() {
+                    self.at = from + index as u64;
+                    self.chunk.clear();
+                    if matches!(self.step()?, Step::Frame(..)) {
+                        return Ok(true);
+                    }
                 }
             }
-            // A mark may lie across two windows.
-            from += (got - (FRAME_MARK.len() - 1)) as u64;
+            from += inner as u64;
         }
     }
 
     /// Has as many bytes at hand, if the file reaches so far.
     fn fill(&mut self, bytes: usize) -> Result<(), Error> {
         if self.chunk.len() < bytes {
-            let mut buffer = vec![0; bytes.max(CHUNK_BYTES)];
-            let got = self.read_at(self.at, &mut buffer)?;
-            buffer.truncate(got);
-            self.chunk = buffer.into();
+            self.chunk = self.bytes_at(self.at, bytes.max(CHUNK_BYTES))?.into();
         }
         Ok(())
+    }
+
+    /// So many bytes from a place on, or what the file has of them.
+    fn bytes_at(&self, at: u64, most: usize) -> Result<Vec<u8>, Error> {
+        let size = self
+            .file
+            .size()
+            .map_err(Error::disk("measure", &self.path))?;
+        let there = usize::try_from(size.saturating_sub(at)).unwrap_or(usize::MAX);
+        let mut buffer = vec![0; most.min(there)];
+        let got = self.read_at(at, &mut buffer)?;
+        buffer.truncate(got);
+        Ok(buffer)
     }
 
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<usize, Error> {
