@@ -10,6 +10,8 @@ mod disk;
 mod recovery;
 #[path = "log/retention.rs"]
 mod retention;
+#[path = "log/scan.rs"]
+mod scan;
 
 use bytes::Bytes;
 use disk::MemoryDisk;

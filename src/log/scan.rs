@@ -77,6 +77,7 @@ impl Scan {
         Records {
             dir: self.dir.clone(),
             segment: None,
+            read: from,
             next: from,
             before: 0,
         }
@@ -101,6 +102,8 @@ impl Readable for Scan {
 pub struct Records {
     dir: PathBuf,
     segment: Option<(PathBuf, Cursor)>,
+    /// The first offset of the segment that is read.
+    read: Offset,
     /// Where the next frame begins.
     next: Offset,
     /// Bytes of the segments that were read to their end.
@@ -113,7 +116,7 @@ impl Records {
     ///
     /// # Errors
     /// The disk's; whatever is not as it was written, but for an incomplete
-    /// batch at the very end.
+    /// batch at the very end of the last segment.
     pub fn next_before(&mut self, end: Offset) -> Result<Option<Record>, Error> {
         while self.next < end {
             let Some((path, mut cursor)) = self.open()? else {
@@ -125,30 +128,53 @@ impl Records {
                 at,
                 fault,
             };
-            match cursor.step()? {
-                Step::Frame(head, _) if head.first_offset != self.next => {
+            match self.step(&mut cursor)? {
+                (Step::Frame(head, _), _) if head.first_offset != self.next => {
                     let found = head.first_offset;
                     let fault = format!("offset {found} where {} belongs", self.next);
                     return Err(corrupt(fault));
                 }
-                Step::Frame(head, body) => {
+                (Step::Frame(head, body), _) => {
                     let record = head.record(body, cursor.address()).map_err(corrupt)?;
                     self.next = head.end_offset;
                     self.segment = Some((path, cursor));
                     return Ok(Some(record));
                 }
-                Step::End if at > HEADER_BYTES && self.goes_on() => self.before += at,
-                Step::End => {
+                // One without frames begins where it ends.
+                (Step::End, Some(next)) if next == self.next && at > HEADER_BYTES => {
+                    self.before += at;
+                }
+                (Step::End, Some(next)) => {
+                    let end = self.next;
+                    let fault = format!("offset {end} ends it, the next segment begins at {next}");
+                    return Err(corrupt(fault));
+                }
+                (Step::End, None) => {
                     self.segment = Some((path, cursor));
                     return Ok(None);
                 }
-                Step::Bad(fault) if self.goes_on() || cursor.frame_behind()? => {
+                (Step::Bad(fault), next) if next.is_some() || cursor.frame_behind()? => {
                     return Err(corrupt(fault.to_owned()));
                 }
-                Step::Bad(_) => return Ok(None),
+                (Step::Bad(_), _) => return Ok(None),
             }
         }
         Ok(None)
+    }
+
+    /// What stands at a cursor, and, if it is no whole frame, the first offset of the
+    /// next segment. If there is one, the cursor looks once more: the process that
+    /// appends may have filled this one and begun the next since it was read.
+    fn step(&self, cursor: &mut Cursor) -> Result<(Step, Option<Offset>), Error> {
+        let step = cursor.step()?;
+        if matches!(step, Step::Frame(..)) {
+            return Ok((step, None));
+        }
+        let Some(next) = self.followed()? else {
+            return Ok((step, None));
+        };
+        cursor.look_again();
+        Ok((cursor.step()?, Some(next)))
     }
 
     /// The offset after the last record that was read.
@@ -162,9 +188,10 @@ impl Records {
         self.before + at
     }
 
-    /// Whether a further segment begins where this one ends.
-    fn goes_on(&self) -> bool {
-        self.dir.join(segment::name(self.next)).exists()
+    /// The first offset of the first segment behind the one that is read.
+    fn followed(&self) -> Result<Option<Offset>, Error> {
+        let behind = offsets(&self.dir)?.into_iter();
+        Ok(behind.filter(|&first| first > self.read).min())
     }
 
     fn open(&mut self) -> Result<Option<(PathBuf, Cursor)>, Error> {
@@ -176,10 +203,17 @@ impl Records {
         let mut header = [0; HEADER_BYTES as usize];
         let got = disk::File::read_at(&file, 0, &mut header);
         let got = got.map_err(Error::disk("read", &path))?;
-        let header = Header::parse(&header[..got]);
-        let header = header.map_err(|_| corrupt(&path, "an unreadable segment header"))?;
-        let cursor = Cursor::new(Box::new(file), &path, header.address);
-        Ok(Some((path, cursor)))
+        self.read = self.next;
+        match Header::parse(&header[..got]) {
+            Ok(header) => {
+                check_offset(&header, self.next, &path)?;
+                let cursor = Cursor::new(Box::new(file), &path, header.address);
+                Ok(Some((path, cursor)))
+            }
+            // One that is just being made holds nothing yet.
+            Err(_) if is_begun(&file, &path)? && self.followed()?.is_none() => Ok(None),
+            Err(_) => Err(corrupt(&path, "an unreadable segment header")),
+        }
     }
 }
 
@@ -197,13 +231,25 @@ impl readable::Records for Records {
     }
 }
 
-fn list(dir: &Path) -> Result<Vec<(Header, u64)>, Error> {
+/// The first offsets of the segments, in any order.
+fn offsets(dir: &Path) -> Result<Vec<Offset>, Error> {
     let names = fs::read_dir(dir).map_err(Error::disk("list", dir))?;
     let mut offsets = Vec::new();
     for entry in names {
         let entry = entry.map_err(Error::disk("list", dir))?;
         offsets.extend(segment::offset_in(&entry.file_name().to_string_lossy()));
     }
+    Ok(offsets)
+}
+
+/// Whether a segment has no more than a header can have.
+fn is_begun(file: &ReadOnly, path: &Path) -> Result<bool, Error> {
+    let bytes = disk::File::size(file).map_err(Error::disk("measure", path))?;
+    Ok(bytes <= HEADER_BYTES)
+}
+
+fn list(dir: &Path) -> Result<Vec<(Header, u64)>, Error> {
+    let mut offsets = offsets(dir)?;
     offsets.sort_unstable();
     let mut segments: Vec<(Header, u64)> = Vec::with_capacity(offsets.len());
     let count = offsets.len();
@@ -216,6 +262,7 @@ fn list(dir: &Path) -> Result<Vec<(Header, u64)>, Error> {
         let got = got.map_err(Error::disk("read", &path))?;
         match Header::parse(&header[..got]) {
             Ok(header) => {
+                check_offset(&header, offset, &path)?;
                 let before = segments.last();
                 let before = before.map(|(before, bytes)| (before.first_offset, *bytes));
                 if before.is_some() && header.previous != before {
@@ -238,6 +285,15 @@ fn list(dir: &Path) -> Result<Vec<(Header, u64)>, Error> {
         }
     }
     Ok(segments)
+}
+
+/// A segment is called as its header says.
+fn check_offset(header: &Header, offset: Offset, path: &Path) -> Result<(), Error> {
+    if header.first_offset == offset {
+        return Ok(());
+    }
+    let fault = format!("its header says offset {}", header.first_offset);
+    Err(corrupt(path, &fault))
 }
 
 fn corrupt(path: &Path, fault: &str) -> Error {
