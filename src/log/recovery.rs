@@ -44,7 +44,7 @@ pub(super) fn recover(
     verify_from: Offset,
 ) -> Result<Recovered, Error> {
     make_dir(disk, dir)?;
-    let (mut segments, torn_bytes) = load(disk, dir)?;
+    let (mut segments, begun) = load(disk, dir)?;
     if segments.is_empty() && verify_from == 0 {
         let first = Header {
             first_offset: 0,
@@ -57,6 +57,9 @@ pub(super) fn recover(
     }
     let tail = verify(disk, dir, &segments, verify_from)?;
     let path = dir.join(segment::name(tail.first_offset));
+    if let Some(begun) = &begun {
+        drop_begun(disk, dir, begun, &tail)?;
+    }
     let mut file = disk.open(&path).map_err(Error::disk("open", &path))?;
     let size = file.size().map_err(Error::disk("measure", &path))?;
     if tail.bytes < size {
@@ -69,7 +72,7 @@ pub(super) fn recover(
         segments,
         file,
         tail,
-        truncated_bytes: torn_bytes + size.saturating_sub(tail.bytes),
+        truncated_bytes: begun.map_or(0, |begun| begun.bytes) + size.saturating_sub(tail.bytes),
     })
 }
 
@@ -126,10 +129,35 @@ fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     synced.map_err(Error::disk("sync directory", dir))
 }
 
+/// A last segment whose header was never finished: it holds nothing.
+struct Begun {
+    first_offset: Offset,
+    bytes: u64,
+}
+
+/// Removes it. It was begun when the one before it was whole and durable, so that one
+/// has no torn tail: what is missing there was acknowledged.
+fn drop_begun(disk: &dyn Disk, dir: &Path, begun: &Begun, tail: &Tail) -> Result<(), Error> {
+    if begun.first_offset != tail.end {
+        let path = dir.join(segment::name(tail.first_offset));
+        let fault = ends_early(tail.end, begun.first_offset);
+        return Err(corrupt(&path, tail.bytes, &fault));
+    }
+    if begun.first_offset == tail.first_offset {
+        // It was the only one, and was made anew.
+        return Ok(());
+    }
+    let path = dir.join(segment::name(begun.first_offset));
+    disk.remove(&path).map_err(Error::disk("remove", &path))
+}
+
+fn ends_early(end: Offset, next: Offset) -> String {
+    format!("offset {end} ends it, the next segment begins at {next}")
+}
+
 /// Reads the segments' headers and checks that each follows the one before it.
-/// A last one whose header was never finished holds nothing: it is removed, and
-/// its bytes are counted.
-fn load(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Header>, u64), Error> {
+/// Beside them, a last one that was only begun.
+fn load(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Header>, Option<Begun>), Error> {
     let names = disk.list(dir).map_err(Error::disk("list", dir))?;
     let mut offsets: Vec<Offset> = names
         .iter()
@@ -151,8 +179,14 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Header>, u64), Error> {
                 });
             }
             Err(HeaderFault::Unreadable) if index + 1 == offsets.len() && size <= HEADER_BYTES => {
-                disk.remove(&path).map_err(Error::disk("remove", &path))?;
-                return Ok((segments, size));
+                let (first_offset, bytes) = (offset, size);
+                return Ok((
+                    segments,
+                    Some(Begun {
+                        first_offset,
+                        bytes,
+                    }),
+                ));
             }
             Err(HeaderFault::Unreadable) => {
                 return Err(corrupt(&path, 0, "an unreadable segment header"));
@@ -176,7 +210,7 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Header>, u64), Error> {
         before = Some((offset, size));
         segments.push(header);
     }
-    Ok((segments, 0))
+    Ok((segments, None))
 }
 
 fn gap(told: Option<(Offset, u64)>, found: Option<(Offset, u64)>) -> String {
@@ -228,10 +262,7 @@ fn verify(
             .get(index + 1)
             .filter(|next| next.first_offset != tail.end)
         {
-            let fault = format!(
-                "offset {} ends it, the next segment begins at {}",
-                tail.end, next.first_offset
-            );
+            let fault = ends_early(tail.end, next.first_offset);
             return Err(corrupt(&path, tail.bytes, &fault));
         }
         last = Some(tail);

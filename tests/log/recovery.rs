@@ -98,6 +98,24 @@ fn a_segment_torn_while_it_was_made_is_removed() {
 }
 
 #[test]
+fn below_a_segment_that_was_begun_no_tail_is_torn() {
+    let (disk, end) = filled(9);
+    let (path, length) = disk.files().pop().unwrap();
+    let begun = PathBuf::from(DIR).join(format!("{end:020}.log"));
+    disk.edit(&begun, |bytes| bytes.extend([0; 20]));
+    for missing in 1..40 {
+        let torn = disk.copy();
+        torn.edit(&path, |bytes| bytes.truncate(length - missing));
+        let error = refused(&torn);
+        assert!(
+            matches!(&error, Error::Corrupt { path: found, .. } if *found == path),
+            "{error}"
+        );
+    }
+    assert_cut(&disk, 9, 20);
+}
+
+#[test]
 fn a_flipped_bit_before_the_last_frame_is_found_and_named() {
     let (disk, _) = filled(9);
     let (path, start, length) = with_a_last_frame(&disk, 9);
