@@ -1,24 +1,21 @@
 //! The checkpoint store: tables of ordered bytes, written in atomic, durable
-//! batches. The only file that names the storage engine.
+//! batches. Here alone, and in its parts, the storage engine is named.
 //!
 //! A crash leaves all of a batch or nothing of it. The engine's memory is
 //! bounded: a block cache, and write buffers that hold no more than its journal.
 
+mod engine;
 pub mod snapshot;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use engine::Engine;
+use fjall::PersistMode;
 use parking_lot::RwLock;
-use snapshot::Snapshots;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-/// The journal's bytes, beyond which the oldest buffers are written out: what a
-/// restart has to replay.
-const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 65_535;
@@ -134,6 +131,14 @@ pub enum Error {
         /// What the engine said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The engine panicked: it does not expect what it found on the disk.
+    #[error("open store {}: its files are damaged ({fault}); put that directory aside and start again: the state is counted anew from the log if that still begins at offset 0, else restore a backup", path.display())]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What the engine said.
+        fault: String,
+    },
     /// The snapshot ended because the store was opened again.
     #[error("read store {}: it was opened again meanwhile, because the disk had no room", path.display())]
     Reopened {
@@ -209,13 +214,6 @@ struct Opened {
     engine: RwLock<Option<Engine>>,
     /// How many snapshots were taken.
     snapshots: AtomicU64,
-}
-
-struct Engine {
-    database: Database,
-    /// In the order of [`Table::ALL`].
-    tables: Vec<Keyspace>,
-    snapshots: Snapshots,
 }
 
 impl Store {
@@ -440,38 +438,6 @@ impl Store {
 
     fn path(&self) -> &Path {
         &self.opened.path
-    }
-}
-
-impl Engine {
-    fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
-        let opened = Database::builder(dir)
-            .cache_size(options.cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES)
-            .open()
-            .and_then(|database| {
-                let tables = Table::ALL.map(|table| {
-                    let made = || {
-                        let made = KeyspaceCreateOptions::default()
-                            .max_memtable_size(options.buffer_bytes);
-                        made.with_kv_separation(
-                            (table == Table::Ledger).then(KvSeparationOptions::default),
-                        )
-                    };
-                    database.keyspace(table.name(), made)
-                });
-                Ok((database, tables.into_iter().collect::<Result<_, _>>()?))
-            });
-        let (database, tables) = opened.map_err(|error| failed("open", dir, error))?;
-        Ok(Self {
-            database,
-            tables,
-            snapshots: Snapshots::default(),
-        })
-    }
-
-    fn table(&self, table: Table) -> &Keyspace {
-        &self.tables[table as usize]
     }
 }
 

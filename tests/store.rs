@@ -4,11 +4,11 @@ use quaymeter::store::snapshot::Snapshot;
 use quaymeter::store::{Batch, Error, KEY_BYTES_MAX, Store, Table};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -328,3 +328,134 @@ fn a_slice_has_what_was_put_there_and_nothing_of_its_neighbours() {
     }
     assert_eq!(store.slice(7).scan(Table::Cells).count(), 0);
 }
+
+/// The files of a store, and what is in them; of its journals what is used.
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            let mut bytes = std::fs::read(&path).unwrap();
+            if path.extension().is_some_and(|of| of == "jnl") {
+                let unused = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+                bytes.truncate(bytes.len() - unused);
+            }
+            all.push((path, bytes));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// A copy of it with one file changed.
+fn with(files: &[(PathBuf, Vec<u8>)], from: &Path, changed: &Path, bytes: &[u8]) -> TempDir {
+    let copy = tempdir().unwrap();
+    for (path, content) in files {
+        let to = copy.path().join(path.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let content = if path == changed { bytes } else { content };
+        std::fs::write(to, content).unwrap();
+    }
+    copy
+}
+
+/// A small store, closed.
+fn small() -> TempDir {
+    let dir = tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for number in 0..20_u8 {
+        let mut batch = Batch::new();
+        for table in Table::ALL {
+            batch.put(table, &[number], Some(&[number; 40]));
+        }
+        store.write(batch).unwrap();
+    }
+    drop(store);
+    dir
+}
+
+/// It opens, or says what is wrong with which store.
+fn opens_or_tells(dir: &Path) {
+    if let Err(error) = Store::open(dir) {
+        let told = error.to_string();
+        assert!(told.contains(dir.to_str().unwrap()), "{told}");
+        let is_damaged = matches!(error, Error::Damaged { .. });
+        assert!(
+            !is_damaged || told.contains("counted anew from the log"),
+            "{told}"
+        );
+    }
+}
+
+/// Opens the store in a process of its own: whether that process lived.
+fn lives_through_opening(dir: &Path) -> bool {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_store_that_is_opened_elsewhere"]);
+    child
+        .env(OPENED_DIR, dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = child.status().unwrap();
+    assert_ne!(status.code(), Some(101), "it panicked");
+    status.success()
+}
+
+const OPENED_DIR: &str = "QUAYMETER_TEST_STORE_OPENED";
+
+#[test]
+fn a_store_that_is_opened_elsewhere() {
+    // Only as a child.
+    if let Some(dir) = std::env::var_os(OPENED_DIR) {
+        opens_or_tells(Path::new(&dir));
+    }
+}
+
+#[test]
+fn a_folder_that_is_none_of_a_store_is_told_before_the_engine_dies_of_it() {
+    let dir = small();
+    for stray in ["keyspaces/lost+found", "7.jnl"] {
+        let stray = dir.path().join(stray);
+        std::fs::create_dir(&stray).unwrap();
+        let error = Store::open(dir.path()).err().expect("it opened");
+        let told = error.to_string();
+        assert!(matches!(error, Error::Damaged { .. }), "{told}");
+        assert!(
+            told.contains("none of a store") && told.contains("counted anew"),
+            "{told}"
+        );
+        std::fs::remove_dir(&stray).unwrap();
+    }
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(entries(&store, Table::Cells).len(), 20);
+}
+
+#[test]
+fn a_damaged_store_opens_or_is_told_or_leaves_a_mark() {
+    let dir = small();
+    let files = files(dir.path());
+    let journals = |path: &Path| path.extension().is_some_and(|of| of == "jnl");
+    let keyspace = dir.path().join("keyspaces/1");
+    let some = files.iter().filter(|(path, whole)| {
+        !whole.is_empty() && (journals(path) || path.starts_with(&keyspace))
+    });
+    for (path, whole) in some {
+        // Beginnings are dense: there are lengths and numbers.
+        let dense = (0..whole.len().min(DENSE_BYTES)).step_by(DENSE_STEP);
+        let rest = (DENSE_BYTES..whole.len()).step_by(whole.len() / 4 + 1);
+        for at in dense.chain(rest) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            let copy = with(&files, dir.path(), path, &bytes);
+            let mark = copy.path().with_extension("opening");
+            let lived = lives_through_opening(copy.path());
+            assert_eq!(mark.exists(), !lived, "byte {at} of {}", path.display());
+            let _ = std::fs::remove_file(mark);
+        }
+    }
+}
+
+/// How much of a file is its beginning, and how dense it is damaged there.
+const DENSE_BYTES: usize = 48;
+const DENSE_STEP: usize = 6;
