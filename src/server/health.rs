@@ -45,6 +45,9 @@ const QUESTION_BYTES_MAX: usize = 1 << 10;
 /// Streams that a client opened and reset before they were looked at.
 const RESET_STREAMS_MAX: usize = 8;
 
+/// Streams that a client makes us reset, over the whole life of a connection.
+const FAULTY_STREAMS_MAX: usize = 64;
+
 /// From one answer, or the connection's start, to the end of the next head.
 const HEAD_WITHIN: Duration = Duration::from_secs(20);
 
@@ -153,6 +156,7 @@ fn protocols() -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(FAULTY_STREAMS_MAX)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_EVERY);
     builder

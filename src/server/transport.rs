@@ -19,6 +19,10 @@ const HEADERS_BYTES_MAX: u32 = 16 << 10;
 /// the connection.
 const RESET_STREAMS_MAX: usize = 20;
 
+/// Streams that a client makes us reset, over the whole life of a connection; more end
+/// it. Without a number of our own there would be no limit.
+const FAULTY_STREAMS_MAX: usize = 1_024;
+
 /// A connection is asked this often whether it lives …
 const PING_EVERY: Duration = Duration::from_secs(30);
 
@@ -33,6 +37,7 @@ pub fn within_limits() -> Server {
         .max_concurrent_streams(CONNECTION_STREAMS_MAX)
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(FAULTY_STREAMS_MAX))
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PONG_WITHIN))
         .tcp_nodelay(true)

@@ -2,14 +2,18 @@
 //! ceiling, who exceeds a limit is told, and others go on.
 
 mod bomb;
+mod churn;
 mod crowd;
+mod dribble;
 mod everything;
 #[expect(dead_code, reason = "shared with the tests of survival")]
 #[path = "../survive/faults.rs"]
 mod faults;
 mod flood;
+mod frames;
 mod fuzz;
 mod half_open;
+mod headers;
 mod huge;
 mod memory;
 mod neighbour;
@@ -17,6 +21,7 @@ mod neighbour;
 #[path = "../e2e/place.rs"]
 mod place;
 mod raw;
+mod reset;
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../e2e/service.rs"]
 mod service;

@@ -2,7 +2,7 @@
 
 use crate::memory::{MIB, Memory};
 use crate::neighbour::Neighbour;
-use crate::place::{DEADLINE, Place, ingest, passage, recently, status};
+use crate::place::{DEADLINE, Place, ingest, passage, recently, status, until};
 use quaymeter::pb::stream_events_request::Message as Say;
 use quaymeter::pb::stream_events_response::Message as Hear;
 use quaymeter::pb::{self, GateDirection};
@@ -62,8 +62,11 @@ async fn a_hundred_thousand_tiny_messages_are_taken_and_cost_little() {
     }
     sending.await.unwrap();
     assert_eq!(accepted, MESSAGES);
-    let after = status(&service.grpc).await.events;
-    assert!(after - before >= MESSAGES as i64);
+    // Acknowledged is durable; it is counted soon after.
+    until("all are counted", async || {
+        status(&service.grpc).await.events - before >= MESSAGES as i64
+    })
+    .await;
     // A credit's worth under way, each message a batch and a task of its own;
     // what the events came to stays, with their places in pairing lists.
     memory.stayed_within(CREDIT * 4 * 1024 + MESSAGES * 400 + 16 * MIB);
