@@ -297,7 +297,7 @@ impl Service {
         drop((aside, end));
         // They stop within a second of their signal, and never panic.
         let _ = tokio::join!(side, health);
-        self.trail.stop();
+        trailing::stop(self.trail.clone()).await;
         // What has stopped tells more of the cause than what missed it.
         stopped.and(ended)
     }

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// What is measured here.
 pub const KEYS: [&str; 2] = ["embedded.scrape_ms", "embedded.scraped_ack_p99_ms"];
 
+/// Days that are sent before: on one of them a twentieth of 3,000 enterprises rests.
+const DAYS: usize = 3;
+
 /// Scrapes of a service that has nothing else to do.
 const QUIET: usize = 20;
 
@@ -26,7 +29,7 @@ pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
     if !stage.options.wants(&KEYS) {
         return Ok(());
     }
-    stage.corpus.ensure(3)?;
+    stage.corpus.ensure(DAYS + 2)?;
     for run in 0..stage.options.runs {
         eprintln!("scrapes: run {}", run + 1);
         measure(stage).await?;
@@ -37,7 +40,7 @@ pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
 async fn measure(stage: &mut Stage) -> anyhow::Result<()> {
     let server = Server::start(&stage.fresh("scrape")?)?;
     let mut client = stage.client(&server).await?;
-    let supply = Supply::start(stage.corpus.reader(), Until::Days(0, 1));
+    let supply = Supply::start(stage.corpus.reader(), Until::Days(0, DAYS));
     let sent = send(&server.url, &supply, Manner::Batches).await?;
     check::visible(&mut client, &sent.positions).await?;
     let (mut quiet, mut text) = (Vec::new(), String::new());
@@ -54,10 +57,10 @@ async fn measure(stage: &mut Stage) -> anyhow::Result<()> {
     report.note(scrape, "series", named("quaymeter_") + named("process_"));
     report.note(scrape, "mib", text.len() as f64 / f64::from(1 << 20));
 
-    let alone = stage.corpus.reader().read(1)?;
+    let alone = stage.corpus.reader().read(DAYS)?;
     let alone = Paced::start(&server.url, alone, EVENTS_PER_S).await?;
     let alone = alone.finish().await?;
-    let beside = stage.corpus.reader().read(2)?;
+    let beside = stage.corpus.reader().read(DAYS + 1)?;
     let beside = Paced::start(&server.url, beside, EVENTS_PER_S).await?;
     let (http, over) = (server.http().to_owned(), beside.over());
     let scraping = std::thread::spawn(move || scrapes(&http, &over));
@@ -69,7 +72,7 @@ async fn measure(stage: &mut Stage) -> anyhow::Result<()> {
     report.note(ack, "unscraped", p99_ms(alone.latencies)?);
 
     check::visible(&mut client, &beside.positions).await?;
-    check::totals(&mut client, &stage.corpus, 3, 0).await?;
+    check::totals(&mut client, &stage.corpus, DAYS + 2, 0).await?;
     server.stop()
 }
 

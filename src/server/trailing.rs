@@ -19,6 +19,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::timeout;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -28,6 +30,17 @@ const NO_QUESTIONS: [&str; 3] = ["PublishEvents", "StreamEvents", observe::OTHER
 
 /// As a scrape of the metrics is named.
 const METRICS: &str = "metrics";
+
+/// How long the last records may take.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Writes down what is known; a disk that hangs holds up no stop.
+pub async fn stop(trail: Trail) {
+    let stopping = tokio::task::spawn_blocking(move || trail.stop());
+    if timeout(STOP_WITHIN, stopping).await.is_err() {
+        tracing::error!("the audit trail could not be written to its end");
+    }
+}
 
 /// Wraps the server's services.
 #[derive(Clone)]

@@ -81,7 +81,8 @@ impl Keeper {
     pub fn stop(&self) {
         self.shared.waiting.lock().stop = true;
         self.shared.wake.notify_one();
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
             // It does not panic, and has told if the disk refused.
             let _ = thread.join();
         }
