@@ -280,3 +280,28 @@ async fn a_disk_that_may_not_be_written_keeps_the_service_from_starting() {
     );
     site.serve(&BUSY).stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_told_with_what_to_do_and_then_that_helps() {
+    let site = Site::new("127.0.74.9");
+    let day = delivered(&site, &BUSY).await;
+    let (store, data) = (site.place.data().join("store"), site.place.data());
+    // The engine would abort the process for it.
+    fs::create_dir(store.join("keyspaces/lost+found")).unwrap();
+    assert_refuses(
+        &site,
+        &["open the store", "files are damaged", "anew from the log"],
+    );
+    // As it is left by an opening that ended in an abort.
+    fs::write(data.join("store.opening"), "").unwrap();
+    fs::rename(&store, data.join("aside")).unwrap();
+    let service = site.serve(&BUSY);
+    let told = site.place.logged();
+    assert!(
+        told.contains("died the last time while it opened its store"),
+        "{told}"
+    );
+    assert!(!data.join("store.opening").exists());
+    assert_same(&day.truth, &site.everything(&day.positions).await);
+    service.stop();
+}
