@@ -59,9 +59,10 @@ impl Position {
         self.0.iter().copied()
     }
 
-    /// Records of all its partitions together.
+    /// Records of all its partitions together; the most there can be, if there were more.
     pub fn sum(&self) -> u64 {
-        self.0.iter().map(|&(_, offset)| offset).sum()
+        let offsets = self.0.iter().map(|&(_, offset)| offset);
+        offsets.fold(0, u64::saturating_add)
     }
 
     /// Whether whatever reaches here reaches there too.
