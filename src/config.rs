@@ -59,6 +59,7 @@ settings! {
         replication: i32 = "3", Within(1, 7), "Replicas of each partition, at least";
         min_insync: i32 = "2", Within(1, 7), "Replicas that have a record before it is acknowledged, at least";
         commit_interval_ms: u64 = "100", Within(10, 10_000), "Time between two commits while little changes, in ms";
+        oauth_token_file: Option<PathBuf> = "", Any, "File of the token (a JWT) by which brokers know us, if sasl.mechanism is OAUTHBEARER; read again before it ends, and every few minutes";
         properties: Option<PathBuf> = "", Any, "File of librdkafka's properties (key = value a line): TLS, SASL, and their secrets";
     }
     @tls: Tls, "TLS of the gRPC port and of the metrics; docs/security.md." {

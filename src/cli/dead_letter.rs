@@ -180,7 +180,7 @@ async fn requeue(args: RequeueArgs) -> Result<ExitCode> {
     let events = Topics::of(&config.kafka.prefix).events;
     let connection = Connection::of(&config)?;
     let now = || Timestamp::now().as_millisecond();
-    let producer = Producer::start(connection.client(), &events, Options::default(), now)?;
+    let producer = Producer::start(&connection, &events, Options::default(), now)?;
     let mut letters = tokio::task::spawn_blocking(move || letters(&config, which)).await??;
     let columns = COLUMNS.into_iter().chain(["outcome"]).collect();
     let mut output = Output::new(args.format, columns, io::stdout())?;

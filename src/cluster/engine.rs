@@ -3,17 +3,18 @@
 
 mod assignment;
 mod desk;
+mod error;
 mod pace;
 mod traced;
 
 use super::assigned::Assigned;
 use super::kept::Kept;
 use super::mark::{self, Tally};
-use super::owned::{self, Terms};
+use super::owned::Terms;
 use crate::log::kafka::connection::Connection;
 use crate::log::kafka::failure::Failure;
 use crate::log::kafka::group::{Group, Member, Next, Turn};
-use crate::log::kafka::ranges::{self, Reader};
+use crate::log::kafka::ranges::Reader;
 use crate::log::{Kind, Offset};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -24,6 +25,8 @@ use pace::Pace;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+pub use error::Error;
 
 /// How long another owner's transaction, and this mirror, may take to be over and here.
 const RESTORED: Duration = Duration::from_secs(30);
@@ -37,89 +40,6 @@ const FAILURES_MAX: u32 = 4;
 
 /// Changed values with which a transaction does not wait for its time.
 const CHANGED_MAX: usize = 100_000;
-
-/// Why the engine could not go on; after most of these it begins anew.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The brokers, or the client.
-    #[error("count the log")]
-    Kafka(#[from] Failure),
-    /// A part of a topic could not be read.
-    #[error("count the log")]
-    Unread(#[from] ranges::Error),
-    /// A partition's state.
-    #[error("count the log")]
-    Owned(#[from] owned::Error),
-    /// The mirror does not follow.
-    #[error(
-        "count partition {partition}: what was committed is not in the mirror within {RESTORED:?}"
-    )]
-    Behind {
-        /// Which.
-        partition: u32,
-    },
-    /// A mark could not be written or read.
-    #[error("changelog of partition {partition}")]
-    Mark {
-        /// Which.
-        partition: u32,
-        /// Why.
-        source: mark::Broken,
-    },
-    /// More is committed than this owner was restored from.
-    #[error(
-        "count partition {partition}: {found} is committed, but it was restored at {committed}"
-    )]
-    Ahead {
-        /// Which.
-        partition: u32,
-        /// The offset up to which is committed.
-        found: Offset,
-        /// The one that it knew of.
-        committed: Offset,
-    },
-    /// The changelog does not hold what was committed.
-    #[error("count partition {partition}: its changelog is broken, all of it is counted anew")]
-    Doubted {
-        /// Which.
-        partition: u32,
-    },
-    /// The log is not the one that was counted, or was cut before it was.
-    #[error(
-        "partition {partition} of the log has offsets {start} to {end}, but it is counted up to {counted}: records are gone that were not counted, or it is another log"
-    )]
-    Removed {
-        /// Which.
-        partition: u32,
-        /// The first offset that is there.
-        start: Offset,
-        /// The one after the last.
-        end: Offset,
-        /// The first that is not counted.
-        counted: Offset,
-    },
-}
-
-impl Error {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Kafka(failure) => failure.kind,
-            Self::Unread(error) => error.kind(),
-            Self::Behind { .. } | Self::Ahead { .. } | Self::Doubted { .. } => Kind::Abort,
-            Self::Owned(_) => Kind::Abort,
-            Self::Mark { .. } | Self::Removed { .. } => Kind::Fatal,
-        }
-    }
-
-    /// Whether beginning anew would not change it.
-    fn is_final(&self) -> bool {
-        match self {
-            Self::Mark { .. } | Self::Removed { .. } => true,
-            Self::Owned(error) => error.is_final(),
-            _ => false,
-        }
-    }
-}
 
 /// What an engine works with.
 pub struct Setup {
@@ -228,6 +148,7 @@ impl Engine {
             Next::Turn(turn) => self.turn(turn)?,
             Next::Nothing => {
                 self.setup.assigned.end(self.group.ends());
+                self.idle();
                 self.tell_doubts()?;
             }
         }
@@ -237,6 +158,13 @@ impl Engine {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Lets the clients speak that are not asked for anything.
+    fn idle(&self) {
+        self.group.idle();
+        self.changelogs.idle();
+        self.desk.events().idle();
     }
 
     fn turn(&mut self, turn: Turn) -> Result<(), Error> {
@@ -415,6 +343,7 @@ impl Engine {
         self.setup.assigned.end(self.group.ends());
         metrics.commit_seconds.record(started.elapsed());
         self.failures = 0;
+        self.idle();
         Ok(())
     }
 
@@ -482,6 +411,7 @@ impl Engine {
             std::thread::sleep(AGAIN);
             match self.clients_anew() {
                 Ok(()) => return Ok(()),
+                Err(failure) if failure.is_denied() => return Err(failure.into()),
                 Err(failure) => {
                     let cause: &dyn std::error::Error = &failure;
                     tracing::warn!(cause, "joining the group again");

@@ -13,6 +13,7 @@ pub mod copy;
 pub mod dead_letter;
 pub mod failure;
 pub mod group;
+pub mod oauth;
 pub mod partition;
 pub mod polled;
 pub mod producer;
@@ -61,6 +62,14 @@ pub enum Error {
         /// What the client library told last, without values of properties.
         why: Option<String>,
     },
+    /// Brokers do not take who we are, or are not who they should be.
+    #[error("be let in by Kafka at {brokers}{}", because(why.as_deref()))]
+    Refused {
+        /// The brokers that were asked.
+        brokers: String,
+        /// What the client library told last, without values of properties.
+        why: Option<String>,
+    },
     /// A broker refused, or did not answer in time.
     #[error("{operation} {subject}")]
     Failed {
@@ -97,6 +106,7 @@ impl Error {
             Self::NoBrokers
             | Self::Properties { .. }
             | Self::Client { .. }
+            | Self::Refused { .. }
             | Self::Failed { .. }
             | Self::Untold { .. }
             | Self::Differ { .. } => Kind::Abort,

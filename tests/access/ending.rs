@@ -1,9 +1,9 @@
 //! What is open when credentials end.
 
 use crate::place::{DEADLINE, arrivals, recently, until};
-use crate::port::{Bearer, CALLERS, Port, ingest, reason, throughput};
+use crate::port::{Bearer, CALLERS, Port, callers, ingest, reason, throughput};
 use crate::service::Service;
-use crate::signer::{Signer, callers};
+use crate::signer::Signer;
 use quaymeter::answers::instant;
 use quaymeter::pb::stream_events_request::Message as Say;
 use quaymeter::pb::stream_events_response::Message as Hear;

@@ -1,9 +1,9 @@
 //! Every method for every kind of caller.
 
 use crate::methods::{Outcome, all, asks, outcome};
-use crate::port::{Bearer, Port, Shown, channel, id};
+use crate::port::{Bearer, Port, Shown, callers, channel, id};
 use crate::service::Service;
-use crate::signer::{Signer, callers};
+use crate::signer::Signer;
 use serde_json::Value;
 
 /// A connection that shows something.

@@ -4,6 +4,7 @@
 
 use crate::place::{DEADLINE, Place, text};
 use crate::service::{Service, quaymeter};
+use crate::signer::ISSUER;
 use quaymeter::pb::admin_service_client::AdminServiceClient;
 use quaymeter::pb::ingest_service_client::IngestServiceClient;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
@@ -40,6 +41,21 @@ operate = true
 name = "nothing"
 keys = "all"
 "#;
+
+/// The callers of [`CALLERS`], known by the subjects of tokens too, and an
+/// issuer whose keys are there.
+pub fn callers(source: &str) -> String {
+    let issuer = format!(
+        "[[issuers]]\nissuer = \"{ISSUER}\"\naudience = \"quaymeter\"\nalgorithms = [\"ES256\"]\n{source}\n"
+    );
+    let mut callers = CALLERS.to_owned();
+    for name in ["publisher", "reader", "operator", "nothing"] {
+        let line = format!("name = \"{name}\"\n");
+        let token = format!("tokens = [{{ issuer = \"{ISSUER}\", subject = \"{name}\" }}]\n");
+        callers = callers.replace(&line, &format!("{line}{token}"));
+    }
+    issuer + &callers
+}
 
 /// A place for a service whose callers are known.
 pub struct Port {

@@ -1,8 +1,8 @@
 //! No secret is anywhere but where it belongs.
 
 use crate::place::text;
-use crate::port::{Bearer, Port, id, throughput};
-use crate::signer::{Signer, callers};
+use crate::port::{Bearer, Port, callers, id, throughput};
+use crate::signer::Signer;
 use quaymeter::pb::GetStatusRequest;
 use std::fs::{read, read_to_string};
 

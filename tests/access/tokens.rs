@@ -2,9 +2,9 @@
 
 use crate::methods::{Outcome, outcome};
 use crate::place::until;
-use crate::port::{Bearer, Port, Shown, channel};
+use crate::port::{Bearer, Port, Shown, callers, channel};
 use crate::service::Service;
-use crate::signer::{KeyServer, Signer, callers};
+use crate::signer::{KeyServer, Signer};
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 

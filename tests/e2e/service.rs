@@ -50,7 +50,13 @@ impl Service {
     }
 
     /// Starts what a `serve` command says and waits until it says that it listens.
-    pub fn of(mut command: Command) -> Self {
+    pub fn of(command: Command) -> Self {
+        let started = Self::start_or_end(command);
+        started.unwrap_or_else(|status| panic!("the service ended before it listened: {status}"))
+    }
+
+    /// The same of one that may end instead: then how.
+    pub fn start_or_end(mut command: Command) -> Result<Self, ExitStatus> {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (tell, told) = mpsc::channel();
@@ -62,7 +68,8 @@ impl Service {
         });
         let line = match told.recv_timeout(DEADLINE) {
             Ok(line) => line,
-            Err(error) => {
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(child.wait().unwrap()),
+            Err(error @ mpsc::RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
                 panic!("the service said nothing: {error}; {:?}", child.wait());
             }
@@ -77,13 +84,13 @@ impl Service {
         };
         let grpc = format!("http://{}", word("grpc="));
         let (http, health) = (word("http="), word("health="));
-        Self {
+        Ok(Self {
             child,
             told,
             grpc,
             http,
             health,
-        }
+        })
     }
 
     /// Its process.

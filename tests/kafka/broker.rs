@@ -63,6 +63,15 @@ impl Broker {
         (broker, behind.expect("an address"))
     }
 
+    /// A new cluster of one node that asks who comes by another port who he is, by what
+    /// is in a folder; and the address of that port.
+    pub fn secured(by: &Path) -> (Self, String) {
+        let by = by.to_str().expect("a path in UTF-8");
+        let (broker, told) = Self::started(std::process::id(), &["--secured", by]);
+        let secured = word(&told, "secured=").to_owned();
+        (broker, secured)
+    }
+
     /// A new cluster, and what the script told of it.
     fn started(owner: u32, options: &[&str]) -> (Self, String) {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,11 +1,11 @@
 //! Instances of the real binary on topics of a test's own.
 
 use crate::broker::{self, Broker};
+use crate::producer::connection_to;
 use crate::same::assert_same;
 use crate::service::{Service, quaymeter};
 use jiff::{Timestamp, tz::TimeZone};
 use quaymeter::answers::{self, Client, Question};
-use quaymeter::config::{Config, Sources};
 use quaymeter::log::Record;
 use quaymeter::log::kafka::connection::Connection;
 use quaymeter::log::kafka::polled::Read;
@@ -57,13 +57,21 @@ impl World {
         Self::made(broker, PARTITIONS, ("3", "2"))
     }
 
-    fn made(broker: Arc<Broker>, partitions: u32, replicas: (&'static str, &'static str)) -> Self {
-        let world = Self {
+    /// With a prefix that no topic has yet.
+    pub fn bare(broker: Arc<Broker>, partitions: u32) -> Self {
+        Self {
             broker,
             prefix: format!("w{:016x}", rand::random::<u64>()),
             partitions,
-            replicas,
+            replicas: ("1", "1"),
             dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn made(broker: Arc<Broker>, partitions: u32, replicas: (&'static str, &'static str)) -> Self {
+        let world = Self {
+            replicas,
+            ..Self::bare(broker, partitions)
         };
         let mut create = quaymeter();
         let settings = world.settings();
@@ -98,12 +106,7 @@ impl World {
 
     /// How the library reaches them.
     pub fn connection(&self) -> Connection {
-        let brokers = self.broker.bootstrap().to_owned();
-        let config = Config::resolve(Sources {
-            flags: vec![("kafka.brokers", brokers)],
-            ..Sources::default()
-        });
-        Connection::of(&config.unwrap()).unwrap()
+        connection_to(self.broker.bootstrap())
     }
 
     /// All events in the topic, partition by partition.
@@ -133,7 +136,7 @@ impl World {
     }
 
     /// The pseudonyms' keys.
-    fn keys(&self) -> PathBuf {
+    pub fn keys(&self) -> PathBuf {
         self.dir.path().join("pseudonyms.key")
     }
 
@@ -153,8 +156,14 @@ impl World {
 
     /// The same, not run yet.
     pub fn commanded(&self, words: &[&str], more: &[&str]) -> Command {
+        self.commanded_at(self.broker.bootstrap(), words, more)
+    }
+
+    /// The same, with the addresses at which it finds the brokers.
+    pub fn commanded_at(&self, brokers: &str, words: &[&str], more: &[&str]) -> Command {
         let mut command = quaymeter();
-        command.args(words).args(self.settings()).args(more);
+        command.args(words).args(self.settings_by(brokers));
+        command.args(more);
         command
     }
 
@@ -170,16 +179,19 @@ impl World {
 
     /// The same, with the addresses at which it finds the brokers and more settings.
     pub fn start_at(&self, brokers: &str, name: &str, more: &[&str]) -> Service {
-        let mut settings = self.settings_by(brokers);
+        Service::of(self.serving_at(brokers, name, more))
+    }
+
+    /// What starts such an instance.
+    pub fn serving_at(&self, brokers: &str, name: &str, more: &[&str]) -> Command {
+        let mut command = self.commanded_at(brokers, &["serve"], &[]);
+        for port in ["--listen", "--http-listen", "--health-listen"] {
+            command.args([port, "127.0.0.1:0"]);
+        }
+        command.arg("--data-dir").arg(self.data(name));
         // All have the key of the first: what one makes of a plate, all do.
-        let key = self.keys();
-        settings.extend(["--pseudonym-key".into(), key.to_str().unwrap().to_owned()]);
-        let settings: Vec<&str> = settings
-            .iter()
-            .map(String::as_str)
-            .chain(more.iter().copied())
-            .collect();
-        Service::start(&self.data(name), &settings)
+        command.arg("--pseudonym-key").arg(self.keys()).args(more);
+        command
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod alarmed;
 mod audited;
+#[path = "../support/authority.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod authority;
 mod broker;
 #[path = "../traces/collector.rs"]
 #[allow(dead_code, reason = "shared with the tests of traces")]
@@ -9,6 +12,7 @@ mod collector;
 mod compacted;
 mod counted;
 mod exported;
+mod gate;
 mod harness;
 mod healed;
 mod instances;
@@ -27,15 +31,20 @@ mod records;
 mod requeued;
 #[path = "../support/same.rs"]
 mod same;
+mod secured;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "other tests ask it more")]
 mod service;
 #[path = "../prometheus/server.rs"]
 mod server;
+#[path = "../support/signer.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod signer;
 mod strangers;
 mod topics;
 mod traced;
 mod underway;
+mod unknown;
 #[path = "../prometheus/watched.rs"]
 #[expect(dead_code, reason = "shared with the tests of dashboards")]
 mod watched;

@@ -3,7 +3,9 @@
 
 use crate::broker::{self, Broker};
 use bytes::Bytes;
+use quaymeter::config::{Config, Sources};
 use quaymeter::event::{Event, Millis};
+use quaymeter::log::kafka::connection::Connection;
 use quaymeter::log::kafka::partition::partition_of;
 use quaymeter::log::kafka::producer::{Ends, Options, Producer, RECORD_BYTES_MAX};
 use quaymeter::log::kafka::record::{self, Incoming, Parts};
@@ -25,6 +27,15 @@ pub fn client_of(broker: &Broker) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", broker.bootstrap());
     client
+}
+
+/// How the library reaches them.
+pub fn connection_to(brokers: &str) -> Connection {
+    let config = Config::resolve(Sources {
+        flags: vec![("kafka.brokers", brokers.to_owned())],
+        ..Sources::default()
+    });
+    Connection::of(&config.unwrap()).unwrap()
 }
 
 fn now() -> Millis {
@@ -49,7 +60,7 @@ pub async fn topic(broker: &Broker) -> String {
 }
 
 fn start(broker: &Broker, topic: &str, options: Options) -> Producer {
-    Producer::start(client_of(broker), topic, options, now).unwrap()
+    Producer::start(&connection_to(broker.bootstrap()), topic, options, now).unwrap()
 }
 
 fn facility(number: u64) -> String {

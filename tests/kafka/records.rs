@@ -2,7 +2,7 @@
 //! its own and the protos alone, reads what docs/records.md promises.
 
 use crate::broker::{self, Broker};
-use crate::producer::{client_of, topic};
+use crate::producer::{connection_to, topic};
 use quaymeter::log::Batch;
 use quaymeter::log::kafka::producer::{Options, Producer};
 use quaymeter::pb::{self, event::Detail};
@@ -105,7 +105,8 @@ async fn a_program_in_another_language_reads_what_was_appended() {
     let broker = broker::shared();
     let topic = topic(&broker).await;
     let options = Options::default();
-    let producer = Producer::start(client_of(&broker), &topic, options, || NOW).unwrap();
+    let producer =
+        Producer::start(&connection_to(broker.bootstrap()), &topic, options, || NOW).unwrap();
     let facilities = ["CNNBO/BLCT2"; 2];
     let appended = producer.append_within(WITHIN, &facilities, batch(sent()));
     let ends = appended.await.unwrap();

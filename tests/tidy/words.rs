@@ -2,8 +2,14 @@
 
 use crate::{Faults, source::File};
 
-/// The lint forbids it too, where its table reaches.
+/// Who has no other way, and says there why.
+const UNSAFE: [&str; 1] = ["src/log/kafka/oauth/hand.rs"];
+
+/// The lint denies it too, where its table reaches.
 pub fn no_unsafe(file: &File) -> Faults {
+    if UNSAFE.contains(&file.path.as_str()) {
+        return Faults::new();
+    }
     file.lines_with(&["unsafe"], "we need none")
 }
 
@@ -119,6 +125,7 @@ mod tests {
         sees(no_unsafe, "src/a.rs", "unsafe { b() }");
         passes(no_unsafe, "src/a.rs", "// unsafe\nlet a = \"unsafe\";");
         passes(no_unsafe, "src/a.rs", "#![forbid(unsafe_code)]");
+        passes(no_unsafe, UNSAFE[0], "unsafe { b() }");
     }
 
     #[test]

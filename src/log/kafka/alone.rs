@@ -25,7 +25,7 @@ pub fn consumer(
 ) -> KafkaResult<BaseConsumer<Context>> {
     let mut config = connection.client();
     config
-        .set("group.id", "quaymeter-reads-without-a-group")
+        .set("group.id", connection.group())
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
@@ -33,7 +33,7 @@ pub fn consumer(
     for (name, value) in more {
         config.set(*name, *value);
     }
-    config.create_with_context(connection.context())
+    connection.make(&config, connection.context())
 }
 
 /// Partitions of a topic, each with an offset.

@@ -1,17 +1,22 @@
 //! How this process speaks to Kafka: one configuration for all of its clients,
 //! and what becomes of what they tell.
 
+mod context;
+
 use super::Error;
+use super::oauth::{Tokens, hand};
 use crate::config::{Brokers, Config, Properties};
-use parking_lot::Mutex;
 use rdkafka::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::ProducerContext;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::Client;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use rdkafka::types::RDKafkaConfRes;
-use std::sync::Arc;
+
+pub use context::Context;
+pub(super) use context::Trouble;
 
 /// What every client has unless a property says otherwise. A request's time is
 /// below a transaction's, as librdkafka demands of transactional producers.
@@ -28,6 +33,33 @@ const DEFAULTS: [(&str, &str); 5] = [
 pub struct Connection {
     brokers: Brokers,
     properties: Properties,
+    /// By which brokers know us, if it is by them.
+    tokens: Option<Tokens>,
+    group: String,
+}
+
+/// What speaks to brokers as some client of the library.
+pub trait Speaks<C: ClientContext> {
+    /// That client.
+    fn speaker(&self) -> &Client<C>;
+}
+
+impl<C: ConsumerContext> Speaks<C> for BaseConsumer<C> {
+    fn speaker(&self) -> &Client<C> {
+        self.client()
+    }
+}
+
+impl<C: ProducerContext> Speaks<C> for BaseProducer<C> {
+    fn speaker(&self) -> &Client<C> {
+        self.client()
+    }
+}
+
+impl<C: ClientContext> Speaks<C> for AdminClient<C> {
+    fn speaker(&self) -> &Client<C> {
+        self.inner()
+    }
 }
 
 impl Connection {
@@ -40,14 +72,23 @@ impl Connection {
         if config.kafka.brokers.is_empty() {
             return Err(Error::NoBrokers);
         }
-        let faults = faults(&config.properties);
+        let mut faults = faults(&config.properties);
+        faults.extend(disagreement(config));
         if !faults.is_empty() {
             return Err(Error::Properties { faults });
         }
         Ok(Self {
             brokers: config.kafka.brokers.clone(),
             properties: config.properties.clone(),
+            tokens: config.kafka.oauth_token_file.clone().map(Tokens::of),
+            group: config.kafka.prefix.to_string(),
         })
+    }
+
+    /// The group of the instances. Who reads in no group goes by its name too, because the
+    /// library asks brokers for the group in any case: so it takes one permission.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// The brokers, with commas between.
@@ -73,10 +114,28 @@ impl Connection {
 
     /// For a client's own words.
     pub fn context(&self) -> Context {
-        Context {
-            properties: self.properties.clone(),
-            trouble: Arc::default(),
+        Context::new(self.properties.clone(), self.tokens.clone())
+    }
+
+    /// Makes a client, which may speak to brokers at once.
+    ///
+    /// # Errors
+    /// A configuration that the library does not take; there is no token.
+    pub fn make<T, C>(&self, client: &ClientConfig, context: C) -> KafkaResult<T>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C> + Speaks<C>,
+    {
+        let made: T = client.create_with_context(context)?;
+        if self.tokens.is_some() {
+            let speaker = made.speaker();
+            let token = speaker.context().generate_oauth_token(None);
+            token
+                .map_err(|fault| fault.to_string())
+                .and_then(|token| hand::give(speaker, token))
+                .map_err(KafkaError::ClientCreation)?;
         }
+        Ok(made)
     }
 
     /// A text of the client library, without values of properties.
@@ -98,6 +157,25 @@ impl Connection {
 const UNKNOWN: &str = "librdkafka knows no such property";
 const REFUSED: &str = "librdkafka does not take its value";
 
+/// The mechanism that needs a token.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// Whether brokers are to be shown a token, and whether there is one, must be the same.
+fn disagreement(config: &Config) -> Option<String> {
+    let mut properties = config.properties.iter();
+    let mechanism = |(name, _): &(&str, &str)| name.starts_with("sasl.mechanism");
+    let mechanism = properties.find(mechanism).map(|(_, value)| value);
+    match (mechanism, &config.kafka.oauth_token_file) {
+        (Some(OAUTHBEARER), None) => {
+            Some("sasl.mechanism: OAUTHBEARER needs the setting kafka.oauth_token_file".into())
+        }
+        (mechanism, Some(_)) if mechanism != Some(OAUTHBEARER) => {
+            Some("kafka.oauth_token_file: it needs the property sasl.mechanism=OAUTHBEARER".into())
+        }
+        _ => None,
+    }
+}
+
 /// Each property is tried alone, so that all faults are found. What librdkafka
 /// says of a value repeats it, and so is not told.
 fn faults(properties: &Properties) -> Vec<String> {
@@ -110,77 +188,6 @@ fn faults(properties: &Properties) -> Vec<String> {
         Some(format!("{name}: {what}"))
     };
     properties.iter().filter_map(fault).collect()
-}
-
-/// The facility of a line about a connection that failed. Not every such line
-/// comes as an error too.
-const FAILED: &str = "FAIL";
-
-/// Takes what a client of the library tells, to the log, and keeps the latest
-/// trouble for whoever waits for it in vain.
-#[derive(Clone, Debug)]
-pub struct Context {
-    properties: Properties,
-    trouble: Arc<Mutex<Trouble>>,
-}
-
-/// What a client told of its connections.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Trouble {
-    /// The latest reason.
-    pub why: Option<String>,
-    /// Whether no connection is left, or none ever was.
-    pub all_down: bool,
-}
-
-impl Context {
-    /// What it told so far.
-    pub(super) fn trouble(&self) -> Trouble {
-        self.trouble.lock().clone()
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
-        let line = self.properties.hide(line);
-        if facility == FAILED {
-            // Before it comes the thread's name.
-            let why = line.split_once("]: ").map_or(line.as_str(), |(_, why)| why);
-            self.trouble.lock().why = Some(why.into());
-        }
-        match level {
-            Emerg | Alert | Critical | Error => {
-                tracing::error!(target: "librdkafka", facility, "{line}");
-            }
-            Warning => tracing::warn!(target: "librdkafka", facility, "{line}"),
-            Notice | Info => tracing::info!(target: "librdkafka", facility, "{line}"),
-            Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        // Who asks for the ends of partitions is told of them; it is no trouble.
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
-            return;
-        }
-        let reason = self.properties.hide(reason);
-        tracing::warn!(target: "librdkafka", "{reason}");
-        let mut trouble = self.trouble.lock();
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            trouble.all_down = true;
-        } else {
-            trouble.why = Some(reason);
-        }
-    }
-}
-
-impl ConsumerContext for Context {}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 #[cfg(test)]
@@ -253,6 +260,36 @@ mod tests {
             let told = client.no_client(&error);
             assert!(!format!("{told} {told:?}").contains("hunter24"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_token_and_the_mechanism_that_shows_it_go_together() {
+        let of = |mechanism: &str, file: &str| {
+            let mut config = config("a:1", &[("sasl.mechanism", mechanism)]);
+            config.kafka.oauth_token_file = (!file.is_empty()).then(|| file.into());
+            Connection::of(&config).map(|_| ())
+        };
+        let told = |mechanism, file| of(mechanism, file).unwrap_err().to_string();
+        assert!(of("PLAIN", "").is_ok() && of("OAUTHBEARER", "/token").is_ok());
+        let needed = "OAUTHBEARER needs the setting kafka.oauth_token_file";
+        assert!(told("OAUTHBEARER", "").ends_with(needed));
+        let unused = "it needs the property sasl.mechanism=OAUTHBEARER";
+        assert!(told("PLAIN", "/token").ends_with(unused));
+    }
+
+    #[test]
+    fn a_client_without_a_token_is_not_made() {
+        let properties = [
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+        ];
+        let mut config = config("a:1", &properties);
+        config.kafka.oauth_token_file = Some("/nowhere/token".into());
+        let connection = Connection::of(&config).unwrap();
+        let made: KafkaResult<BaseProducer<Context>> =
+            connection.make(&connection.client(), connection.context());
+        let told = made.err().unwrap().to_string();
+        assert!(told.contains("/nowhere/token: No such file"), "{told}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Copy {
         config
             .set("group.id", name)
             .set("enable.auto.commit", "false");
-        let made = config.create_with_context(connection.context());
+        let made = connection.make(&config, connection.context());
         Ok(Self {
             transactions,
             group: made.map_err(Failure::of("make a consumer"))?,
@@ -124,6 +124,8 @@ impl Copy {
         let list = alone::offsets(&self.read, read.iter().copied())?;
         self.transactions.commit(&list, &group)?;
         self.open = false;
+        // It reads nothing, but has to be heard, and be given the token that it asks for.
+        let _ = self.group.poll(Duration::ZERO);
         Ok(())
     }
 }

@@ -4,15 +4,18 @@
 use crate::log::Kind;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use std::fmt;
 
 /// An operation that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation}")]
+#[error("{operation}{subject}")]
 pub struct Failure {
     /// What was tried.
     pub operation: &'static str,
     /// What to do about it.
     pub kind: Kind,
+    /// With what, after a blank; empty if that is not told.
+    subject: String,
     source: Box<Source>,
 }
 
@@ -41,6 +44,7 @@ impl Failure {
         move |source| Self {
             operation,
             kind: kind(&source),
+            subject: String::new(),
             source: Source::of(source),
         }
     }
@@ -53,7 +57,22 @@ impl Failure {
                 Kind::Fatal => Kind::Fatal,
                 Kind::Retry | Kind::Abort => Kind::Abort,
             },
+            subject: String::new(),
             source: Source::of(source),
+        }
+    }
+
+    /// The same, saying with what it was tried.
+    pub fn with(mut self, subject: impl fmt::Display) -> Self {
+        self.subject = format!(" {subject}");
+        self
+    }
+
+    /// Whether the brokers do not let us, which trying again does not change.
+    pub fn is_denied(&self) -> bool {
+        match &*self.source {
+            Source::Property(_) => false,
+            Source::Said(error) => error.rdkafka_error_code().is_some_and(is_denial),
         }
     }
 }
@@ -78,17 +97,32 @@ pub(super) fn kind(error: &KafkaError) -> Kind {
         }
         // Nothing left to try: the records before the first are gone.
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Kind::Fatal,
-        Some(
-            Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed
-            | Code::ClusterAuthorizationFailed,
-        ) => Kind::Fatal,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+            Kind::Fatal
+        }
+        Some(code) if is_denial(code) => Kind::Fatal,
         _ => Kind::Retry,
     }
+}
+
+/// What an error of a consumer is about: the topic that it reads, and the group by whose
+/// name it goes, if it is that.
+pub(super) fn subject(error: &KafkaError, topic: &str, group: &str) -> String {
+    match error.rdkafka_error_code() {
+        Some(Code::GroupAuthorizationFailed) => format!("{topic} as group {group}"),
+        _ => topic.to_owned(),
+    }
+}
+
+/// Whether a permission is missing.
+fn is_denial(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+    )
 }
 
 #[cfg(test)]
@@ -120,6 +154,20 @@ mod tests {
             let failure = Failure::aborting("write")(KafkaError::MessageProduction(code));
             assert_eq!(failure.kind, Kind::Abort, "{code:?}");
         }
+    }
+
+    #[test]
+    fn what_is_denied_is_known_and_says_with_what_it_was_tried() {
+        let denied = KafkaError::MessageConsumption(Code::TopicAuthorizationFailed);
+        let failure = Failure::of("read topic")(denied).with("port.events");
+        assert_eq!(failure.to_string(), "read topic port.events");
+        assert!(failure.is_denied());
+        let late = KafkaError::MessageConsumption(Code::RequestTimedOut);
+        assert_eq!(subject(&late, "port.events", "port"), "port.events");
+        assert!(!Failure::of("read topic")(late).is_denied());
+        let group = KafkaError::MessageConsumption(Code::GroupAuthorizationFailed);
+        let about = subject(&group, "port.events", "port");
+        assert_eq!(about, "port.events as group port");
     }
 
     #[test]

@@ -5,13 +5,14 @@
 use super::alone;
 use super::connection::{Connection, Context};
 use super::dead_letter::DeadLetter;
-use super::failure::Failure;
+use super::failure::{Failure, subject};
 use super::polled::Read;
 use super::transactions::{STEP, Transactions};
 use crate::log::{Kind, Offset};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::Statistics;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -86,12 +87,21 @@ struct Turns {
 }
 
 impl ClientContext for Turns {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.context.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.context.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        asked: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.context.generate_oauth_token(asked)
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -165,7 +175,8 @@ impl Group {
             Some(Ok(message)) => Ok(Next::Record(Read::of(message))),
             Some(Err(KafkaError::PartitionEOF(_))) => Ok(Next::Nothing),
             Some(Err(error)) => {
-                let failure = Failure::of("read the log")(error);
+                let about = subject(&error, &self.member.events, &self.member.group);
+                let failure = Failure::of("read topic")(error).with(about);
                 match failure.kind {
                     // The client goes on trying.
                     Kind::Retry => {
@@ -192,6 +203,12 @@ impl Group {
     /// the last call.
     pub fn ends(&self) -> Vec<(u32, Ends)> {
         std::mem::take(&mut *self.consumer.context().ends.lock())
+    }
+
+    /// Hears what the transactions' client has to say while none is open. To be called now
+    /// and then.
+    pub fn idle(&self) {
+        self.transactions.idle();
     }
 
     /// How many steps of commits were tried again since the last call.
@@ -332,12 +349,15 @@ fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Tur
         .set("queued.max.messages.kbytes", "16384")
         // Where the log ends is told with them.
         .set("statistics.interval.ms", "2000");
-    let made = config.create_with_context(Turns {
-        turns: Mutex::default(),
-        ends: Mutex::default(),
-        leaving: AtomicBool::new(false),
-        context: connection.context(),
-    });
+    let made = connection.make(
+        &config,
+        Turns {
+            turns: Mutex::default(),
+            ends: Mutex::default(),
+            leaving: AtomicBool::new(false),
+            context: connection.context(),
+        },
+    );
     let consumer: BaseConsumer<Turns> = made.map_err(Failure::of("make a consumer"))?;
     let subscribed = consumer.subscribe(&[&member.events]);
     subscribed.map_err(Failure::of("join the group"))?;

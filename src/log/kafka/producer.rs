@@ -11,6 +11,7 @@ mod pending;
 mod poll;
 mod settings;
 
+use super::connection::Connection;
 use super::record;
 use crate::log::gauge::Gauge;
 use crate::log::{Batch, Error};
@@ -19,7 +20,6 @@ use draft::Draft;
 use parking_lot::Mutex;
 use pending::{Answer, Pending};
 use poll::{Poll, State};
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -73,7 +73,7 @@ struct Shared {
 }
 
 impl Producer {
-    /// Starts the thread that takes the brokers' reports. `client` says where
+    /// Starts the thread that takes the brokers' reports. The connection says where
     /// they are and who we are; whatever acknowledging depends on is set here.
     /// The clock says the time in ms since 1970-01-01T00:00Z.
     ///
@@ -82,14 +82,15 @@ impl Producer {
     /// # Errors
     /// If the client's settings contradict each other, or there is no thread.
     pub fn start(
-        client: ClientConfig,
+        connection: &Connection,
         topic: &str,
         options: Options,
         clock: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let topic: Arc<str> = topic.into();
-        let context = Context::new(Arc::clone(&topic));
-        let client = settings::complete(client, options).create_with_context(context);
+        let context = Context::new(Arc::clone(&topic), connection.context());
+        let client = settings::complete(connection.client(), options);
+        let client = connection.make(&client, context);
         let failed = |error| context::fault("make a producer for", &topic, error);
         let client: Arc<BaseProducer<Context>> = Arc::new(client.map_err(failed)?);
         let room = Arc::new(Semaphore::new(options.queue_bytes as usize));

@@ -70,6 +70,11 @@ impl Error {
             Self::Gone { .. } => Kind::Fatal,
         }
     }
+
+    /// Whether the brokers do not let us.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Broker { source, .. } if source.is_denied())
+    }
 }
 
 impl Reader {
@@ -93,6 +98,15 @@ impl Reader {
             committed: consumer(alone::COMMITTED)?,
             topic: topic.to_owned(),
         })
+    }
+
+    /// Hears what the client has to say while nothing is read, and gives it what it asks
+    /// for: a token, before the one that it has is over. To be called now and then.
+    pub fn idle(&self) {
+        for consumer in [&self.raw, &self.committed] {
+            // Nothing is assigned, so no record comes.
+            let _ = consumer.poll(Duration::ZERO);
+        }
     }
 
     /// The first offset that is there and the one after the last, transactions that are

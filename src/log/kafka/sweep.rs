@@ -26,6 +26,7 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 pub struct Sweep {
     consumer: BaseConsumer<Context>,
     topic: String,
+    group: String,
     /// Of each partition: where it begins, and where it ended.
     bounds: Vec<(Offset, Offset)>,
     /// Partitions that are read.
@@ -43,13 +44,15 @@ impl Sweep {
         let consumer = made.map_err(Failure::of("make a consumer"))?;
         let bounds = (0..partitions).map(|partition| {
             let found = consumer.fetch_watermarks(topic, partition as i32, ASKED);
-            let (start, end) = found.map_err(Failure::of("ask where a topic ends"))?;
+            let failed = |error| Failure::of("ask for the ends of topic")(error).with(topic);
+            let (start, end) = found.map_err(failed)?;
             Ok((start.max(0) as Offset, end.max(0) as Offset))
         });
         Ok(Self {
             bounds: bounds.collect::<Result<_, Failure>>()?,
             consumer,
             topic: topic.to_owned(),
+            group: connection.group().to_owned(),
             active: BTreeSet::new(),
         })
     }
@@ -101,13 +104,11 @@ impl Sweep {
                     self.active.remove(&(partition as u32));
                 }
                 Some(Err(error)) if failure::kind(&error) != Kind::Retry => {
-                    return Err(Failure::of("read a topic")(error));
+                    return Err(self.failed(error));
                 }
                 Some(Err(_)) | None if since.elapsed() > IDLE_MAX => {
                     let late = RDKafkaErrorCode::OperationTimedOut;
-                    return Err(Failure::of("read a topic")(KafkaError::MessageConsumption(
-                        late,
-                    )));
+                    return Err(self.failed(KafkaError::MessageConsumption(late)));
                 }
                 Some(Err(_)) | None => {}
             }
@@ -141,6 +142,11 @@ impl Sweep {
             self.active.insert(partition);
         }
         Ok(())
+    }
+
+    fn failed(&self, error: KafkaError) -> Failure {
+        let about = failure::subject(&error, &self.topic, &self.group);
+        Failure::of("read topic")(error).with(about)
     }
 
     fn list(&self, partition: u32) -> TopicPartitionList {

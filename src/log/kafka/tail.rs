@@ -2,7 +2,7 @@
 
 use super::alone;
 use super::connection::{Connection, Context};
-use super::failure::Failure;
+use super::failure::{Failure, subject};
 use crate::log::Kind;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -36,6 +36,8 @@ pub enum Next<'a> {
 /// A consumer of all partitions, in no group.
 pub struct Tail {
     consumer: BaseConsumer<Context>,
+    topic: String,
+    group: String,
 }
 
 impl Tail {
@@ -64,7 +66,11 @@ impl Tail {
         }
         let assigned = consumer.assign(&all);
         assigned.map_err(Failure::of("assign the changelogs"))?;
-        Ok(Self { consumer })
+        Ok(Self {
+            consumer,
+            topic: topic.to_owned(),
+            group: connection.group().to_owned(),
+        })
     }
 
     /// Waits for what comes next, and hands it over.
@@ -84,7 +90,8 @@ impl Tail {
                 partition: partition as u32,
             })),
             Some(Err(error)) => {
-                let failure = Failure::of("follow the changelogs")(error);
+                let about = subject(&error, &self.topic, &self.group);
+                let failure = Failure::of("read topic")(error).with(about);
                 match failure.kind {
                     // The client goes on trying.
                     Kind::Retry => {

@@ -6,10 +6,11 @@ use super::failure::Failure;
 use crate::log::Kind;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
@@ -26,26 +27,52 @@ pub const STEP: Duration = Duration::from_secs(15);
 /// a transaction may last.
 const IDLE_MS: &str = "9000";
 
+/// The facility of the library's line about a partition that brokers do not let into a
+/// transaction.
+const SHUT_OUT: &str = "ADDPARTS";
+
+/// How such a line ends if a permission is missing.
+const DENIED: &str = "Broker: Topic authorization failed";
+
 /// The producer.
 pub struct Transactions {
     producer: BaseProducer<Reports>,
+    id: String,
 }
 
 /// Keeps why a record could not be delivered.
 struct Reports {
-    failed: Mutex<Option<KafkaError>>,
+    /// The first that was not, and its topic.
+    failed: Mutex<Option<(KafkaError, String)>>,
+    /// The library's words about a partition that brokers do not let into the transaction.
+    /// It then purges the records of that, whose reports do not say why.
+    shut_out: Mutex<Option<String>>,
     /// Steps that were tried again.
     again: AtomicU64,
     context: Context,
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if facility == SHUT_OUT && text.ends_with(DENIED) {
+            // Before it comes the thread's name.
+            let words = text.split_once("]: ").map_or(text, |(_, words)| words);
+            *self.shut_out.lock() = Some(words.to_owned());
+        }
         self.context.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.context.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        asked: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.context.generate_oauth_token(asked)
     }
 }
 
@@ -53,8 +80,9 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().get_or_insert_with(|| error.clone());
+        if let Err((error, record)) = result {
+            let failed = || (error.clone(), record.topic().to_owned());
+            self.failed.lock().get_or_insert_with(failed);
         }
     }
 }
@@ -66,7 +94,14 @@ impl Transactions {
     /// A configuration that the client does not take; the broker's.
     pub fn begin_as(connection: &Connection, id: &str) -> Result<Self, Failure> {
         let producer = producer(connection, id)?;
-        Ok(Self { producer })
+        let id = id.to_owned();
+        Ok(Self { producer, id })
+    }
+
+    /// Hears what the client has to say while no transaction is open, and gives it what it
+    /// asks for, such as a token. To be called now and then.
+    pub fn idle(&self) {
+        self.producer.poll(Duration::ZERO);
     }
 
     /// Begins a transaction.
@@ -76,7 +111,9 @@ impl Transactions {
     pub fn begin(&self) -> Result<(), Failure> {
         // What was given up with the last one may have been told since.
         self.producer.poll(Duration::ZERO);
-        self.producer.context().failed.lock().take();
+        let reports = self.producer.context();
+        reports.failed.lock().take();
+        reports.shut_out.lock().take();
         let begun = self.producer.begin_transaction();
         begun.map_err(Failure::of("begin a transaction"))
     }
@@ -97,7 +134,12 @@ impl Transactions {
                     record = back;
                     self.producer.poll(Duration::from_millis(1));
                 }
-                Err((error, _)) => return Err(Failure::aborting("write a transaction")(error)),
+                Err((error, _)) => {
+                    // What was put before it may tell why.
+                    let denied = self.drain().err().filter(Failure::is_denied);
+                    let failed = || Failure::aborting("write a transaction")(error);
+                    return Err(denied.unwrap_or_else(failed));
+                }
             }
         }
     }
@@ -139,7 +181,7 @@ impl Transactions {
     /// # Errors
     /// Some of it was not delivered: the transaction is to be aborted.
     pub fn drain(&self) -> Result<(), Failure> {
-        let started = Instant::now();
+        let (started, reports) = (Instant::now(), self.producer.context());
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::from_millis(1));
             if started.elapsed() > STEP {
@@ -147,11 +189,17 @@ impl Transactions {
                 return Err(Failure::aborting("write a transaction")(late));
             }
         }
-        let reports = self.producer.context();
-        match reports.failed.lock().take() {
-            None => Ok(()),
-            Some(error) => Err(Failure::aborting("write a transaction")(error)),
-        }
+        let Some((error, topic)) = reports.failed.lock().take() else {
+            return Ok(());
+        };
+        Err(match reports.shut_out.lock().take() {
+            None => Failure::aborting("write to topic")(error).with(topic),
+            Some(words) => {
+                let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
+                let denied = KafkaError::MessageProduction(denied);
+                Failure::aborting("write a transaction:")(denied).with(words)
+            }
+        })
     }
 
     /// Calls a step again while it says that this may help.
@@ -165,7 +213,7 @@ impl Transactions {
             let Err(error) = step() else { return Ok(()) };
             let failure = Failure::of(operation)(error);
             if failure.kind != Kind::Retry || started.elapsed() > STEP {
-                return Err(failure);
+                return Err(failure.with(format_args!("of {}", self.id)));
             }
             self.producer
                 .context()
@@ -203,13 +251,18 @@ fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, 
             config.set(name, value);
         }
     }
-    let made = config.create_with_context(Reports {
-        failed: Mutex::default(),
-        again: AtomicU64::new(0),
-        context: connection.context(),
-    });
+    let made = connection.make(
+        &config,
+        Reports {
+            failed: Mutex::default(),
+            shut_out: Mutex::default(),
+            again: AtomicU64::new(0),
+            context: connection.context(),
+        },
+    );
     let producer: BaseProducer<Reports> = made.map_err(Failure::of("make a producer"))?;
     let begun = producer.init_transactions(2 * STEP);
-    begun.map_err(Failure::of("begin to write transactions"))?;
+    let failed = |error| Failure::of("begin transactions")(error).with(format_args!("of {id}"));
+    begun.map_err(failed)?;
     Ok(producer)
 }

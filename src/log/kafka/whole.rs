@@ -3,6 +3,7 @@
 
 use super::alone;
 use super::connection::{Connection, Context};
+use super::failure;
 use super::polled::Read;
 use crate::log::readable::{Readable, Records};
 use crate::log::{Error, Kind, Offset, Record};
@@ -77,10 +78,11 @@ impl Whole {
     }
 
     fn failed(&self, error: KafkaError) -> Error {
+        let place = format!("{}, partition {}", self.topic, self.partition);
         Error::Broker {
             operation: "read topic",
-            subject: format!("{}, partition {}", self.topic, self.partition).into(),
-            kind: super::failure::kind(&error),
+            subject: failure::subject(&error, &place, self.connection.group()).into(),
+            kind: failure::kind(&error),
             source: Arc::new(error),
         }
     }

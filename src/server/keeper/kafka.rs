@@ -50,8 +50,7 @@ impl Kafka {
             ..Options::default()
         };
         let clock = Arc::clone(parts.clock);
-        let client = connection.client();
-        let producer = Producer::start(client, &topics.events, options, move || clock())?;
+        let producer = Producer::start(&connection, &topics.events, options, move || clock())?;
         let instance = instance::Parts {
             connection,
             member,

@@ -2,8 +2,10 @@
 //! the polling thread, except the log, so it must be short.
 
 use super::pending::Pending;
+use crate::log::kafka::connection;
 use crate::log::{Error, Kind};
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
@@ -16,13 +18,19 @@ pub struct Context {
     topic: Arc<str>,
     /// Whether the last report was of a failure.
     refuses: AtomicBool,
+    /// Takes all else.
+    other: connection::Context,
 }
 
 impl Context {
-    /// For a producer of this topic.
-    pub fn new(topic: Arc<str>) -> Self {
+    /// For a producer of this topic; what is no report goes to the other.
+    pub fn new(topic: Arc<str>, other: connection::Context) -> Self {
         let refuses = AtomicBool::new(false);
-        Self { topic, refuses }
+        Self {
+            topic,
+            refuses,
+            other,
+        }
     }
 
     /// Says when events begin to fail and when that is over, not each time.
@@ -65,20 +73,21 @@ impl ProducerContext for Context {
 }
 
 impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::error!("kafka: {message}"),
-            RDKafkaLogLevel::Warning => tracing::warn!("kafka: {message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!("kafka: {message}"),
-            RDKafkaLogLevel::Debug => tracing::debug!("kafka: {message}"),
-        }
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.other.log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(cause = %error, "kafka: {reason}");
+        self.other.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        asked: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.other.generate_oauth_token(asked)
     }
 }
 

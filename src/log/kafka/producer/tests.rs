@@ -2,6 +2,7 @@
 //! mock cluster is used for nothing but errors; tests/kafka has a real broker.
 
 use super::*;
+use crate::config::{Config, Sources};
 use crate::log::Kind;
 use bytes::Bytes;
 use rdkafka::mocking::MockCluster;
@@ -28,10 +29,16 @@ fn cluster() -> MockCluster<'static, DefaultProducerContext> {
     cluster
 }
 
+fn connection(brokers: &str) -> Connection {
+    let config = Config::resolve(Sources {
+        flags: vec![("kafka.brokers", brokers.to_owned())],
+        ..Sources::default()
+    });
+    Connection::of(&config.unwrap()).unwrap()
+}
+
 fn start(brokers: &str, options: Options) -> Producer {
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", brokers);
-    Producer::start(client, TOPIC, options, || 1000).unwrap()
+    Producer::start(&connection(brokers), TOPIC, options, || 1000).unwrap()
 }
 
 async fn append(producer: &Producer) -> Result<Ends, Error> {
@@ -150,7 +157,7 @@ fn the_library_has_more_room_than_is_ever_given_away() {
             queue_bytes,
             ..Options::default()
         };
-        let client = settings::complete(ClientConfig::new(), options);
+        let client = settings::complete(rdkafka::ClientConfig::new(), options);
         let number = |name| client.get(name).unwrap().parse::<u64>().unwrap();
         let least = u64::from(draft::BESIDE_RECORD);
         assert!(number("queue.buffering.max.messages") > u64::from(queue_bytes) / least);
@@ -171,9 +178,8 @@ async fn a_queue_of_the_library_that_is_full_after_all_is_an_overload() {
 async fn an_append_time_never_goes_back() {
     let times = Mutex::new(vec![5, 9, 3, 7]);
     let clock = move || times.lock().pop().unwrap_or(0);
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", "127.0.0.1:9");
-    let producer = Producer::start(client, TOPIC, Options::default(), clock).unwrap();
+    let connection = connection("127.0.0.1:9");
+    let producer = Producer::start(&connection, TOPIC, Options::default(), clock).unwrap();
     let found = [(); 5].map(|()| producer.now());
     assert_eq!(found, [7, 7, 9, 9, 9]);
 }

@@ -87,8 +87,8 @@ impl Admin {
         let config = connection.client();
         let context = connection.context();
         let no_client = |error: KafkaError| connection.no_client(&error);
-        let probe = config.create_with_context(context.clone());
-        let admin = config.create_with_context(context.clone());
+        let probe = connection.make(&config, context.clone());
+        let admin = connection.make(&config, context.clone());
         Ok(Self {
             connection: connection.clone(),
             context,
@@ -238,10 +238,14 @@ impl Admin {
             }
             let after = begun.elapsed();
             if after >= within {
-                return Err(Error::Unreachable {
-                    brokers: self.connection.brokers(),
-                    after,
-                    why: trouble.why,
+                let (brokers, why) = (self.connection.brokers(), trouble.why);
+                return Err(match trouble.refused {
+                    true => Error::Refused { brokers, why },
+                    false => Error::Unreachable {
+                        brokers,
+                        after,
+                        why,
+                    },
                 });
             }
         }

@@ -123,18 +123,3 @@ impl KeyServer {
         self.shared.lock().unwrap().asked
     }
 }
-
-/// The callers of [`crate::port::CALLERS`], known by the subjects of tokens too, and an
-/// issuer whose keys are there.
-pub fn callers(source: &str) -> String {
-    let issuer = format!(
-        "[[issuers]]\nissuer = \"{ISSUER}\"\naudience = \"quaymeter\"\nalgorithms = [\"ES256\"]\n{source}\n"
-    );
-    let mut callers = crate::port::CALLERS.to_owned();
-    for name in ["publisher", "reader", "operator", "nothing"] {
-        let line = format!("name = \"{name}\"\n");
-        let token = format!("tokens = [{{ issuer = \"{ISSUER}\", subject = \"{name}\" }}]\n");
-        callers = callers.replace(&line, &format!("{line}{token}"));
-    }
-    issuer + &callers
-}
