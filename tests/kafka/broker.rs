@@ -116,6 +116,13 @@ impl Broker {
         self.tell("resume-node", node);
     }
 
+    /// Runs Apache Kafka's own command about permissions, with these words.
+    pub fn acls(&self, words: &[String]) -> String {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let told = script("acls", self.folder(), &words);
+        told.unwrap_or_else(|why| panic!("{why}"))
+    }
+
     /// Waits until each partition of each topic has all of its replicas.
     pub async fn is_replicated(&self) {
         let mut client = ClientConfig::new();

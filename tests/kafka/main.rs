@@ -13,6 +13,7 @@ mod compacted;
 mod counted;
 mod exported;
 mod gate;
+mod grants;
 mod harness;
 mod healed;
 mod instances;
@@ -25,6 +26,7 @@ mod overload;
 #[path = "../e2e/place.rs"]
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 mod place;
+mod permitted;
 mod producer;
 mod proxy;
 mod records;

@@ -20,7 +20,7 @@ fn parent() -> (String, Bytes) {
 }
 
 /// Writes events as a stranger might: none under its facility.
-fn misplaced(world: &World, records: &[Record]) {
+pub fn misplaced(world: &World, records: &[Record]) {
     let producer: BaseProducer = client_of(&world.broker).create().unwrap();
     let topic = world.topic("events");
     for of in records {
@@ -56,7 +56,7 @@ fn list(world: &World, more: &[&str]) -> Vec<serde_json::Value> {
 }
 
 /// How many letters there are of each reason, once there are so many.
-async fn reasons(world: &World, wanted: usize) -> BTreeMap<String, usize> {
+pub async fn reasons(world: &World, wanted: usize) -> BTreeMap<String, usize> {
     let (started, mut beat) = (
         Instant::now(),
         tokio::time::interval(Duration::from_millis(200)),

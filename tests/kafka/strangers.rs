@@ -15,9 +15,14 @@ use std::time::{Duration, Instant};
 
 /// Writes a record that is none of ours to each partition.
 pub fn poison(world: &World) {
+    poison_in(world, PARTITIONS);
+}
+
+/// The same where there are so many partitions.
+pub fn poison_in(world: &World, partitions: u32) {
     let producer: BaseProducer = client_of(&world.broker).create().unwrap();
     let topic = world.topic("events");
-    for partition in 0..PARTITIONS as i32 {
+    for partition in 0..partitions as i32 {
         let record = BaseRecord::to(&topic).partition(partition);
         let record = record.key("CNNBO/NONE").payload("not an event");
         producer.send(record).map_err(|(error, _)| error).unwrap();
