@@ -13,6 +13,7 @@ mod place;
 mod progress;
 mod publish;
 mod query;
+mod raw;
 mod registry;
 mod rotation;
 #[path = "../support/same.rs"]

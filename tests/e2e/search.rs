@@ -86,6 +86,13 @@ impl Pile {
         Self(files.chain(texts).collect())
     }
 
+    /// And what has no text.
+    #[allow(dead_code, reason = "other tests have nothing of that")]
+    pub fn and(mut self, name: &str, bytes: Vec<u8>) -> Self {
+        self.0.push((name.to_owned(), bytes));
+        self
+    }
+
     /// Where a text is, in whatever form.
     pub fn places_of(&self, text: &str) -> Vec<&str> {
         let forms = aho_corasick::AhoCorasick::new(forms(text)).unwrap();

@@ -29,10 +29,15 @@ mod place;
 mod permitted;
 mod producer;
 mod proxy;
+#[path = "../e2e/raw.rs"]
+mod raw;
 mod records;
 mod requeued;
 #[path = "../support/same.rs"]
 mod same;
+#[path = "../e2e/search.rs"]
+mod search;
+mod searched;
 mod secured;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "other tests ask it more")]
@@ -43,6 +48,9 @@ mod server;
 #[allow(dead_code, reason = "other tests need more of it")]
 mod signer;
 mod strangers;
+#[path = "../e2e/stream.rs"]
+#[expect(dead_code, reason = "other tests ask it more")]
+mod stream;
 mod topics;
 mod traced;
 mod underway;
