@@ -248,7 +248,9 @@ impl Value for LogFilter {
         let plain = |directive: &str| !directive.contains(['=', '[', ']', '{', '}']);
         let level = |directive: &str| directive.trim().parse::<LevelFilter>().is_ok();
         let clear = text.split(',').all(|part| !plain(part) || level(part));
-        (clear && EnvFilter::try_new(text).is_ok()).then(|| Self(text.into()))
+        // The filter panics on other letters, and no target of ours has any.
+        let known = clear && text.is_ascii() && EnvFilter::try_new(text).is_ok();
+        known.then(|| Self(text.into()))
     }
     fn show(&self) -> Option<toml::Value> {
         Some(self.0.as_str().into())
