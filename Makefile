@@ -13,7 +13,7 @@ NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo kafka-up kafka-down test chaos bench year parts release check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
+.PHONY: help demo kafka-up kafka-down test fuzz chaos bench year parts release check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -42,6 +42,9 @@ test: base helm-begun check ## Installs what tests need, checks, and runs every 
 # told when it is asked for again.
 helm-begun: base
 	@nice -n 19 scripts/install-tools helm </dev/null >/dev/null 2>&1 &
+
+fuzz: ## Hostile input, guided by what it reaches: FUZZ_SECONDS (60) for each of FUZZ_TARGETS (all)
+	@scripts/fuzz
 
 chaos: tools ## Kills the service at random moments, CHAOS_KILLS times (300); CHAOS_SEED repeats; an instance on Kafka KAFKA_KILLS times (60)
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
