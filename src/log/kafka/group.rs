@@ -323,9 +323,19 @@ impl Drop for Group {
     fn drop(&mut self) {
         let context = self.consumer.context();
         context.leaving.store(true, Ordering::Relaxed);
-        let gives = |turn: &Turn| matches!(turn, Turn::Given(_));
-        let given = context.turns.lock().drain(..).any(|turn| gives(&turn));
-        if given || self.owes.load(Ordering::Relaxed) {
+        let turns: Vec<Turn> = context.turns.lock().drain(..).collect();
+        // What was decided and not asked for any more is answered too, or leaving waits for
+        // it for ever.
+        let mut owes = self.owes.load(Ordering::Relaxed);
+        for turn in turns {
+            match turn {
+                Turn::Given(_) => owes = true,
+                Turn::Taken(partitions) => {
+                    let _ = self.stop_reading(&partitions);
+                }
+            }
+        }
+        if owes {
             let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
         }
     }
