@@ -7,10 +7,6 @@ KAFKA_DIR ?= target/kafka
 export QUAYMETER_TEST_PYTHON ?= $(CURDIR)/$(TOOLS)/python/bin/python
 export QUAYMETER_TEST_HELM ?= $(CURDIR)/$(TOOLS)/bin/helm
 
-# A panic must not be reachable from outside, so the code has none to reach.
-# Tests may: there a panic is the verdict.
-NO_PANICS := -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
-
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo kafka-up kafka-down test fuzz chaos bench year parts release check tools base format docs lint protos dependencies tidy patches advisories mutants chart helm-begun
@@ -86,7 +82,6 @@ docs: ## Makes anew what is made from the code: docs/metrics.md and the dashboar
 
 lint: ## Clippy, warnings denied
 	$(CARGO) clippy --locked --features failpoints --all-targets -- -D warnings
-	$(CARGO) clippy --locked --lib --bins -- -D warnings $(NO_PANICS)
 
 protos: base ## Lints the protos; nothing that a release promised may break
 	@scripts/check-protos

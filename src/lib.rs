@@ -4,6 +4,13 @@
 //! it. The way of an event: `ingest` → `log` → `worker` with its `meter` →
 //! `view` → `query`. See ARCHITECTURE.md.
 
+// A panic must not be reachable from outside, so the code has none to reach. Tests may:
+// there a panic is the verdict.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod pb;
 
 pub mod failpoint;

@@ -1,5 +1,11 @@
 //! The binary: arguments, a runtime, one line for what failed.
 
+// As the library.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 use quaymeter::cli::{Cli, FAILED};
 use std::io;
 use std::process::ExitCode;
