@@ -3,7 +3,6 @@
 
 mod appends;
 mod check;
-mod judging;
 mod reader;
 mod seats;
 mod sender;
@@ -33,12 +32,10 @@ use crate::view::position::Position;
 use crate::view::token::Tokens;
 pub use appends::Appends;
 use check::{Checked, Manner};
-use judging::Judging;
 use reader::Reader;
 use seats::Seats;
 use sender::Sender;
 use share::Shares;
-use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,7 +123,6 @@ struct Shared {
     reasons: check::Reasons,
     seats: Seats,
     shares: Shares,
-    judging: Judging,
     quotas: Quotas,
     tracer: Tracer,
     trail: Trail,
@@ -153,7 +149,6 @@ impl Ingest {
         let shares = Shares::new(budgets.requests.limit());
         let seats = Seats::new(limits.streams, metrics.streams.clone());
         let reasons = check::Reasons::of(&metrics);
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let shared = Shared {
             limits,
             log,
@@ -165,7 +160,6 @@ impl Ingest {
             reasons,
             seats,
             shares,
-            judging: Judging::new(threads),
             quotas,
             tracer,
             trail,
@@ -316,11 +310,7 @@ impl IngestService for Ingest {
         let mut traced = shared
             .tracer
             .ingest(&traced_by, "PublishEvents", sender.source());
-        let mut checked = {
-            let judging = shared.judging.turn(sender.source(), request.events);
-            let turn = judging.await;
-            shared.check(&sender, turn.of, manner)
-        };
+        let mut checked = shared.check(&sender, request.events, manner);
         let weight = shared.hold_traced(sender.source(), &checked, traced.as_mut())?;
         let appended = shared.append(sender.source(), &mut checked, traced.as_ref());
         let position = appended.await?;

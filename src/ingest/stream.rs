@@ -5,7 +5,6 @@
 //! a client that sends more than it was granted is ended, and credit is granted
 //! only by acknowledgements that the client has taken.
 
-use super::judging::{Queue, Turn};
 use super::reader::Reader;
 use super::seats::Seat;
 use super::sender::Sender;
@@ -90,9 +89,6 @@ struct Connection {
     acknowledged_sequence: u64,
     /// When the last batch came.
     heard: Instant,
-    /// A message, and how much had come by then: of the source one is judged after the
-    /// other.
-    judging: Queue<(StreamEventsRequest, u64)>,
     /// Includes all that is acknowledged.
     position: Position,
 }
@@ -209,12 +205,10 @@ impl Connection {
         answers: mpsc::Sender<Weighed>,
     ) -> Self {
         let credit_events = sender.credit_events(shared.limits.credit_events);
-        let judging = shared.judging.queue(sender.source());
         Self {
             shared,
             open,
             sender,
-            judging,
             traced_by,
             answers,
             appending: FuturesOrdered::new(),
@@ -260,11 +254,8 @@ impl Connection {
                     Ok(room) => self.acknowledge(room),
                     Err(_) => return End::Gone,
                 },
-                turn = self.judging.next() => if let Err(status) = self.take_now(turn) {
-                    return End::Failed(status);
-                },
-                message = incoming.message(), if self.judging.is_empty() => match message {
-                    Ok(Some(message)) => if let Err(status) = self.take_in_turn(message, incoming.received()) {
+                message = incoming.message() => match message {
+                    Ok(Some(message)) => if let Err(status) = self.take(message, incoming.received()) {
                         return End::Failed(status);
                     },
                     Ok(None) => return End::Closed,
@@ -293,19 +284,6 @@ impl Connection {
     fn batch_events_max(&self) -> usize {
         let most = self.shared.limits.batch_events;
         self.sender.batch_events_max(most)
-    }
-
-    /// Takes a message if it is its turn; else it waits for that, and no more is read.
-    fn take_in_turn(&mut self, message: StreamEventsRequest, received: u64) -> Result<(), Status> {
-        match self.judging.enter((message, received)) {
-            Some(turn) => self.take_now(turn),
-            None => Ok(()),
-        }
-    }
-
-    fn take_now(&mut self, turn: Turn<(StreamEventsRequest, u64)>) -> Result<(), Status> {
-        let (message, received) = turn.of;
-        self.take(message, received)
     }
 
     /// Judges a batch and starts to append it; so many bytes came in all.
