@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// What is measured here.
 pub const KEYS: [&str; 2] = ["embedded.scrape_ms", "embedded.scraped_ack_p99_ms"];
 
-/// Days that are sent before: on one of them a twentieth of 3,000 enterprises rests.
+/// Days that are sent before: on one of them some enterprises rest.
 const DAYS: usize = 3;
 
 /// Scrapes of a service that has nothing else to do.
