@@ -1,15 +1,9 @@
 //! The binary: arguments, a runtime, one line for what failed.
 
-// As the library.
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use quaymeter::cli::{Cli, FAILED};
-use std::io;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{io, process::ExitCode, time::Duration};
 
 /// What one thread makes and another drops, glibc's is slow at: docs/performance.md.
 #[global_allocator]
