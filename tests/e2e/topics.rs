@@ -185,5 +185,8 @@ fn a_dump_of_the_configuration_has_no_property_in_it() {
         out.contains("kind = \"kafka\"") && out.contains("brokers = \"a:1\""),
         "{out}"
     );
-    assert!(!out.contains("hunter") && !out.contains("sasl"), "{out}");
+    // What explains a setting may name a property.
+    let mut settings = out.lines().filter(|line| !line.starts_with('#'));
+    assert!(!settings.any(|line| line.contains("sasl")), "{out}");
+    assert!(!out.contains("hunter"), "{out}");
 }
