@@ -54,7 +54,7 @@ use door::Door;
 use keeper::Keeper;
 use listeners::Listeners;
 use names::Names;
-use options::{past, query_settings, trace_counts, trail_counts, trail_limits};
+use options::{past, query_settings, trace_counts, trail_counts};
 use side::Tells;
 use std::future::Future;
 use std::sync::Arc;
@@ -196,8 +196,7 @@ impl Service {
             found.start(dir.path(), &key_file, &pseudonyms)?;
         }
         let metrics = Arc::new(Metrics::new(&config.metrics)?);
-        let at = trail::directory(config.trail.dir.as_ref(), dir.path());
-        let trail = Trail::start(&at, trail_limits(&config), trail_counts(&metrics))?;
+        let trail = Trail::start(&config, trail_counts(&metrics))?;
         trail.changed(pseudonyms::loaded(&pseudonyms));
         let tls = Tls::open(&config.tls, Arc::clone(&metrics), trail.clone())?;
         let tracer = Tracer::start(&config.traces, trace_counts(&metrics))?;

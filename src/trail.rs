@@ -19,6 +19,7 @@ pub mod verify;
 pub use files::{Error, Found, Limits, Writer};
 pub use fold::Batch;
 
+use crate::config::Config;
 use fold::Fold;
 use keeper::{Keeper, Shared};
 use metrics::Counter;
@@ -52,12 +53,16 @@ pub struct Counts {
 pub struct Trail(Option<Arc<Keeper>>);
 
 impl Trail {
-    /// Goes on with the trail of a service in a directory, which is made if it is not
-    /// there, on a thread of its own.
+    /// Goes on with the trail of a service where it is configured, on a thread of its own.
+    /// Its directory is made if it is not there.
     ///
     /// # Errors
     /// The directory cannot be used, or another process has it.
-    pub fn start(directory: &Path, limits: Limits, counts: Counts) -> Result<Self, Error> {
+    pub fn start(config: &Config, counts: Counts) -> Result<Self, Error> {
+        Self::start_in(&directory(config), Limits::of(&config.trail), counts)
+    }
+
+    fn start_in(directory: &Path, limits: Limits, counts: Counts) -> Result<Self, Error> {
         let (mut writer, found) = Writer::open(directory, SERVICE, limits)?;
         if let Found::Damaged { file, line, what } = &found {
             counts.damaged.increment(1);
@@ -116,9 +121,9 @@ impl Trail {
 }
 
 /// Where the trail of a service is.
-pub fn directory(configured: Option<&PathBuf>, data_dir: &Path) -> PathBuf {
-    let own = || data_dir.join(DIRECTORY);
-    configured.cloned().unwrap_or_else(own)
+pub fn directory(config: &Config) -> PathBuf {
+    let own = || config.data_dir.join(DIRECTORY);
+    config.trail.dir.clone().unwrap_or_else(own)
 }
 
 #[cfg(test)]

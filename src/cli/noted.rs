@@ -56,12 +56,7 @@ pub fn changing<T, E>(
 where
     anyhow::Error: From<E>,
 {
-    let directory = trail::directory(config.trail.dir.as_ref(), &config.data_dir);
-    let limits = Limits {
-        file_bytes: config.trail.file_bytes,
-        days: config.trail.days as u32,
-        bytes_max: config.trail.bytes_max,
-    };
+    let (directory, limits) = (trail::directory(config), Limits::of(&config.trail));
     let opened = Writer::open_in_turn(&directory, COMMANDS, limits);
     let (mut writer, found) = opened.context("audit trail: nothing was changed")?;
     if let Some(record) = found.into_record() {

@@ -108,7 +108,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn directory(config: &Config) -> Result<PathBuf> {
-    let directory = trail::directory(config.trail.dir.as_ref(), &config.data_dir);
+    let directory = trail::directory(config);
     if !directory.is_dir() {
         bail!("there is no audit trail in {}", directory.display());
     }

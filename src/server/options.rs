@@ -113,15 +113,6 @@ pub fn trace_counts(metrics: &Metrics) -> trace::Counts {
     }
 }
 
-/// How much of the audit trail is kept.
-pub fn trail_limits(config: &Config) -> trail::Limits {
-    trail::Limits {
-        file_bytes: config.trail.file_bytes,
-        days: config.trail.days as u32,
-        bytes_max: config.trail.bytes_max,
-    }
-}
-
 /// Where is counted what becomes of the audit trail.
 pub fn trail_counts(metrics: &Metrics) -> trail::Counts {
     trail::Counts {

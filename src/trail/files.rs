@@ -7,6 +7,7 @@ pub use found::Found;
 
 use super::chain::Head;
 use super::record::Record;
+use crate::config;
 use jiff::Timestamp;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
@@ -25,6 +26,17 @@ pub struct Limits {
     pub days: u32,
     /// Bytes of a chain's files, at most, but for the one that is written.
     pub bytes_max: u64,
+}
+
+impl Limits {
+    /// As configured.
+    pub fn of(config: &config::Trail) -> Self {
+        Self {
+            file_bytes: config.file_bytes,
+            days: config.days as u32,
+            bytes_max: config.bytes_max,
+        }
+    }
 }
 
 /// Why a trail cannot be written.

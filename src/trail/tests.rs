@@ -247,7 +247,7 @@ fn counts() -> Counts {
 #[test]
 fn a_service_writes_down_what_it_is_told_before_it_stops() {
     let directory = tempfile::tempdir().unwrap();
-    let trail = Trail::start(directory.path(), LIMITS, counts()).unwrap();
+    let trail = Trail::start_in(directory.path(), LIMITS, counts()).unwrap();
     let call = Call {
         caller: Some("line-a".into()),
         peer: Some([192, 0, 2, 7].into()),
