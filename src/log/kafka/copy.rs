@@ -122,7 +122,7 @@ impl Copy {
         let group = self.group.group_metadata();
         let group = group.ok_or_else(|| Failure::of("commit a copy")(unknown()))?;
         let list = alone::offsets(&self.read, read.iter().copied())?;
-        self.transactions.commit(&list, &group)?;
+        self.transactions.commit(list, group)?;
         self.open = false;
         // It reads nothing, but has to be heard, and be given the token that it asks for.
         let _ = self.group.poll(Duration::ZERO);

@@ -5,6 +5,7 @@ use crate::log::Kind;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use std::fmt;
+use std::time::Duration;
 
 /// An operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,8 @@ enum Source {
     /// Its own text has the value in it.
     #[error("property {0}: librdkafka does not take its value beside the others")]
     Property(String),
+    #[error("the client has not answered for {0:?}")]
+    Unanswered(Duration),
     #[error(transparent)]
     Said(KafkaError),
 }
@@ -62,6 +65,17 @@ impl Failure {
         }
     }
 
+    /// The client did not answer: what became of it is not known, and only a new client
+    /// goes on.
+    pub fn unanswered(operation: &'static str, wait: Duration) -> Self {
+        Self {
+            operation,
+            kind: Kind::Fatal,
+            subject: String::new(),
+            source: Box::new(Source::Unanswered(wait)),
+        }
+    }
+
     /// The same, saying with what it was tried.
     pub fn with(mut self, subject: impl fmt::Display) -> Self {
         self.subject = format!(" {subject}");
@@ -71,7 +85,7 @@ impl Failure {
     /// Whether the brokers do not let us, which trying again does not change.
     pub fn is_denied(&self) -> bool {
         match &*self.source {
-            Source::Property(_) => false,
+            Source::Property(_) | Source::Unanswered(_) => false,
             Source::Said(error) => error.rdkafka_error_code().is_some_and(is_denial),
         }
     }

@@ -303,7 +303,7 @@ impl Group {
         let (false, Some(metadata)) = (self.has_lost(), metadata) else {
             return Err(Failure::aborting("commit, being no member")(lost()));
         };
-        self.transactions.commit(&self.list(read)?, &metadata)
+        self.transactions.commit(self.list(read)?, metadata)
     }
 
     /// Aborts the transaction that is open, if there is one.

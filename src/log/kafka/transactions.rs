@@ -1,6 +1,11 @@
 //! Transactions of a producer that has a name: whoever comes with the same one ends what
 //! was left open, and shuts the former out. Every call blocks.
 
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use self::answer::within;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
 use crate::log::Kind;
@@ -14,6 +19,7 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,9 +29,9 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a step of a transaction may take before it is given up.
 pub const STEP: Duration = Duration::from_secs(15);
 
-/// For how long the transactions' producer keeps a connection that is not used: less than
-/// a transaction may last.
-const IDLE_MS: &str = "9000";
+/// After this time a call is given up that heeds no time. The broker has ended the
+/// transaction by then.
+const PATIENCE: Duration = TRANSACTION_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// The facility of the library's line about a partition that brokers do not let into a
 /// transaction.
@@ -36,7 +42,7 @@ const DENIED: &str = "Broker: Topic authorization failed";
 
 /// The producer.
 pub struct Transactions {
-    producer: BaseProducer<Reports>,
+    producer: Arc<BaseProducer<Reports>>,
     id: String,
 }
 
@@ -93,7 +99,7 @@ impl Transactions {
     /// # Errors
     /// A configuration that the client does not take; the broker's.
     pub fn begin_as(connection: &Connection, id: &str) -> Result<Self, Failure> {
-        let producer = producer(connection, id)?;
+        let producer = Arc::new(producer(connection, id)?);
         let id = id.to_owned();
         Ok(Self { producer, id })
     }
@@ -151,16 +157,33 @@ impl Transactions {
     /// producer settles.
     pub fn commit(
         &self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
+        offsets: TopicPartitionList,
+        group: ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
         self.drain()?;
-        self.again("commit offsets", || {
-            self.producer
-                .send_offsets_to_transaction(offsets, group, STEP)
-        })?;
-        self.again("commit a transaction", || {
-            self.producer.commit_transaction(STEP)
+        self.put_offsets(offsets, group)?;
+        self.again(|| {
+            let committed = self.producer.commit_transaction(STEP);
+            committed.map_err(Failure::of("commit a transaction"))
+        })
+    }
+
+    /// Puts offsets of a group into the transaction. While the group's coordinator is gone
+    /// the client library looks for the new one only when some connection comes or goes,
+    /// and no time that it is given ends its waiting; so ours does, and ends the client.
+    fn put_offsets(
+        &self,
+        offsets: TopicPartitionList,
+        group: ConsumerGroupMetadata,
+    ) -> Result<(), Failure> {
+        let operation = "commit offsets";
+        let all = Arc::new((offsets, group));
+        self.again(|| {
+            let (producer, all) = (Arc::clone(&self.producer), Arc::clone(&all));
+            let put = move || producer.send_offsets_to_transaction(&all.0, &all.1, STEP);
+            let put = within(PATIENCE, put);
+            put.ok_or_else(|| Failure::unanswered(operation, PATIENCE))?
+                .map_err(Failure::of(operation))
         })
     }
 
@@ -171,8 +194,9 @@ impl Transactions {
     pub fn abort(&self) -> Result<(), Failure> {
         // An abort with reports outstanding would wait for its whole time.
         let _ = self.drain();
-        self.again("abort a transaction", || {
-            self.producer.abort_transaction(STEP)
+        self.again(|| {
+            let aborted = self.producer.abort_transaction(STEP);
+            aborted.map_err(Failure::of("abort a transaction"))
         })
     }
 
@@ -203,15 +227,10 @@ impl Transactions {
     }
 
     /// Calls a step again while it says that this may help.
-    fn again(
-        &self,
-        operation: &'static str,
-        step: impl Fn() -> Result<(), KafkaError>,
-    ) -> Result<(), Failure> {
+    fn again(&self, step: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
         let started = Instant::now();
         loop {
-            let Err(error) = step() else { return Ok(()) };
-            let failure = Failure::of(operation)(error);
+            let Err(failure) = step() else { return Ok(()) };
             if failure.kind != Kind::Retry || started.elapsed() > STEP {
                 return Err(failure.with(format_args!("of {}", self.id)));
             }
@@ -235,11 +254,6 @@ fn producer(connection: &Connection, id: &str) -> Result<BaseProducer<Reports>, 
     config
         .set("transactional.id", id)
         .set("transaction.timeout.ms", timeout)
-        // While a group's coordinator is gone, the library looks for the new one only when
-        // some connection comes or goes, and no time ends its waiting, whatever it is told.
-        // Who waits is idle, so this makes one go; hardly sooner than a request is given
-        // up.
-        .set("connections.max.idle.ms", IDLE_MS)
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // As the Java client, and as `partition_of`.
