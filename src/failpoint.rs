@@ -37,6 +37,9 @@ pub const BACKUP_PLACES: [&str; 5] = [
     "backup.named",
 ];
 
+/// On Kafka: partitions are to be given up, and are not yet.
+pub const GROUP_PLACE: &str = "group.taken";
+
 /// Takes what the environment says, for as long as the process lives.
 #[cfg(feature = "failpoints")]
 pub fn configure() {

@@ -11,6 +11,7 @@ use super::assigned::Assigned;
 use super::kept::Kept;
 use super::mark::{self, Tally};
 use super::owned::Terms;
+use crate::failpoint;
 use crate::log::kafka::connection::Connection;
 use crate::log::kafka::failure::Failure;
 use crate::log::kafka::group::{Group, Member, Next, Turn};
@@ -177,6 +178,7 @@ impl Engine {
             }
             Turn::Taken(partitions) => {
                 tracing::info!(?partitions, "partitions are taken away");
+                failpoint::reached(failpoint::GROUP_PLACE);
                 // Lost ones may be another's already: then nothing can be committed.
                 let committed = match self.group.has_lost() {
                     true => self.rewind(),

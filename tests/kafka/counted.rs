@@ -1,8 +1,10 @@
 //! Whatever happens to instances and to the broker, each instance answers what was meant.
 
 use crate::broker::Broker;
-use crate::instances::{World, assert_audited, assert_meant};
+use crate::instances::{World, a_day, assert_audited, assert_meant, deliver_meant};
+use crate::service::Service;
 use crate::underway::{RATE, Underway, day_of};
+use quaymeter::failpoint::GROUP_PLACE;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::fs;
@@ -114,6 +116,27 @@ async fn instances_that_join_and_leave_again_and_again_count_each_event_once() {
     assert_meant(&stays, &day, &positions).await;
     assert_audited(&world, &stays);
     stays.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_to_be_given_up_by_one_who_died_of_it_is_counted_by_somebody() {
+    let world = World::new();
+    let mut dying = world.serving_at(world.broker.bootstrap(), "first", &[]);
+    dying.env("FAILPOINTS", format!("{GROUP_PLACE}=return"));
+    let mut dying = Service::of(dying);
+    let day = a_day(61, 1_000);
+    deliver_meant(&dying, &day).await;
+    // It has all partitions, and is to give up half of them.
+    let second = world.start("second");
+    assert!(!tokio::task::block_in_place(|| dying.ended()).success());
+    let first = world.start("first");
+    // The same once more: all of it is known, and has to be read.
+    let positions = deliver_meant(&second, &day).await;
+    assert_meant(&first, &day, &positions).await;
+    for instance in [first, second] {
+        assert_audited(&world, &instance);
+        instance.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

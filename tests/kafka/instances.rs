@@ -6,6 +6,7 @@ use crate::same::assert_same;
 use crate::service::{Service, quaymeter};
 use jiff::{Timestamp, tz::TimeZone};
 use quaymeter::answers::{self, Client, Question};
+use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::Record;
 use quaymeter::log::kafka::connection::Connection;
 use quaymeter::log::kafka::polled::Read;
@@ -203,6 +204,20 @@ pub fn a_day(seed: u64, events: u32) -> Simulation {
 
 fn shanghai() -> TimeZone {
     TimeZone::get("Asia/Shanghai").unwrap()
+}
+
+/// Sends a day to an instance, by one stream, and waits until it answers what was meant;
+/// the positions that were acknowledged.
+pub async fn deliver_meant(instance: &Service, day: &Simulation) -> Vec<String> {
+    let delivery = Delivery {
+        endpoint: instance.grpc.clone(),
+        streams: 1,
+        batch_events: 100,
+        rate: None,
+    };
+    let delivered = deliver(day, &delivery, Arc::default()).await.unwrap();
+    assert_meant(instance, day, &delivered.positions).await;
+    delivered.positions
 }
 
 /// Whether an instance answers what was meant, once it has what was acknowledged.

@@ -3,13 +3,12 @@
 
 use crate::gate::{Gate, HOUR, gate};
 use crate::grants::{self, Grant};
-use crate::instances::{World, a_day, assert_meant};
+use crate::instances::{World, a_day, assert_meant, deliver_meant};
 use crate::place::{arrivals, ingest, text};
 use crate::requeued::misplaced;
 use crate::service::Service;
 use crate::strangers::poison_in;
 use quaymeter::config::{Config, Sources};
-use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::Record;
 use quaymeter::log::kafka::connection::Connection;
 use quaymeter::log::kafka::polled::Read;
@@ -61,14 +60,7 @@ fn told(gate: &Gate, world: &World, words: &[&str], shown: &[String], status: i3
 
 async fn delivered(instance: &Service, events: u32) -> quaymeter::simulate::Simulation {
     let day = a_day(131, events);
-    let delivery = Delivery {
-        endpoint: instance.grpc.clone(),
-        streams: 1,
-        batch_events: 100,
-        rate: None,
-    };
-    let delivered = deliver(&day, &delivery, Arc::default()).await.unwrap();
-    assert_meant(instance, &day, &delivered.positions).await;
+    deliver_meant(instance, &day).await;
     day
 }
 

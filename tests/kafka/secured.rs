@@ -1,10 +1,9 @@
 //! Brokers that ask who comes, by TLS: each way to be known.
 
 use crate::gate::{Gate, HOUR, PASSWORD, USER, gate};
-use crate::instances::{PARTITIONS, World, a_day, assert_meant};
+use crate::instances::{PARTITIONS, World, a_day, deliver_meant};
 use crate::place::{acknowledged, arrivals, get, text, trucks_in, until};
 use crate::service::Service;
-use quaymeter::deliver::{Delivery, deliver};
 use std::fs::{File, read, read_to_string};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,14 +37,7 @@ async fn works(gate: &Gate, shown: &[String], secrets: &[&str]) {
     let log = gate.path("log");
     let instance = started(gate.serving(&world, "first", shown), &log);
     let day = a_day(121, 1_500);
-    let delivery = Delivery {
-        endpoint: instance.grpc.clone(),
-        streams: 1,
-        batch_events: 100,
-        rate: None,
-    };
-    let delivered = deliver(&day, &delivery, Arc::default()).await.unwrap();
-    assert_meant(&instance, &day, &delivered.positions).await;
+    deliver_meant(&instance, &day).await;
     let server = format!("--server={}", instance.grpc);
     for words in [
         &["topics", "check"][..],

@@ -1,8 +1,9 @@
 //! What strangers do to the topics: records that are no events, offsets that are gone.
 
-use crate::instances::{DEADLINE, PARTITIONS, World, a_day, assert_audited, assert_meant};
+use crate::instances::{
+    DEADLINE, PARTITIONS, World, a_day, assert_audited, assert_meant, deliver_meant,
+};
 use crate::producer::client_of;
-use quaymeter::deliver::{Delivery, deliver};
 use quaymeter::log::kafka::dead_letter;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -10,7 +11,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Writes a record that is none of ours to each partition.
@@ -64,19 +64,12 @@ async fn records_that_are_none_of_ours_stop_nothing_and_are_put_away() {
     let instance = world.start("first");
     let day = a_day(61, 3_000);
     poison(&world);
-    let delivery = Delivery {
-        endpoint: instance.grpc.clone(),
-        streams: 1,
-        batch_events: 100,
-        rate: None,
-    };
-    let delivered = deliver(&day, &delivery, Arc::default()).await.unwrap();
-    assert_meant(&instance, &day, &delivered.positions).await;
+    let positions = deliver_meant(&instance, &day).await;
     poison(&world);
     let letters = dead_letters(&world, PARTITIONS as usize);
     let reasons: BTreeSet<&str> = letters.iter().map(|(_, reason)| &**reason).collect();
     assert_eq!(reasons, BTreeSet::from(["BAD_HEADER"]));
-    assert_meant(&instance, &day, &delivered.positions).await;
+    assert_meant(&instance, &day, &positions).await;
     assert_audited(&world, &instance);
     instance.stop();
 }
@@ -86,24 +79,12 @@ async fn a_group_whose_offsets_are_gone_goes_on_where_it_was() {
     let world = World::new();
     let instance = world.start("first");
     let day = a_day(71, 3_000);
-    let delivery = |to: &str| Delivery {
-        endpoint: to.to_owned(),
-        streams: 1,
-        batch_events: 100,
-        rate: None,
-    };
-    let delivered = deliver(&day, &delivery(&instance.grpc), Arc::default())
-        .await
-        .unwrap();
-    assert_meant(&instance, &day, &delivered.positions).await;
+    deliver_meant(&instance, &day).await;
     instance.stop();
     forget(&world).await;
     let instance = world.start("first");
     // The same once more: all of it is known.
-    let again = deliver(&day, &delivery(&instance.grpc), Arc::default())
-        .await
-        .unwrap();
-    assert_meant(&instance, &day, &again.positions).await;
+    deliver_meant(&instance, &day).await;
     assert_audited(&world, &instance);
     instance.stop();
 }

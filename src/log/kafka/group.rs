@@ -345,14 +345,15 @@ fn consumer(connection: &Connection, member: &Member) -> Result<BaseConsumer<Tur
     let mut config = connection.client();
     config
         .set("group.id", &member.group)
-        // Whoever is back within the session has his partitions again at once.
-        .set("group.instance.id", &member.transactional_id)
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
-        .set("session.timeout.ms", "10000")
+        // No `group.instance.id`: a static member that is replaced in the middle of a
+        // cooperative rebalance is given its part of it without another one, and what it
+        // was to give up for others is nobody's from then on.
+        .set("session.timeout.ms", "6000")
         .set("heartbeat.interval.ms", "2000")
         .set("fetch.wait.max.ms", "20")
         .set("fetch.queue.backoff.ms", "5")
