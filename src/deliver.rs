@@ -15,6 +15,10 @@ use tokio::time::{Instant, sleep_until};
 /// Batches between the simulation and each stream.
 const QUEUED_BATCHES: usize = 4;
 
+/// What was not taken in time is made up for, but no more than so much of it: after a
+/// longer halt of the service a rate stays a rate.
+const BEHIND_MAX: Duration = Duration::from_secs(1);
+
 /// Surprises that are told one by one; more are only counted.
 const SURPRISES_TOLD_MAX: usize = 20;
 
@@ -120,7 +124,7 @@ pub async fn deliver_as(
 /// that has failed takes no more; its error is told by its task.
 async fn fill(simulation: &Simulation, delivery: &Delivery, queues: Vec<Queue>) {
     let batch_events = delivery.batch_events.max(1);
-    let (started, mut dealt) = (Instant::now(), 0);
+    let mut due = Instant::now();
     let mut batches: [Vec<Sent>; SOURCES.len()] = Default::default();
     let mut turn = 0;
     let mut sent = simulation.sent();
@@ -138,9 +142,10 @@ async fn fill(simulation: &Simulation, delivery: &Delivery, queues: Vec<Queue>) 
             if batch.len() >= batch_events || ended && !batch.is_empty() {
                 turn += 1;
                 if let Some(rate) = delivery.rate {
-                    let due = Duration::from_secs_f64(f64::from(dealt) / f64::from(rate.max(1)));
-                    sleep_until(started + due).await;
-                    dealt += batch.len() as u32;
+                    sleep_until(due).await;
+                    let takes = batch.len() as f64 / f64::from(rate.max(1));
+                    due = Instant::now().max(due + BEHIND_MAX) - BEHIND_MAX;
+                    due += Duration::from_secs_f64(takes);
                 }
                 let streams = queues.len() / SOURCES.len();
                 let queue = &queues[turn % streams * SOURCES.len() + of];

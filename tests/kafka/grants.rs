@@ -2,11 +2,12 @@
 //! by Kafka's protocol, byte by byte, because no library here does.
 
 use crate::gate::Gate;
-use crate::instances::World;
+use crate::instances::{DEADLINE, World};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::Instant;
 
 /// Names of the page's prefix, as its commands have them.
 const PREFIX: &str = "quaymeter";
@@ -112,7 +113,7 @@ pub fn of(gate: &Gate, principal: &str) -> Vec<Grant> {
     grants
 }
 
-/// Grants this to somebody.
+/// Grants this to somebody, who has it then: it is decided before the broker heeds it.
 pub fn give(gate: &Gate, principal: &str, grants: &[Grant]) {
     let mut asked = (grants.len() as u32).to_be_bytes().to_vec();
     for grant in grants {
@@ -126,6 +127,13 @@ pub fn give(gate: &Gate, principal: &str, grants: &[Grant]) {
     let mut answer = Answer::of(gate, CREATE_ACLS, &asked);
     for _ in 0..answer.number(4) {
         answer.refused();
+    }
+    let asked = Instant::now();
+    while of(gate, principal).len() < grants.len() {
+        assert!(
+            asked.elapsed() < DEADLINE,
+            "{principal} is granted too little"
+        );
     }
 }
 
