@@ -173,11 +173,10 @@ impl Watching {
         held.map_err(|_| full())
     }
 
-    /// Whether a token is due though no row changed. The tokens of whoever may not see
-    /// all grow no older: he is told a snapshot anyway.
+    /// Whether a token is due though no row changed.
     fn needs_token(&self) -> bool {
-        let sees_all = self.question.sight().is_everything();
-        sees_all && self.told.elapsed() >= self.service.0.settings.token_every
+        let every = self.service.0.settings.token_every;
+        watch::is_token_due(self.question.sight(), self.told.elapsed(), every)
     }
 
     /// Waits until there may be something to tell. Who may see all is told as soon as

@@ -4,6 +4,7 @@
 //! lost connection a token tells where to go on; nothing is kept for it.
 
 use super::page::Fingerprint;
+use super::sight::Sight;
 use super::throughput::{self, Key, Limit, MESSAGE_BYTES_MAX, Question, Row};
 use crate::meter::cell::{Ahead, Cells};
 use crate::meter::figure::Figures;
@@ -137,6 +138,13 @@ impl Token {
     }
 }
 
+/// Whether a token is due though no row changed, so long after the last was told. The
+/// tokens of whoever may not see all grow no older: he is told a snapshot anyway, and is
+/// not to notice that others were busy.
+pub fn is_token_due(sight: &Sight, told: Duration, every: Duration) -> bool {
+    sight.is_everything() && told >= every
+}
+
 fn of_keys(rows: &Rows, keys: BTreeSet<Key>) -> Diff {
     let mut diff = Diff::default();
     for key in keys {
@@ -211,4 +219,28 @@ pub fn messages(step: Step) -> VecDeque<pb::WatchThroughputResponse> {
         messages.push_back(message);
     }
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::caller::Caller;
+    use crate::auth::rights::{Read, Rights};
+    use std::sync::Arc;
+
+    #[test]
+    fn only_who_may_see_all_is_given_a_token_when_nothing_changed_for_him() {
+        let sight = |read| {
+            let rights = Rights {
+                read: Some(read),
+                ..Rights::default()
+            };
+            let (_, ended) = tokio::sync::watch::channel(None);
+            Sight::of(&Caller::known("a".into(), Arc::new(rights), ended), 0)
+        };
+        let (all, few) = (sight(Read::All), sight(Read::These(BTreeMap::new())));
+        let (every, before) = (Duration::from_secs(60), Duration::from_secs(59));
+        assert!(is_token_due(&all, every, every) && !is_token_due(&all, before, every));
+        assert!(!is_token_due(&few, 10 * every, every));
+    }
 }

@@ -128,7 +128,7 @@ async fn enterprises_come_from_cells_and_the_registry_by_id() {
     assert_eq!(ids, ["smdg:COS", "ygt:quiet", "ygt:z"]);
     assert_eq!(
         answer.enterprises[0].roles,
-        [Role::Carrier as i32, Role::Agent as i32]
+        [Role::Carrier, Role::Yard, Role::Agent].map(i32::from)
     );
     for (contains, expected) in [
         ("QUIET", "ygt:quiet"),

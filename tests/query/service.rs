@@ -35,16 +35,21 @@ struct Names;
 impl Directory for Names {
     fn find(&self, id: &str) -> Option<pb::Enterprise> {
         let known = [
-            ("smdg:COS", "中远海运", "COSCO"),
-            ("ygt:quiet", "安静", "Quiet Ltd"),
+            (
+                "smdg:COS",
+                "中远海运",
+                "COSCO",
+                &[Role::Carrier, Role::Yard][..],
+            ),
+            ("ygt:quiet", "安静", "Quiet Ltd", &[Role::Carrier]),
         ];
-        let (id, name_zh, name_en) = known.into_iter().find(|known| known.0 == id)?;
+        let (id, name_zh, name_en, roles) = known.into_iter().find(|known| known.0 == id)?;
         let (id, name_zh, name_en) = (id.into(), name_zh.into(), name_en.into());
         Some(pb::Enterprise {
             id,
             name_zh,
             name_en,
-            roles: vec![Role::Carrier.into()],
+            roles: roles.iter().map(|&role| role.into()).collect(),
         })
     }
 

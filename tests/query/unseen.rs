@@ -313,6 +313,35 @@ async fn a_watch_hears_nothing_of_those_who_may_not_be_seen() {
         let among = heard(world(true), by, true).await;
         assert_eq!(alone, among);
         assert!(alone[1].contains("trucks_in"), "{}", alone[1]);
+        // How long a difference is known depends on others.
+        assert!(alone[3].contains("snapshot: true"), "{}", alone[3]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_roles_in_the_registry_those_are_told_that_may_be_seen() {
+    for (caller, roles) in [
+        (limited("a"), &[Role::Carrier][..]),
+        (known("b", Read::All, false), &[Role::Carrier, Role::Yard]),
+    ] {
+        let roles: Vec<i32> = roles.iter().map(|&role| role.into()).collect();
+        let mut client = client(&serve(&world(false), caller).await).await;
+        let listed = client.list_enterprises(pb::ListEnterprisesRequest {
+            contains: "COSCO".into(),
+            ..Default::default()
+        });
+        let listed = listed.await.unwrap().into_inner().enterprises;
+        assert_eq!((&*listed[0].id, &listed[0].roles), ("smdg:COS", &roles));
+        let top = client.list_top_enterprises(pb::ListTopEnterprisesRequest {
+            role: Role::Carrier.into(),
+            measure: pb::Measure::ThroughputBoxes.into(),
+            from: at(ms(DAY)),
+            to: at(ms(DAY) + DAY_MS),
+            ..Default::default()
+        });
+        let top = top.await.unwrap().into_inner().enterprises;
+        let top = top[0].enterprise.as_ref().unwrap();
+        assert_eq!((&*top.id, &top.roles), ("smdg:COS", &roles));
     }
 }
 
