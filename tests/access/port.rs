@@ -10,7 +10,7 @@ use quaymeter::pb::ingest_service_client::IngestServiceClient;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -102,11 +102,22 @@ impl Port {
 
     /// Starts a service.
     pub fn serve(&self, settings: &[&str]) -> Service {
+        self.place.started(self.command(settings))
+    }
+
+    /// The same on a machine that knows one authority.
+    pub fn serve_knowing(&self, authority: &Path, settings: &[&str]) -> Service {
+        let mut command = self.command(settings);
+        command.env("SSL_CERT_FILE", authority);
+        self.place.started(command)
+    }
+
+    fn command(&self, settings: &[&str]) -> Command {
         self.operator();
         let own = self.settings();
         let own = own.iter().map(String::as_str);
         let all: Vec<_> = own.chain(settings.iter().copied()).collect();
-        self.place.serve(&all)
+        self.place.command("127.0.0.1:0", &all)
     }
 
     /// The key of the caller `operator`.

@@ -1,5 +1,6 @@
 //! Tokens whose issuer's keys are at a URL.
 
+use crate::authority::Authority;
 use crate::methods::{Outcome, outcome};
 use crate::place::until;
 use crate::port::{Bearer, Port, Shown, callers, channel};
@@ -48,6 +49,36 @@ async fn an_issuer_may_change_his_keys() {
         assert!(!is_in(&service, &made_up.token("reader")).await);
     }
     assert_eq!(server.asked(), asked + 1);
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_fetched_over_tls_only_from_whom_an_authority_of_this_machine_knows() {
+    let signer = Signer::new("k");
+    let dir = tempfile::tempdir().unwrap();
+    let [known, other] = ["known", "other"].map(|name| Authority::new(dir.path(), name));
+    let identity = known.server("issuer");
+    let server = KeyServer::secure(signer.jwks(), &identity.cert, &identity.key);
+    let (port, failures) = (port(&server), "quaymeter_jwks_fetch_failures_total ");
+
+    let service = port.serve_knowing(&known.file(), &[]);
+    until("his keys are known", async || {
+        is_in(&service, &signer.token("reader")).await
+    })
+    .await;
+    assert!(port.metric(&service, failures) < 0.5);
+    let asked = server.asked();
+    service.stop();
+
+    let service = port.serve_knowing(&other.file(), &[]);
+    until("it has failed", async || {
+        port.metric(&service, failures) >= 1.0
+    })
+    .await;
+    assert!(!is_in(&service, &signer.token("reader")).await);
+    assert_eq!(server.asked(), asked, "nothing was asked of a stranger");
+    let logged = port.place.logged();
+    assert!(logged.contains("UnknownIssuer"), "{logged}");
     service.stop();
 }
 

@@ -63,9 +63,13 @@ impl Place {
 
     /// Starts a service whose gRPC port is this one.
     pub fn serve_at(&self, address: &str, settings: &[&str]) -> Service {
+        self.started(self.command(address, settings))
+    }
+
+    /// Starts what serves here, and keeps what it logs.
+    pub fn started(&self, mut command: Command) -> Service {
         let mut log = File::options();
         let log = log.append(true).create(true).open(self.path("log.txt"));
-        let mut command = self.command(address, settings);
         command.stderr(log.unwrap());
         Service::of(command)
     }

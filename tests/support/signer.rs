@@ -6,9 +6,15 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub const ISSUER: &str = "https://login.example/port";
 
@@ -72,54 +78,81 @@ impl Signer {
 /// Gives a key set at a URL, until the test ends.
 pub struct KeyServer {
     pub url: String,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Shared>,
 }
 
 struct Shared {
-    answer: (u16, String),
-    asked: usize,
+    answer: Mutex<(u16, String)>,
+    asked: AtomicUsize,
+}
+
+impl Shared {
+    /// Answers one question, if there is one.
+    fn answer_on(&self, stream: impl Read + Write) {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            if !stream.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                return;
+            }
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let (status, body) = self.answer.lock().unwrap().clone();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+        // Who asks may be gone.
+        let _ = stream
+            .get_mut()
+            .write_all(format!("{head}{body}").as_bytes());
+    }
 }
 
 impl KeyServer {
     pub fn new(jwks: String) -> Self {
+        Self::of(jwks, "http", |socket, shared| shared.answer_on(&socket))
+    }
+
+    /// One that is known by a certificate, of which these PEM files hold the chain and
+    /// the key.
+    pub fn secure(jwks: String, chain: &Path, key: &Path) -> Self {
+        let chain = CertificateDer::pem_file_iter(chain).unwrap();
+        let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_no_client_auth();
+        let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+        Self::of(jwks, "https", move |socket, shared| {
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let stream = StreamOwned::new(tls, socket);
+            shared.answer_on(stream);
+        })
+    }
+
+    fn of(jwks: String, scheme: &str, serve: impl Fn(TcpStream, &Shared) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let shared = Shared {
-            answer: (200, jwks),
-            asked: 0,
-        };
-        let shared = Arc::new(Mutex::new(shared));
+        let url = format!("{scheme}://{}/keys", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared {
+            answer: Mutex::new((200, jwks)),
+            asked: AtomicUsize::new(0),
+        });
         let held = Arc::clone(&shared);
         std::thread::spawn(move || {
-            for socket in listener.incoming().map_while(Result::ok) {
-                let mut lines = BufReader::new(&socket).lines();
-                while lines
-                    .next()
-                    .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
-                {}
-                let (status, body) = {
-                    let mut shared = held.lock().unwrap();
-                    shared.asked += 1;
-                    shared.answer.clone()
-                };
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                // Who asks may be gone.
-                let _ = (&socket).write_all(format!("{head}{body}").as_bytes());
-            }
+            let sockets = listener.incoming().map_while(Result::ok);
+            sockets.for_each(|socket| serve(socket, &held));
         });
         Self { url, shared }
     }
 
     /// Gives another answer from now on.
     pub fn answer(&self, status: u16, body: String) {
-        self.shared.lock().unwrap().answer = (status, body);
+        *self.shared.answer.lock().unwrap() = (status, body);
     }
 
     /// How often it was asked.
     pub fn asked(&self) -> usize {
-        self.shared.lock().unwrap().asked
+        self.shared.asked.load(Ordering::Relaxed)
     }
 }
