@@ -1,6 +1,7 @@
-//! One source sends a little, alone and beside another that sends as fast as it can:
-//! how much later is it acknowledged?
+//! One source sends a little, alone and beside another that sends as fast as it can or
+//! may: how much later is it acknowledged?
 
+use crate::callers::Callers;
 use crate::check;
 use crate::chunk::Chunk;
 use crate::corpus::{DAYS_MAX, Reader};
@@ -16,13 +17,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use tonic::metadata::AsciiMetadataValue;
 
 /// What is measured here.
-pub const KEYS: [&str; 3] = [
+pub const KEYS: [&str; 5] = [
     "embedded.fair_p99_ms",
     "embedded.fair_flood_p99_ms",
     "embedded.fair_ratio",
+    QUOTA_KEY,
+    QUOTA_RATIO_KEY,
 ];
+
+const QUOTA_KEY: &str = "embedded.fair_quota_p99_ms";
+const QUOTA_RATIO_KEY: &str = "embedded.fair_quota_ratio";
+
+/// Who floods may send so many events a second where there are quotas.
+const QUOTA_PER_S: u32 = 20_000;
 
 /// Each of the two loads lasts so long.
 const SECONDS: u64 = 20;
@@ -51,9 +61,15 @@ pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
     stage
         .corpus
         .ensure((days.ceil() as usize + 2).min(DAYS_MAX))?;
+    let time = Duration::from_secs(seconds);
     for run in 0..stage.options.runs {
         eprintln!("embedded.fair: run {}", run + 1);
-        measure(stage, Duration::from_secs(seconds)).await?;
+        if stage.options.wants(&KEYS[..3]) {
+            measure(stage, time).await?;
+        }
+        if stage.options.wants(&KEYS[3..]) {
+            measure_quota(stage, time).await?;
+        }
     }
     Ok(())
 }
@@ -61,6 +77,57 @@ pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
 async fn measure(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
     let data = stage.fresh("fair")?;
     let server = Server::start(&data)?;
+    let seen = beside(stage, &server, time, [None, None]).await?;
+    let report = &mut stage.report;
+    report.add(KEYS[0], seen.alone_ms);
+    report.add(KEYS[1], seen.beside_ms);
+    report.add(KEYS[2], seen.beside_ms / seen.alone_ms);
+    report.note(KEYS[1], "flood_events_per_s", seen.rate);
+    check_all(stage, &server, seen).await?;
+    server.kill()
+}
+
+/// The same where both are known and who floods has a quota.
+async fn measure_quota(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
+    let data = stage.fresh("fair-quota")?;
+    let callers = Callers::with_quota(&data, FLOOD, QUOTA_PER_S)?;
+    let server = Server::start_with(&data, &callers.settings)?;
+    let tokens = [LITTLE, FLOOD].map(|source| Some(callers.tokens[source].clone()));
+    let seen = beside(stage, &server, time, tokens).await?;
+    let report = &mut stage.report;
+    report.add(QUOTA_KEY, seen.beside_ms);
+    report.add(QUOTA_RATIO_KEY, seen.beside_ms / seen.alone_ms);
+    report.note(QUOTA_KEY, "alone", seen.alone_ms);
+    report.note(QUOTA_KEY, "flood_events_per_s", seen.rate);
+    // What is left of the days comes from whoever likes.
+    server.stop()?;
+    let server = Server::start(&data)?;
+    check_all(stage, &server, seen).await?;
+    server.kill()
+}
+
+/// What was seen, and what has to be sent still so that it can be held against what was
+/// meant.
+struct Seen {
+    alone_ms: f64,
+    beside_ms: f64,
+    /// Of the flood, events a second.
+    rate: f64,
+    positions: Vec<String>,
+    /// Days that are begun, and what is left of the first.
+    days: usize,
+    rest: Vec<Chunk>,
+}
+
+/// A token for each of both, if they need one.
+type Tokens = [Option<AsciiMetadataValue>; 2];
+
+async fn beside(
+    stage: &Stage,
+    server: &Server,
+    time: Duration,
+    [little_token, flood_token]: Tokens,
+) -> anyhow::Result<Seen> {
     let (mut little, mut rest) = (Vec::new(), Vec::new());
     for chunk in stage.corpus.reader().read(0)? {
         match chunk.source {
@@ -73,21 +140,27 @@ async fn measure(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
         .flat_map(|chunk| chunk.pieces(LITTLE_EVENTS));
     let batches = (time.as_millis() / LITTLE_EVERY.as_millis()) as usize;
     let mut next = || little.by_ref().take(batches).collect::<Vec<_>>();
-    let alone = paced(&server.url, next()).await?;
-    let flood = Flood::start(&server.url, stage.corpus.reader()).await?;
-    let beside = paced(&server.url, next()).await?;
+    let alone = paced(&server.url, next(), little_token.clone()).await?;
+    let flood = Flood::start(&server.url, stage.corpus.reader(), flood_token).await?;
+    let beside = paced(&server.url, next(), little_token).await?;
     let (mut positions, days, rate) = flood.stop().await?;
-    let [alone_ms, beside_ms] = [p99_ms(alone.latencies)?, p99_ms(beside.latencies)?];
-    let report = &mut stage.report;
-    report.add(KEYS[0], alone_ms);
-    report.add(KEYS[1], beside_ms);
-    report.add(KEYS[2], beside_ms / alone_ms);
-    report.note(KEYS[1], "flood_events_per_s", rate);
-    // With the rest of all days it can be held against what was meant.
     rest.extend(little);
     positions.extend([alone.position, beside.position]);
+    Ok(Seen {
+        alone_ms: p99_ms(alone.latencies)?,
+        beside_ms: p99_ms(beside.latencies)?,
+        rate,
+        positions,
+        days,
+        rest,
+    })
+}
+
+/// Sends what is left of all days, and holds the totals against what was meant.
+async fn check_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result<()> {
+    let (mut positions, mut rest) = (seen.positions, seen.rest);
     let corpus = stage.corpus.reader();
-    for day in 0..days {
+    for day in 0..seen.days {
         let chunks = match day {
             0 => std::mem::take(&mut rest),
             _ => corpus
@@ -99,22 +172,25 @@ async fn measure(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
         let sent = send(&server.url, &Supply::of(chunks), Manner::Batches).await?;
         positions.extend(sent.positions);
     }
-    let mut client = stage.client(&server).await?;
+    let mut client = stage.client(server).await?;
     check::visible(&mut client, &positions).await?;
-    check::totals(&mut client, &stage.corpus, days, 0).await?;
-    server.kill()
+    check::totals(&mut client, &stage.corpus, seen.days, 0).await
 }
 
 /// Sends batches when they are due, in a thread of its own: what it has to wait for is
 /// the service, not the flood's senders.
-async fn paced(url: &str, batches: Vec<Chunk>) -> anyhow::Result<Heard> {
+async fn paced(
+    url: &str,
+    batches: Vec<Chunk>,
+    token: Option<AsciiMetadataValue>,
+) -> anyhow::Result<Heard> {
     let (url, (tell, told)) = (url.to_owned(), tokio::sync::oneshot::channel());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let heard = match runtime {
-            Ok(runtime) => runtime.block_on(send_paced(&url, batches)),
+            Ok(runtime) => runtime.block_on(send_paced(&url, batches, token.as_ref())),
             Err(error) => Err(error.into()),
         };
         // Nobody waits for it only if the whole run has failed.
@@ -123,12 +199,16 @@ async fn paced(url: &str, batches: Vec<Chunk>) -> anyhow::Result<Heard> {
     told.await?
 }
 
-async fn send_paced(url: &str, batches: Vec<Chunk>) -> anyhow::Result<Heard> {
+async fn send_paced(
+    url: &str,
+    batches: Vec<Chunk>,
+    token: Option<&AsciiMetadataValue>,
+) -> anyhow::Result<Heard> {
     let opening = Opening {
         source: LITTLE,
         number: LITTLE,
         window: 1 << 20,
-        token: None,
+        token,
     };
     let mut lane = Lane::open(connect(url).await?, &opening).await?;
     let mut due = Instant::now();
@@ -151,7 +231,11 @@ struct Flood {
 }
 
 impl Flood {
-    async fn start(url: &str, corpus: Reader) -> anyhow::Result<Self> {
+    async fn start(
+        url: &str,
+        corpus: Reader,
+        token: Option<AsciiMetadataValue>,
+    ) -> anyhow::Result<Self> {
         let (queue, chunks) = mpsc::channel(WAITING_CHUNKS);
         let (over, days) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (stop, begun) = (Arc::clone(&over), Arc::clone(&days));
@@ -163,7 +247,7 @@ impl Flood {
                 source: FLOOD,
                 number: 1 + number,
                 window: 1 << 20,
-                token: None,
+                token: token.as_ref(),
             };
             let lane = Lane::open(connect(url).await?, &opening).await?;
             senders.spawn(pump(lane, Arc::clone(&chunks)));

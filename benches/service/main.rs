@@ -6,6 +6,7 @@
 //! docs/performance.md says how each figure is measured.
 
 mod bare;
+mod callers;
 mod check;
 mod chunk;
 mod clocked;
@@ -125,7 +126,7 @@ fn announce(options: &Options) {
         }
     }
     for (keys, each) in [
-        (&fair::KEYS[..], 90),
+        (&fair::KEYS[..], 160),
         (&month::KEYS, 150),
         (&[restart::KEY], 40),
         (&scrape::KEYS, 45),

@@ -1,0 +1,56 @@
+//! A service whose callers are known: those of the generator's sources.
+
+use crate::server::quaymeter;
+use anyhow::ensure;
+use quaymeter::simulate::SOURCES;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use tonic::metadata::AsciiMetadataValue;
+
+/// Who is known.
+pub struct Callers {
+    /// What the service has to be told.
+    pub settings: Vec<String>,
+    /// Of each source.
+    pub tokens: Vec<AsciiMetadataValue>,
+}
+
+impl Callers {
+    /// One for each source, by its name, who may send everything; one of them no more
+    /// than so many events a second. Their files are beside the data directory.
+    pub fn with_quota(data: &Path, source: usize, events_per_s: u32) -> anyhow::Result<Self> {
+        let mut text = String::new();
+        for (number, name) in SOURCES.iter().enumerate() {
+            writeln!(text, "[[callers]]\nname = \"{name}\"\nkeys = \"all\"")?;
+            let all = "{ facilities = \"all\", enterprises = \"all\", vessel_calls = true }";
+            writeln!(text, "publish = {all}")?;
+            if number == source {
+                writeln!(text, "quota = {{ events_per_s = {events_per_s} }}")?;
+            }
+        }
+        let (callers, keys) = (data.with_extension("toml"), data.with_extension("keys"));
+        fs::write(&callers, text)?;
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let settings = vec![
+            "--callers".to_owned(),
+            path(&callers),
+            "--caller-keys".to_owned(),
+            path(&keys),
+        ];
+        let tokens = SOURCES.iter().map(|name| key(name, &settings, data));
+        let tokens = tokens.collect::<Result<_, _>>()?;
+        Ok(Self { settings, tokens })
+    }
+}
+
+/// A new key of a caller.
+fn key(name: &str, settings: &[String], data: &Path) -> anyhow::Result<AsciiMetadataValue> {
+    let mut command = quaymeter();
+    command.args(["keys", "create", name]).args(settings);
+    let made = command.arg("--data-dir").arg(data).output()?;
+    let told = String::from_utf8_lossy(&made.stderr);
+    ensure!(made.status.success(), "a key for {name}: {told}");
+    let key = String::from_utf8(made.stdout)?;
+    Ok(format!("Bearer {}", key.trim()).parse()?)
+}
