@@ -67,8 +67,8 @@ async fn keys_are_fetched_over_tls_only_from_whom_an_authority_of_this_machine_k
     })
     .await;
     assert!(port.metric(&service, failures) < 0.5);
-    let asked = server.asked();
     service.stop();
+    let asked = server.asked();
 
     let service = port.serve_knowing(&other.file(), &[]);
     until("it has failed", async || {

@@ -138,6 +138,8 @@ async fn no_change_of_keys_loses_a_turn_or_makes_what_is_sent_again_a_conflict()
 fn pseudonyms(path: &Path, words: &str) -> (Option<i32>, String) {
     let mut command = quaymeter();
     command.arg("pseudonyms").args(words.split_whitespace());
+    // Where the trail of what is done to keys is.
+    command.arg("--data-dir").arg(path.with_file_name("data"));
     let output = command.arg("--pseudonym-key").arg(path).output().unwrap();
     let (told, errors) = text(&output);
     (output.status.code(), told + &errors)
