@@ -55,10 +55,10 @@ pub fn judge(input: &[u8]) {
     let Some((&kind, rest)) = input.split_first() else {
         return;
     };
-    let tokens = Tokens::new(&[7; 32]);
     if kind == 0 {
-        return nothing_opens(&tokens, &String::from_utf8_lossy(rest));
+        return nothing_opens(&String::from_utf8_lossy(rest));
     }
+    let tokens = Tokens::new(&[7; 32]);
     let Some(([at, change], payload)) = rest.split_first_chunk() else {
         return;
     };
@@ -74,7 +74,10 @@ fn question(tokens: &Tokens, method: &str) -> Fingerprint {
     Fingerprint::of(tokens, (Some("tos"), method), &request)
 }
 
-fn nothing_opens(tokens: &Tokens, token: &str) {
+/// Under a key by which nothing is sealed here: what is, the fuzzer sees when it is
+/// compared, and tries.
+fn nothing_opens(token: &str) {
+    let tokens = &Tokens::new(&[6; 32]);
     let question = question(tokens, "GetThroughput");
     memory::within(4096 + 8 * token.len(), || {
         assert_eq!(Position::decode(token, tokens), None);
