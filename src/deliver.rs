@@ -143,9 +143,7 @@ async fn fill(simulation: &Simulation, delivery: &Delivery, queues: Vec<Queue>) 
                 turn += 1;
                 if let Some(rate) = delivery.rate {
                     sleep_until(due).await;
-                    let takes = batch.len() as f64 / f64::from(rate.max(1));
-                    due = Instant::now().max(due + BEHIND_MAX) - BEHIND_MAX;
-                    due += Duration::from_secs_f64(takes);
+                    due = next_due(due, Instant::now(), batch.len(), rate);
                 }
                 let streams = queues.len() / SOURCES.len();
                 let queue = &queues[turn % streams * SOURCES.len() + of];
@@ -158,6 +156,13 @@ async fn fill(simulation: &Simulation, delivery: &Delivery, queues: Vec<Queue>) 
             return;
         }
     }
+}
+
+/// When the batch is due that follows one of so many events, which was due then and
+/// goes now.
+fn next_due(due: Instant, now: Instant, events: usize, rate: u32) -> Instant {
+    let takes = events as f64 / f64::from(rate.max(1));
+    now.max(due + BEHIND_MAX) - BEHIND_MAX + Duration::from_secs_f64(takes)
 }
 
 fn parts(batch: Vec<Sent>) -> (Tag, Vec<pb::Event>) {
@@ -239,5 +244,44 @@ impl Checks {
                     .push(format!("meant {meant:?}, became {became:?}: {result:?}"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALT: Duration = Duration::from_secs(60);
+
+    /// How many batches go in the second after a halt, if each may go at once.
+    fn after_a_halt(halt: Duration) -> usize {
+        let begun = Instant::now();
+        let mut due = begun;
+        let mut batches = 0;
+        while due < begun + halt + Duration::from_secs(1) {
+            let now = due.max(begun + halt);
+            due = next_due(due, now, 100, 1_000);
+            batches += 1;
+        }
+        batches
+    }
+
+    #[test]
+    fn a_rate_stays_a_rate() {
+        assert_eq!(after_a_halt(Duration::ZERO), 10);
+        let begun = Instant::now();
+        let late = begun + Duration::from_millis(300);
+        let next = next_due(begun, late, 100, 1_000);
+        assert_eq!(
+            next - begun,
+            Duration::from_millis(100),
+            "it is made up for"
+        );
+    }
+
+    #[test]
+    fn after_a_long_halt_one_second_is_made_up_for() {
+        assert_eq!(after_a_halt(HALT), 20);
+        assert_eq!(after_a_halt(10 * HALT), after_a_halt(HALT));
     }
 }
