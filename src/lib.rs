@@ -15,6 +15,8 @@ pub mod pb;
 
 pub mod failpoint;
 
+pub mod allocator;
+
 pub mod budget;
 
 pub mod turns;

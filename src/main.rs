@@ -10,6 +10,7 @@ use std::{io, process::ExitCode, time::Duration};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    quaymeter::allocator::give_back_soon();
     match Cli::from_arguments() {
         Ok(cli) => run(cli).unwrap_or_else(|error| tell(&error)),
         Err(status) => status,
@@ -29,11 +30,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// A reader that has gone, as in `quaymeter … | head`, is no failure to tell.
 fn tell(error: &anyhow::Error) -> ExitCode {
     let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if !error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref())
-        .any(gone)
-    {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    if !causes.any(gone) {
         eprintln!("quaymeter: {error:#}");
     }
     ExitCode::from(FAILED)

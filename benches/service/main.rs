@@ -50,6 +50,7 @@ use std::time::Instant;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
+    quaymeter::allocator::give_back_soon();
     if std::env::args().any(|argument| argument == bare::FLAG) {
         return bare::run();
     }

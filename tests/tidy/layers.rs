@@ -7,9 +7,10 @@ use crate::{
 
 /// A module may import from lower ranks, and within its own top-level module.
 /// A nested module stands here only where its rank differs from its parent's.
-const RANKS: [(&str, i8); 41] = [
+const RANKS: [(&str, i8); 42] = [
     ("pb", -1), // generated
     ("pseudonym", -1),
+    ("allocator", 0),
     ("budget", 0),
     ("event", 0),
     ("failpoint", 0),
