@@ -221,6 +221,8 @@ impl Service {
             fingerprints: keeper.fingerprints(),
             tokens,
         };
+        let events_per_s = config.limits.caller_events_per_s;
+        let quotas = Quotas::new((events_per_s > 0).then_some(events_per_s));
         let budgets = Budgets {
             requests: Budget::new(config.limits.request_bytes),
             answers: Budget::new(config.limits.answer_bytes),
@@ -237,7 +239,7 @@ impl Service {
             key_file: seen,
             keeper,
             appends,
-            quotas: Quotas::default(),
+            quotas,
             tracer,
             trail,
             tls,

@@ -17,17 +17,14 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// One for each source, by its name, who may send everything; one of them no more
-    /// than so many events a second. Their files are beside the data directory.
-    pub fn with_quota(data: &Path, source: usize, events_per_s: u32) -> anyhow::Result<Self> {
+    /// One for each source, by its name, who may send everything. Their files are beside
+    /// the data directory.
+    pub fn known(data: &Path) -> anyhow::Result<Self> {
         let mut text = String::new();
-        for (number, name) in SOURCES.iter().enumerate() {
+        for name in SOURCES {
             writeln!(text, "[[callers]]\nname = \"{name}\"\nkeys = \"all\"")?;
             let all = "{ facilities = \"all\", enterprises = \"all\", vessel_calls = true }";
             writeln!(text, "publish = {all}")?;
-            if number == source {
-                writeln!(text, "quota = {{ events_per_s = {events_per_s} }}")?;
-            }
         }
         let (callers, keys) = (data.with_extension("toml"), data.with_extension("keys"));
         fs::write(&callers, text)?;

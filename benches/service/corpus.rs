@@ -114,6 +114,8 @@ impl Corpus {
             let day = self.simulate(self.days.len())?;
             self.days.push(day);
         }
+        // Else it would go to the disk while something is measured.
+        rustix::fs::sync();
         eprintln!(
             "  simulated days {before} to {days} in {:.1} s",
             started.elapsed().as_secs_f64()

@@ -31,8 +31,8 @@ pub const KEYS: [&str; 5] = [
 const QUOTA_KEY: &str = "embedded.fair_quota_p99_ms";
 const QUOTA_RATIO_KEY: &str = "embedded.fair_quota_ratio";
 
-/// Who floods may send so many events a second where there are quotas: as in the example
-/// of docs/security-callers.md, a thousand times what a port has on average.
+/// Who is known may send so many events a second: the service's own default, a thousand
+/// times what a port has on average.
 const QUOTA_PER_S: u32 = 5_000;
 
 /// Each of the two loads lasts so long.
@@ -88,10 +88,10 @@ async fn measure(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
     server.kill()
 }
 
-/// The same where both are known and who floods has a quota.
+/// The same where both are known, and so each has his quota.
 async fn measure_quota(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
     let data = stage.fresh("fair-quota")?;
-    let callers = Callers::with_quota(&data, FLOOD, QUOTA_PER_S)?;
+    let callers = Callers::known(&data)?;
     let server = Server::start_with(&data, &callers.settings)?;
     let tokens = [LITTLE, FLOOD].map(|source| Some(callers.tokens[source].clone()));
     let seen = beside(stage, &server, time, tokens).await?;

@@ -29,9 +29,13 @@ const BYTES: &str = "bytes per second of this caller";
 const STREAMS: &str = "streams of this caller";
 const QUERIES: &str = "queries of this caller";
 
-/// What all callers with limits of their own take. Clones share it.
+/// What all callers with limits take. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Quotas(Arc<Mutex<HashMap<Arc<str>, Arc<Own>>>>);
+pub struct Quotas {
+    /// Of a caller of whom nothing else is said.
+    events_per_s: Option<u32>,
+    known: Arc<Mutex<HashMap<Arc<str>, Arc<Own>>>>,
+}
 
 /// What one caller takes. Clones share it.
 #[derive(Clone, Debug)]
@@ -98,16 +102,25 @@ impl From<Over> for Status {
 }
 
 impl Quotas {
-    /// What a caller takes; none if he has no limits of his own.
+    /// With so many events a second for each caller who has no number of his own; none
+    /// for as many as he likes.
+    pub fn new(events_per_s: Option<u32>) -> Self {
+        Self {
+            events_per_s,
+            ..Self::default()
+        }
+    }
+
+    /// What a caller takes; none if he has no limits.
     ///
     /// # Errors
     /// Too many callers with limits are at work.
     pub fn of(&self, caller: &Caller) -> Result<Option<Taken>, Status> {
-        let quota = caller.rights().quota;
+        let quota = self.quota(caller);
         let Some(name) = caller.name().filter(|_| quota != Quota::default()) else {
             return Ok(None);
         };
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         let own = known.get(name);
         if let Some(own) = own.filter(|own| own.quota == quota) {
             return Ok(Some(Taken(Arc::clone(own))));
@@ -122,6 +135,16 @@ impl Quotas {
         let own = Arc::new(Own::new(quota, counts));
         known.insert(Arc::clone(name), Arc::clone(&own));
         Ok(Some(Taken(own)))
+    }
+
+    /// His own limits, and what holds where he has none.
+    fn quota(&self, caller: &Caller) -> Quota {
+        let rights = caller.rights();
+        let most = rights.publish.as_ref().and(self.events_per_s);
+        Quota {
+            events_per_s: rights.quota.events_per_s.or(most),
+            ..rights.quota
+        }
     }
 }
 

@@ -185,7 +185,7 @@ macro_rules! whole_numbers {
     )*};
 }
 
-whole_numbers!(i32, i64, u64, usize);
+whole_numbers!(i32, i64, u32, u64, usize);
 
 fn whole_number(rule: Rule) -> String {
     match rule {

@@ -99,3 +99,30 @@ async fn a_caller_over_his_quota_is_told_how_long_and_nobody_else_is() {
     assert_eq!(port.metric(&service, counted) as u64, 1);
     service.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_number_of_his_own_is_held_to_that_of_the_service() {
+    let port = Port::new(CALLERS);
+    let (gate, depot) = (port.key("gate"), port.key("depot"));
+    for (setting, most) in [
+        (&["--limits-caller-events-per-s", "200"][..], 200),
+        (&[][..], 5_000),
+    ] {
+        let service = port.serve(setting);
+        // More at once than what he may in a second could never be sent.
+        let refused = publish(&service, &gate, request("", 0..most + 1)).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let expected = format!("1 to {most} events");
+        assert!(refused.message().contains(&expected), "{refused}");
+        let taken = publish(&service, &gate, request("", 0..most)).await;
+        assert_eq!(taken.unwrap().accepted, most);
+        let own = publish(&service, &depot, request("", 0..500)).await;
+        assert_eq!(own.unwrap().accepted, 500);
+        service.stop();
+    }
+    let service = port.serve(&["--limits-caller-events-per-s", "0"]);
+    let all = publish(&service, &gate, request("", 0..10_000)).await;
+    assert_eq!(all.unwrap().accepted, 10_000);
+    service.stop();
+}

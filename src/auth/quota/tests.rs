@@ -34,7 +34,34 @@ fn who_has_no_limits_costs_nothing() {
     assert!(quotas.of(&Caller::anyone()).unwrap().is_none());
     let unlimited = caller("truckers", Quota::default());
     assert!(quotas.of(&unlimited).unwrap().is_none());
-    assert!(quotas.0.lock().is_empty());
+    assert!(quotas.known.lock().is_empty());
+}
+
+#[test]
+fn who_sends_and_has_no_number_of_his_own_has_that_of_all() {
+    let quotas = Quotas::new(Some(500));
+    let events_per_s = |caller: &Caller| {
+        let taken = quotas.of(caller).unwrap();
+        taken.and_then(|taken| taken.0.quota.events_per_s)
+    };
+    assert_eq!(
+        events_per_s(&caller("truckers", Quota::default())),
+        Some(500)
+    );
+    assert_eq!(events_per_s(&caller("depot", slow(9_000, 1))), Some(9_000));
+    let streams = Quota {
+        streams: Some(1),
+        ..Quota::default()
+    };
+    assert_eq!(events_per_s(&caller("tos", streams)), Some(500));
+    // Nobody is held to a number who is not known, or sends nothing.
+    assert!(quotas.of(&Caller::anyone()).unwrap().is_none());
+    let reads = Rights {
+        publish: None,
+        ..Rights::all()
+    };
+    let reader = Caller::known("port".into(), Arc::new(reads), watch::channel(None).1);
+    assert!(quotas.of(&reader).unwrap().is_none());
 }
 
 #[test]
@@ -167,11 +194,11 @@ fn callers_who_rest_are_forgotten_when_there_are_too_many() {
     }
     // All were at work just now.
     assert!(of(CALLERS_MAX).is_err());
-    for own in quotas.0.lock().values() {
+    for own in quotas.known.lock().values() {
         own.rates.lock().last -= RESTED;
     }
     let works = of(0).unwrap();
     assert!(of(CALLERS_MAX).is_ok());
-    assert_eq!(quotas.0.lock().len(), 2);
+    assert_eq!(quotas.known.lock().len(), 2);
     drop(works);
 }
