@@ -65,6 +65,7 @@ impl<T: Send + 'static> Crowd<T> {
 mod tests {
     use super::*;
     use std::future::{pending, ready};
+    use std::time::Duration;
     use tokio::sync::oneshot;
 
     #[tokio::test]
@@ -79,7 +80,8 @@ mod tests {
         assert!(!crowd.begin(pending()));
         assert!(crowd.begin(ready(3)));
         assert_eq!(crowd.next().await, 3);
-        assert!(cut.await.is_err(), "the first is gone");
+        let cut = tokio::time::timeout(Duration::from_secs(10), cut).await;
+        assert!(cut.is_ok_and(|cut| cut.is_err()), "the first is gone");
     }
 
     #[tokio::test]
