@@ -18,8 +18,8 @@ const DELAY_MS: c_long = 50;
 /// (`MIMALLOC_PURGE_DELAY`). The first that a program does, before it has a second thread;
 /// one whose allocator is another notices nothing.
 pub fn give_back_soon() {
-    // SAFETY: it writes one number into a table of the library, which no other thread
-    // reads yet.
+    // SAFETY: it writes one aligned number within a table of the library, whose length it
+    // checks. Programs call it before they have a second thread that could read it.
     unsafe { mi_option_set_default(PURGE_DELAY, DELAY_MS) }
 }
 
