@@ -2,6 +2,7 @@
 //! answers when it is durable.
 
 mod appends;
+mod batch;
 mod check;
 mod reader;
 mod seats;
@@ -263,6 +264,12 @@ fn stopping() -> Status {
     status::unavailable("the service is stopping", Duration::from_secs(1))
 }
 
+/// Resolves when the service begins to drain.
+async fn draining(mut signal: watch::Receiver<bool>) {
+    // An error means that the service itself is gone.
+    let _ = signal.wait_for(|&draining| draining).await;
+}
+
 /// The bytes of a message that count for its caller's limit: as they came, or as they
 /// are decompressed, whichever are more; none if he has no such limit.
 fn quota_bytes(taken: Option<&Taken>, received: u64, message: &impl prost::Message) -> usize {
@@ -303,7 +310,7 @@ impl IngestService for Ingest {
         let sender = Sender::of(caller, taken, request.source)?;
         sender.judge_batch(request.events.len(), shared.limits.batch_events)?;
         if let Some(taken) = sender.taken() {
-            taken.batch(request.events.len(), bytes)?;
+            taken.call(request.events.len(), bytes)?;
         }
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);

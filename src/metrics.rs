@@ -122,7 +122,7 @@ metrics! {
     sources_omitted: Counter = "quaymeter_sources_omitted_batches_total" [], Count, "Batches of sources beyond metrics.sources_max, which are counted as source other";
     batches: By<Counter, 1> = "quaymeter_batches_total" ["method"], Count, "Batches received, by gRPC method";
     batch_events: Histogram = "quaymeter_batch_events" [], Count, "Events in a batch";
-    ack_seconds: Histogram = "quaymeter_ack_seconds" [], Seconds, "From a batch received whole to its acknowledgement";
+    ack_seconds: Histogram = "quaymeter_ack_seconds" [], Seconds, "From a batch received whole, or let go on by its caller's limit, to its acknowledgement";
     streams: Level = "quaymeter_streams" [], Count, "Open event streams";
     credit_violations: Counter = "quaymeter_credit_violations_total" [], Count, "Streams ended because they sent beyond their credit";
     credit_stalls: Counter = "quaymeter_credit_stalls_total" [], Count, "Times that a stream had used up its credit and had to wait for acknowledgements";

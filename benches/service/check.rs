@@ -48,9 +48,9 @@ pub async fn totals(
 ) -> anyhow::Result<()> {
     let status = client.get_status(GetStatusRequest::default()).await?;
     let status = status.into_inner();
-    let days = &corpus.days()[..days];
-    let sent = days.iter().map(|day| day.sent).sum::<u64>() as i64 + probes;
-    let distinct = days.iter().map(|day| day.distinct).sum::<u64>() as i64 + probes;
+    let first = &corpus.days()[..days];
+    let sent = first.iter().map(|day| day.sent).sum::<u64>() as i64 + probes;
+    let distinct = first.iter().map(|day| day.distinct).sum::<u64>() as i64 + probes;
     let counted = (status.events, status.identities + status.forgotten);
     ensure!(
         counted == (sent, distinct),
@@ -65,7 +65,19 @@ pub async fn totals(
         "{least} to {most} repeats, meant {}",
         sent - distinct
     );
+    figures(client, corpus, days, probes).await
+}
+
+/// The same of the figures alone, which are what they are however often something was
+/// sent.
+pub async fn figures(
+    client: &mut Client,
+    corpus: &Corpus,
+    days: usize,
+    probes: i64,
+) -> anyhow::Result<()> {
     let mut meant = Totals::default();
+    let days = &corpus.days()[..days];
     days.iter().for_each(|day| meant.merge(&day.totals));
     if probes > 0 {
         meant.add(Role::Fleet, Classifier::Actual, Figure::TrucksIn, probes);

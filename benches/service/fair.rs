@@ -5,6 +5,7 @@ use crate::callers::Callers;
 use crate::check;
 use crate::chunk::Chunk;
 use crate::corpus::{DAYS_MAX, Reader};
+use crate::hostile::Hostile;
 use crate::lane::{Heard, Lane, Opening, connect};
 use crate::latency::p99_ms;
 use crate::send::{Manner, send};
@@ -12,6 +13,7 @@ use crate::server::Server;
 use crate::stage::Stage;
 use crate::supply::Supply;
 use anyhow::ensure;
+use quaymeter::answers::Client;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,20 +22,21 @@ use tokio::task::JoinSet;
 use tonic::metadata::AsciiMetadataValue;
 
 /// What is measured here.
-pub const KEYS: [&str; 5] = [
+pub const KEYS: [&str; 7] = [
     "embedded.fair_p99_ms",
     "embedded.fair_flood_p99_ms",
     "embedded.fair_ratio",
     QUOTA_KEY,
     QUOTA_RATIO_KEY,
+    HOSTILE_KEY,
+    HOSTILE_RATIO_KEY,
 ];
 
 const QUOTA_KEY: &str = "embedded.fair_quota_p99_ms";
 const QUOTA_RATIO_KEY: &str = "embedded.fair_quota_ratio";
 
-/// Who is known may send so many events a second: the service's own default, a thousand
-/// times what a port has on average.
-const QUOTA_PER_S: u32 = 5_000;
+const HOSTILE_KEY: &str = "embedded.fair_hostile_p99_ms";
+const HOSTILE_RATIO_KEY: &str = "embedded.fair_hostile_ratio";
 
 /// Each of the two loads lasts so long.
 const SECONDS: u64 = 20;
@@ -68,8 +71,11 @@ pub async fn run(stage: &mut Stage) -> anyhow::Result<()> {
         if stage.options.wants(&KEYS[..3]) {
             measure(stage, time).await?;
         }
-        if stage.options.wants(&KEYS[3..]) {
+        if stage.options.wants(&[QUOTA_KEY, QUOTA_RATIO_KEY]) {
             measure_quota(stage, time).await?;
+        }
+        if stage.options.wants(&[HOSTILE_KEY, HOSTILE_RATIO_KEY]) {
+            measure_hostile(stage, time).await?;
         }
     }
     Ok(())
@@ -123,12 +129,72 @@ struct Seen {
 /// A token for each of both, if they need one.
 type Tokens = [Option<AsciiMetadataValue>; 2];
 
-/// Events that the flood may have under way on a stream.
-fn flood_window(quota: bool) -> u64 {
-    match quota {
-        false => 1 << 20,
-        // A second's worth in all: who has more waiting than two is refused.
-        true => u64::from(QUOTA_PER_S) / FLOOD_STREAMS as u64,
+/// The same where the flood heeds nothing.
+async fn measure_hostile(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
+    let data = stage.fresh("fair-hostile")?;
+    let callers = Callers::known(&data)?;
+    let server = Server::start_with(&data, &callers.settings)?;
+    let [little_token, flood_token] = [LITTLE, FLOOD].map(|source| callers.tokens[source].clone());
+    let mut day = Day::read(stage, time)?;
+    let alone = paced(&server.url, day.next(), Some(little_token.clone())).await?;
+    let of_flood = day.rest.iter().filter(|chunk| chunk.source == FLOOD);
+    let flood = Hostile::start(&server.url, of_flood.cloned().collect(), flood_token).await?;
+    let beside = paced(&server.url, day.next(), Some(little_token)).await?;
+    let (tried, taken) = flood.stop().await;
+    let (alone_ms, beside_ms) = (p99_ms(alone.latencies)?, p99_ms(beside.latencies)?);
+    let report = &mut stage.report;
+    report.add(HOSTILE_KEY, beside_ms);
+    report.add(HOSTILE_RATIO_KEY, beside_ms / alone_ms);
+    report.note(HOSTILE_KEY, "alone", alone_ms);
+    report.note(HOSTILE_KEY, "tried_per_s", tried);
+    report.note(HOSTILE_KEY, "taken_per_s", taken);
+    server.stop()?;
+    let server = Server::start(&data)?;
+    let seen = Seen {
+        alone_ms,
+        beside_ms,
+        rate: taken,
+        positions: vec![alone.position, beside.position],
+        days: 1,
+        rest: day.left(),
+    };
+    let mut client = send_all(stage, &server, seen).await?;
+    // How much of the flood was taken before is not known.
+    check::figures(&mut client, &stage.corpus, 1, 0).await?;
+    server.kill()
+}
+
+/// The first day, of which one source sends a little.
+struct Day {
+    /// Its own, batch by batch.
+    little: Box<dyn Iterator<Item = Chunk> + Send>,
+    /// Batches for one load.
+    batches: usize,
+    /// Of all others.
+    rest: Vec<Chunk>,
+}
+
+impl Day {
+    fn read(stage: &Stage, time: Duration) -> anyhow::Result<Self> {
+        let chunks = stage.corpus.reader().read(0)?;
+        let (little, rest): (Vec<_>, Vec<_>) =
+            chunks.into_iter().partition(|chunk| chunk.source == LITTLE);
+        let pieces = |chunk: Chunk| chunk.pieces(LITTLE_EVENTS);
+        Ok(Self {
+            little: Box::new(little.into_iter().flat_map(pieces)),
+            batches: (time.as_millis() / LITTLE_EVERY.as_millis()) as usize,
+            rest,
+        })
+    }
+
+    fn next(&mut self) -> Vec<Chunk> {
+        self.little.by_ref().take(self.batches).collect()
+    }
+
+    /// What is not sent yet.
+    fn left(mut self) -> Vec<Chunk> {
+        self.rest.extend(self.little);
+        self.rest
     }
 }
 
@@ -138,23 +204,11 @@ async fn beside(
     time: Duration,
     [little_token, flood_token]: Tokens,
 ) -> anyhow::Result<Seen> {
-    let (mut little, mut rest) = (Vec::new(), Vec::new());
-    for chunk in stage.corpus.reader().read(0)? {
-        match chunk.source {
-            LITTLE => little.push(chunk),
-            _ => rest.push(chunk),
-        }
-    }
-    let mut little = little
-        .into_iter()
-        .flat_map(|chunk| chunk.pieces(LITTLE_EVENTS));
-    let batches = (time.as_millis() / LITTLE_EVERY.as_millis()) as usize;
-    let mut next = || little.by_ref().take(batches).collect::<Vec<_>>();
-    let alone = paced(&server.url, next(), little_token.clone()).await?;
+    let mut day = Day::read(stage, time)?;
+    let alone = paced(&server.url, day.next(), little_token.clone()).await?;
     let flood = Flood::start(&server.url, stage.corpus.reader(), flood_token).await?;
-    let beside = paced(&server.url, next(), little_token).await?;
+    let beside = paced(&server.url, day.next(), little_token).await?;
     let (mut positions, days, rate) = flood.stop().await?;
-    rest.extend(little);
     positions.extend([alone.position, beside.position]);
     Ok(Seen {
         alone_ms: p99_ms(alone.latencies)?,
@@ -162,12 +216,18 @@ async fn beside(
         rate,
         positions,
         days,
-        rest,
+        rest: day.left(),
     })
 }
 
-/// Sends what is left of all days, and holds the totals against what was meant.
 async fn check_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result<()> {
+    let days = seen.days;
+    let mut client = send_all(stage, server, seen).await?;
+    check::totals(&mut client, &stage.corpus, days, 0).await
+}
+
+/// Sends what is left of all days, so that all can be held against what was meant.
+async fn send_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result<Client> {
     let (mut positions, mut rest) = (seen.positions, seen.rest);
     let corpus = stage.corpus.reader();
     for day in 0..seen.days {
@@ -184,7 +244,7 @@ async fn check_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result
     }
     let mut client = stage.client(server).await?;
     check::visible(&mut client, &positions).await?;
-    check::totals(&mut client, &stage.corpus, seen.days, 0).await
+    Ok(client)
 }
 
 /// Sends batches when they are due, in a thread of its own: what it has to wait for is
@@ -256,7 +316,7 @@ impl Flood {
             let opening = Opening {
                 source: FLOOD,
                 number: 1 + number,
-                window: flood_window(token.is_some()),
+                window: 1 << 20,
                 token: token.as_ref(),
             };
             let lane = Lane::open(connect(url).await?, &opening).await?;

@@ -55,6 +55,8 @@ type Due = Arc<Mutex<VecDeque<(u64, Instant)>>>;
 pub struct Lane {
     requests: mpsc::Sender<Message>,
     credit: Arc<Semaphore>,
+    /// Events that were granted first.
+    window: u64,
     due: Due,
     sequence: u64,
     heard: JoinHandle<anyhow::Result<Heard>>,
@@ -102,6 +104,7 @@ impl Lane {
         Ok(Self {
             requests,
             credit,
+            window,
             due,
             sequence: 0,
             heard,
@@ -126,6 +129,16 @@ impl Lane {
     /// last is acknowledged. False if the stream has failed.
     pub async fn acknowledged(&self) -> bool {
         self.credit.acquire().await.is_ok()
+    }
+
+    /// Events that it may have under way.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Resets the stream, whatever is under way.
+    pub fn abandon(self) {
+        self.heard.abort();
     }
 
     /// Waits until all that was sent is acknowledged, and ends the stream.

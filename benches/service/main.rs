@@ -15,6 +15,7 @@ mod corpus;
 mod disk;
 mod fair;
 mod floors;
+mod hostile;
 mod kafka;
 mod lane;
 mod latency;

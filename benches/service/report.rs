@@ -47,7 +47,7 @@ const fn part(
 }
 
 #[rustfmt::skip]
-const KEYS: [Key; 26] = [
+const KEYS: [Key; 28] = [
     key("embedded.events_per_s", "events/s", (400e3, 1e6), &["floor.events_per_s", "floor.append_events_per_s", "floor.count_events_per_s"]),
     key("embedded.unary_events_per_s", "events/s", (200e3, 500e3), &["floor.unary_events_per_s", "floor.count_events_per_s"]),
     key("embedded.single_events_per_s", "events/s", (50e3, 200e3), &["floor.single_events_per_s"]),
@@ -60,6 +60,8 @@ const KEYS: [Key; 26] = [
     key("embedded.fair_ratio", "×", (2.0, 1.5), &[]),
     key("embedded.fair_quota_p99_ms", "ms", (10.0, 5.0), &["floor.fsync_p99_ms"]),
     key("embedded.fair_quota_ratio", "×", (2.0, 1.5), &[]),
+    key("embedded.fair_hostile_p99_ms", "ms", (10.0, 5.0), &["floor.fsync_p99_ms"]),
+    key("embedded.fair_hostile_ratio", "×", (2.0, 1.5), &[]),
     key("embedded.restart_10m_s", "s", (10.0, 2.0), &[]),
     key("embedded.rss_14m_mib", "MiB", (1_500.0, 600.0), &[]),
     key("embedded.bytes_per_event", "bytes", (300.0, 120.0), &["floor.bytes_per_event"]),

@@ -1,12 +1,15 @@
 //! What each caller takes of the service, held against his own limits. It outlives his
 //! streams and connections; who has no limits costs nothing.
 
+mod queue;
 mod rate;
 
 use super::caller::Caller;
 use super::rights::Quota;
 use crate::status;
 use parking_lot::Mutex;
+use queue::Queue;
+pub use queue::Queued;
 use rate::{Denied, Rate};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,8 +48,7 @@ pub struct Taken(Arc<Own>);
 struct Own {
     quota: Quota,
     rates: Mutex<Rates>,
-    /// His batches that wait for their time, one after the other.
-    line: tokio::sync::Mutex<()>,
+    queue: Queue,
     counts: Arc<Counts>,
 }
 
@@ -55,6 +57,8 @@ struct Rates {
     events: Option<Rate>,
     bytes: Option<Rate>,
     last: Instant,
+    /// His last call that was too much: of which limit, and when he may call again.
+    refused: Option<(&'static str, Instant)>,
 }
 
 /// They stay when the limits change: what is open stays open.
@@ -154,11 +158,12 @@ impl Own {
             events: quota.events_per_s.map(Rate::new),
             bytes: quota.bytes_per_s.map(Rate::new),
             last: Instant::now(),
+            refused: None,
         };
         Self {
             quota,
             rates: Mutex::new(rates),
-            line: tokio::sync::Mutex::new(()),
+            queue: Queue::default(),
             counts,
         }
     }
@@ -185,10 +190,10 @@ impl Taken {
     }
 
     /// Events that a stream of his may have unacknowledged, where the service grants
-    /// so many: two seconds', so that none of them waits for long.
+    /// so many: a second's, or else what he sends on many streams waits for long.
     pub fn credit_events(&self, most: u64) -> u64 {
         let own = self.0.quota.events_per_s;
-        own.map_or(most, |own| most.min(u64::from(own.max(1)) * 2))
+        own.map_or(most, |own| most.min(u64::from(own.max(1))))
     }
 
     /// Whether the bytes of his requests are limited, and so have to be counted.
@@ -219,28 +224,48 @@ impl Taken {
         Err(over)
     }
 
-    /// The same, but waits behind his other batches until he may, if that is not
-    /// longer than `within`.
+    /// The same for a call. After one that was too much he takes no other until then:
+    /// [`Taken::may_call`] says so before anything of it is read.
     ///
     /// # Errors
-    /// He would have to wait longer; it takes nothing.
-    pub async fn batch_within(
-        &self,
-        within: Duration,
-        events: usize,
-        bytes: usize,
-    ) -> Result<(), Over> {
-        let until = tokio::time::Instant::now() + within;
-        // If those before him take all the time, he is told how long it would take now.
-        let _turn = tokio::time::timeout_at(until, self.0.line.lock()).await;
-        loop {
-            match self.batch(events, bytes) {
-                Err(Over::Later { wait, .. }) if tokio::time::Instant::now() + wait <= until => {
-                    tokio::time::sleep(wait).await;
-                }
-                taken => return taken,
-            }
+    /// As of [`Taken::batch`].
+    pub fn call(&self, events: usize, bytes: usize) -> Result<(), Over> {
+        let taken = self.batch(events, bytes);
+        if let Err(Over::Later { limit, wait }) = taken {
+            self.0.rates.lock().refused = Some((limit, Instant::now() + wait));
         }
+        taken
+    }
+
+    /// Whether he may call: not while he was told to wait.
+    ///
+    /// # Errors
+    /// He has to wait still.
+    pub fn may_call(&self) -> Result<(), Over> {
+        let Some((limit, until)) = self.0.rates.lock().refused else {
+            return Ok(());
+        };
+        let wait = until.saturating_duration_since(Instant::now());
+        match wait.is_zero() {
+            true => Ok(()),
+            false => Err(Over::Later { limit, wait }),
+        }
+    }
+
+    /// A place for a batch behind those of his that wait for their time.
+    ///
+    /// # Errors
+    /// So many wait that it would take too long.
+    pub fn queue(&self, events: usize, bytes: usize) -> Result<Queued, Over> {
+        Queued::behind(self, events, bytes)
+    }
+
+    /// Whether he may open a stream: not while too much of what he sent on others waits.
+    ///
+    /// # Errors
+    /// As of [`Taken::queue`].
+    pub fn may_open(&self) -> Result<(), Over> {
+        self.queue(0, 0).map(drop)
     }
 
     /// One more stream of his.

@@ -5,11 +5,11 @@
 //! a client that sends more than it was granted is ended, and credit is granted
 //! only by acknowledgements that the client has taken.
 
+use super::batch::{Appended, Batch, Waits};
 use super::reader::Reader;
 use super::seats::Seat;
 use super::sender::Sender;
-use super::weight::Weight;
-use super::{Shared, check};
+use super::{Shared, check, draining};
 use crate::auth::caller::Caller;
 use crate::auth::quota::Taken;
 use crate::budget::Held;
@@ -28,7 +28,7 @@ use futures_util::stream::FuturesOrdered;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -48,18 +48,13 @@ type Answer = Result<StreamEventsResponse, Status>;
 /// An answer, and what it holds of the answers' budget until it is taken. Boxed,
 /// because a queue has room for dozens from the beginning.
 type Weighed = Box<(Answer, Option<Held>)>;
-type Durable = (Done, Result<Position, Status>);
+type Durable = Result<Done, Status>;
 
-/// What is to be told of a batch once it is durable.
+/// A batch that is durable.
 struct Done {
     sequence: u64,
     events: u64,
-    accepted: u32,
-    refused: u32,
-    results: Vec<crate::pb::EventResult>,
-    /// For the results.
-    held: Held,
-    started: Instant,
+    appended: Appended,
 }
 
 /// Whose stream it is.
@@ -178,26 +173,6 @@ async fn opening(incoming: &mut Reader) -> Result<StreamOpen, Status> {
     Ok(open)
 }
 
-impl Shared {
-    /// Waits until a sender's own limits let a batch of a stream go on: meanwhile it is
-    /// read and not acknowledged, so that what holds him back is his credit.
-    async fn pace(&self, sender: &Sender, events: usize, bytes: usize) -> Result<(), Status> {
-        let Some(taken) = sender.taken() else {
-            return Ok(());
-        };
-        tokio::select! {
-            taken = taken.batch_within(self.limits.append_wait, events, bytes) => Ok(taken?),
-            () = draining(self.draining.clone()) => Err(super::stopping()),
-        }
-    }
-}
-
-/// Resolves when the service begins to drain.
-async fn draining(mut signal: watch::Receiver<bool>) {
-    // An error means that the service itself is gone.
-    let _ = signal.wait_for(|&draining| draining).await;
-}
-
 impl Connection {
     fn new(
         shared: Arc<Shared>,
@@ -286,7 +261,7 @@ impl Connection {
         self.sender.batch_events_max(most)
     }
 
-    /// Judges a batch and starts to append it; so many bytes came in all.
+    /// Takes a batch and starts to append it; so many bytes came in all.
     fn take(&mut self, message: StreamEventsRequest, received: u64) -> Result<(), Status> {
         let came = received - self.received_bytes;
         self.received_bytes = received;
@@ -312,44 +287,25 @@ impl Connection {
             self.shared.metrics.credit_stalls.increment(1);
         }
         self.last_sequence = sequence;
-        let (started, count) = (Instant::now(), events.len() as u64);
-        self.heard = started;
+        let count = events.len() as u64;
+        self.heard = Instant::now();
         self.shared.reasons.stream.increment(1);
-        let manner = self.shared.manner(self.open.backfill, self.open.strict);
-        let tracer = &self.shared.tracer;
-        let mut traced = tracer.ingest(&self.traced_by, "StreamEvents", self.sender.source());
-        let mut checked = self.shared.check(&self.sender, events, manner);
-        let Weight { taken, told } =
-            self.shared
-                .hold_traced(self.sender.source(), &checked, traced.as_mut())?;
         let (shared, sender) = (Arc::clone(&self.shared), self.sender.clone());
+        let batch = Batch {
+            waits: Waits::of(&shared, &sender, &events, bytes)?,
+            traced: (shared.tracer).ingest(&self.traced_by, "StreamEvents", sender.source()),
+            shared,
+            sender,
+            events,
+            backfill: self.open.backfill,
+            strict: self.open.strict,
+        };
         self.appending.push_back(Box::pin(async move {
-            let position = async {
-                shared.pace(&sender, count as usize, bytes).await?;
-                let appended = shared.append(sender.source(), &mut checked, traced.as_ref());
-                appended.await
-            };
-            let position = position.await;
-            drop(traced);
-            drop(taken);
-            let check::Checked {
-                accepted,
-                refused,
-                results,
-                ..
-            } = checked;
-            (
-                Done {
-                    sequence,
-                    events: count,
-                    accepted,
-                    refused,
-                    results,
-                    held: told,
-                    started,
-                },
-                position,
-            )
+            Ok(Done {
+                sequence,
+                events: count,
+                appended: batch.append().await?,
+            })
         }));
         Ok(())
     }
@@ -357,23 +313,24 @@ impl Connection {
     /// Notes that a batch is durable: it joins the acknowledgement that waits.
     /// After one that is not, those behind it are given up: acknowledgements are
     /// cumulative, so none of them could leave it out.
-    fn durable(&mut self, (done, position): Durable) -> Result<(), End> {
-        let position = position.map_err(|status| {
+    fn durable(&mut self, durable: Durable) -> Result<(), End> {
+        let done = durable.map_err(|status| {
             self.appending.clear();
             End::Failed(status)
         })?;
+        let appended = done.appended;
         // That of a batch without an accepted event may be behind.
-        self.position.include(&position);
+        self.position.include(&appended.position);
         self.shared
             .metrics
             .ack_seconds
-            .record(done.started.elapsed().as_secs_f64());
+            .record(appended.started.elapsed().as_secs_f64());
         self.acknowledged_events += done.events;
         self.acknowledged_sequence = done.sequence;
         let told = |ack: &StreamAck| ack.results.iter().map(|batch| batch.results.len()).sum();
         let full = |(ack, ..): &(StreamAck, Position, Held)| {
             let told: usize = told(ack);
-            told > 0 && told + done.results.len() > ACK_RESULTS_MAX
+            told > 0 && told + appended.results.len() > ACK_RESULTS_MAX
         };
         if self.waiting.back().is_none_or(full) {
             let none = self.shared.budgets.answers.part();
@@ -381,14 +338,14 @@ impl Connection {
             self.waiting.push_back(ack);
         }
         if let Some((ack, position, held)) = self.waiting.back_mut() {
-            held.absorb(done.held);
+            held.absorb(appended.held);
             ack.sequence = done.sequence;
             position.include(&self.position);
-            ack.accepted += done.accepted;
-            ack.refused += done.refused;
+            ack.accepted += appended.accepted;
+            ack.refused += appended.refused;
             ack.granted_events = self.acknowledged_events + self.credit_events;
-            if !done.results.is_empty() {
-                let (sequence, results) = (done.sequence, done.results);
+            if !appended.results.is_empty() {
+                let (sequence, results) = (done.sequence, appended.results);
                 ack.results.push(BatchResult { sequence, results });
             }
         }

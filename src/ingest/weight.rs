@@ -7,6 +7,7 @@ use crate::budget::Held;
 use crate::pb::{self, EventResult};
 use crate::status;
 use crate::worker::Item;
+use prost::Message as _;
 use std::time::Duration;
 use tonic::Status;
 
@@ -30,17 +31,35 @@ impl Shared {
     pub(super) fn hold(&self, source: &str, checked: &Checked) -> Result<Weight, Status> {
         // The bytes stand here and, until they are written, in a frame.
         let bytes: usize = checked.encoded.iter().map(|event| 2 * event.len()).sum();
-        let taken = bytes + checked.items.len() * size_of::<Item>();
-        let full = |what| status::overloaded(what, RETRY_AFTER);
-        let share = self.shares.take(source, taken);
-        let share = share.ok_or_else(|| full("bytes of one source"))?;
-        let taken = self.budgets.requests.hold(taken);
+        let taken = self.room(source, bytes + checked.items.len() * size_of::<Item>())?;
         let told = self.budgets.answers.hold(results(&checked.results));
-        Ok(Weight {
-            taken: (taken.map_err(|_| full("bytes of requests"))?, share),
-            told: told.map_err(|_| full("bytes of answers"))?,
-        })
+        let told = told.map_err(|_| full("bytes of answers"))?;
+        Ok(Weight { taken, told })
     }
+
+    /// Room for a batch as it came, until its turn.
+    ///
+    /// # Errors
+    /// There is none: the batch is not taken.
+    pub(super) fn hold_unjudged(
+        &self,
+        source: &str,
+        events: &[pb::Event],
+    ) -> Result<(Held, Share), Status> {
+        let bytes = |event: &pb::Event| size_of::<pb::Event>() + event.encoded_len();
+        self.room(source, events.iter().map(bytes).sum())
+    }
+
+    fn room(&self, source: &str, bytes: usize) -> Result<(Held, Share), Status> {
+        let share = self.shares.take(source, bytes);
+        let share = share.ok_or_else(|| full("bytes of one source"))?;
+        let held = self.budgets.requests.hold(bytes);
+        Ok((held.map_err(|_| full("bytes of requests"))?, share))
+    }
+}
+
+fn full(what: &str) -> Status {
+    status::overloaded(what, RETRY_AFTER)
 }
 
 /// What results hold: as they are, and once more as bytes.

@@ -6,7 +6,7 @@ mod answer;
 use super::admission::Peer;
 use super::line::Line;
 use crate::auth::caller::Caller;
-use crate::auth::quota::{self, Quotas};
+use crate::auth::quota::{self, Over, Quotas, Taken};
 use crate::budget::{Budget, Carried};
 use crate::config;
 use crate::intake::{Inflow, Limits, Manner};
@@ -25,6 +25,10 @@ use tower::Service;
 
 /// When to come back after too many calls.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Who was told to wait and does not hears so no sooner: refusals that are answered at
+/// once keep processors busy that others wait for.
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
 /// Calls of health and reflection at once: a watch of the health lasts as long as
 /// its client likes, and must not take the place of others.
@@ -105,6 +109,15 @@ impl Kind {
         }
     }
 
+    /// Whether a caller may send more now.
+    fn judge(self, taken: &Taken) -> Result<(), Over> {
+        match self {
+            Self::Stream => taken.may_open(),
+            Self::Publish => taken.may_call(),
+            Self::Question | Self::Aside => Ok(()),
+        }
+    }
+
     fn manner(self) -> Manner {
         match self {
             Self::Publish | Self::Question => Manner::Unary,
@@ -117,11 +130,42 @@ impl Kind {
 /// A call's place among all, and among its caller's questions.
 type Places = (Option<OwnedSemaphorePermit>, Option<quota::Place>);
 
+/// No place, and how long to say nothing of it.
+struct Refused {
+    status: Status,
+    after: Duration,
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        let after = Duration::ZERO;
+        Self { status, after }
+    }
+}
+
+impl From<Over> for Refused {
+    fn from(over: Over) -> Self {
+        let after = over.wait().min(REFUSED_AFTER);
+        let status = over.into();
+        Self { status, after }
+    }
+}
+
 impl Shared {
-    fn places(&self, kind: Kind, caller: &Caller) -> Result<Places, Status> {
-        let asks = kind == Kind::Question;
-        let taken = asks.then(|| self.quotas.of(caller)).transpose()?.flatten();
-        let own = taken.map(|taken| taken.query()).transpose()?;
+    fn places(&self, kind: Kind, caller: &Caller) -> Result<Places, Refused> {
+        let own = match kind {
+            Kind::Aside => None,
+            Kind::Stream | Kind::Publish => {
+                // Before anything is read: what was too much must not be again.
+                let taken = self.quotas.of(caller)?;
+                taken.map(|taken| kind.judge(&taken)).transpose()?;
+                None
+            }
+            Kind::Question => {
+                let taken = self.quotas.of(caller)?;
+                taken.map(|taken| taken.query()).transpose()?
+            }
+        };
         Ok((self.place(kind)?, own))
     }
 
@@ -177,10 +221,12 @@ where
         let caller = Caller::of(request.extensions());
         let places = match self.shared.places(kind, &caller) {
             Ok(places) => places,
-            Err(refused) => {
-                let none = (None, None);
-                let refused = Answer::new(refused.into_http(), None, none, line);
-                return Box::pin(std::future::ready(Ok(refused)));
+            Err(Refused { status, after }) => {
+                let refused = Answer::new(status.into_http(), None, (None, None), line);
+                return Box::pin(async move {
+                    tokio::time::sleep(after).await;
+                    Ok(refused)
+                });
             }
         };
         let (mut parts, body) = request.into_parts();

@@ -1,7 +1,7 @@
 //! What is open when credentials end.
 
 use crate::place::{DEADLINE, arrivals, recently, until};
-use crate::port::{Bearer, CALLERS, Port, callers, ingest, reason, throughput};
+use crate::port::{Bearer, CALLERS, Port, callers, publishing, reason, throughput};
 use crate::service::Service;
 use crate::signer::Signer;
 use quaymeter::answers::instant;
@@ -10,36 +10,11 @@ use quaymeter::pb::stream_events_response::Message as Hear;
 use quaymeter::pb::{self, StreamEventsRequest, StreamEventsResponse};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 fn ended(status: &Status) {
     assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
     assert_eq!(reason(status), ("CREDENTIALS_ENDED".into(), None));
-}
-
-/// An event stream, opened.
-async fn publishing(
-    service: &Service,
-    bearer: Bearer,
-) -> (
-    mpsc::Sender<StreamEventsRequest>,
-    Streaming<StreamEventsResponse>,
-) {
-    let (say, said) = mpsc::channel(4);
-    let open = pb::StreamOpen {
-        source: "publisher".into(),
-        client_id: "c".into(),
-        ..pb::StreamOpen::default()
-    };
-    let message = Some(Say::Open(open));
-    say.send(StreamEventsRequest { message }).await.unwrap();
-    let mut client = ingest(service, bearer).await;
-    let answers = client.stream_events(ReceiverStream::new(said)).await;
-    let mut answers = answers.unwrap().into_inner();
-    let first = answers.message().await.unwrap().unwrap().message.unwrap();
-    assert!(matches!(first, Hear::Opened(_)));
-    (say, answers)
 }
 
 /// Sends batches of ten trucks within the credit, for as long as they are taken.
@@ -91,7 +66,7 @@ async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged()
     let port = Port::new(CALLERS);
     let key = port.key("publisher");
     let service = port.serve(&[]);
-    let (say, answers) = publishing(&service, Bearer::of(&key)).await;
+    let (say, answers) = publishing(&service, Bearer::of(&key), "c").await.unwrap();
     let (grant, granted) = watch::channel(20_000);
     let sender = tokio::spawn(sending(say, granted));
     let hearing = tokio::spawn(heard(answers, grant));

@@ -7,17 +7,22 @@ use crate::service::{Service, quaymeter};
 use crate::signer::ISSUER;
 use quaymeter::pb::admin_service_client::AdminServiceClient;
 use quaymeter::pb::ingest_service_client::IngestServiceClient;
+use quaymeter::pb::stream_events_request::Message as Say;
+use quaymeter::pb::stream_events_response::Message as Hear;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
+use quaymeter::pb::{self, StreamEventsRequest, StreamEventsResponse};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 /// One of each kind: each may do one thing, and `nothing` none.
@@ -228,6 +233,33 @@ pub async fn channel(service: &Service) -> Channel {
 /// One who publishes.
 pub async fn ingest(service: &Service, bearer: Bearer) -> IngestServiceClient<Shown> {
     IngestServiceClient::with_interceptor(channel(service).await, bearer)
+}
+
+/// What he says on a stream, and what he hears.
+pub type Exchange = (
+    mpsc::Sender<StreamEventsRequest>,
+    Streaming<StreamEventsResponse>,
+);
+
+/// An event stream of his, opened.
+pub async fn publishing(
+    service: &Service,
+    bearer: Bearer,
+    client_id: &str,
+) -> Result<Exchange, Status> {
+    let (say, said) = mpsc::channel(4);
+    let open = pb::StreamOpen {
+        client_id: client_id.into(),
+        ..pb::StreamOpen::default()
+    };
+    let message = Some(Say::Open(open));
+    say.send(StreamEventsRequest { message }).await.unwrap();
+    let mut client = ingest(service, bearer).await;
+    let answers = client.stream_events(ReceiverStream::new(said)).await;
+    let mut answers = answers?.into_inner();
+    let first = answers.message().await?.unwrap().message.unwrap();
+    assert!(matches!(first, Hear::Opened(_)));
+    Ok((say, answers))
 }
 
 /// One who asks.

@@ -1,10 +1,14 @@
 //! Whose events a caller may send, and how many, over the real binary.
 
 use crate::place::{arrivals, until};
-use crate::port::{Bearer, Port, ingest};
+use crate::port::{Bearer, Port, ingest, publishing};
 use crate::service::Service;
-use quaymeter::pb::{PublishEventsRequest, PublishEventsResponse, Reason};
+use quaymeter::pb::stream_events_request::Message;
+use quaymeter::pb::{
+    self, PublishEventsRequest, PublishEventsResponse, Reason, StreamEventsRequest,
+};
 use quaymeter::status;
+use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -19,6 +23,12 @@ name = "depot"
 keys = "all"
 publish = { facilities = "all", enterprises = "all", vessel_calls = true }
 quota = { events_per_s = 500, batch_events = 500 }
+
+[[callers]]
+name = "slow"
+keys = "all"
+publish = { facilities = "all", enterprises = "all", vessel_calls = true }
+quota = { bytes_per_s = 10_000 }
 
 [[callers]]
 name = "operator"
@@ -97,6 +107,60 @@ async fn a_caller_over_his_quota_is_told_how_long_and_nobody_else_is() {
     assert_eq!(again.unwrap().accepted, 500);
     let counted = "quaymeter_discarded_total{reason=\"events_per_second_of_this_caller\"}";
     assert_eq!(port.metric(&service, counted) as u64, 1);
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_to_wait_is_not_even_read_before() {
+    let port = Port::new(CALLERS);
+    let depot = port.key("depot");
+    let service = port.serve(&[]);
+    loop {
+        let full = publish(&service, &depot, request("", 0..500)).await;
+        let Err(refused) = full else { continue };
+        let told = Instant::now();
+        let delay = refused.get_details_retry_info().unwrap().retry_delay;
+        // Of this, whoever reads it says that it is too much for ever.
+        let early = publish(&service, &depot, request("", 0..501)).await;
+        match early.unwrap_err().code() {
+            Code::ResourceExhausted => break,
+            code => assert!(told.elapsed() >= delay.unwrap(), "{code:?}"),
+        }
+    }
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_too_much_of_his_waits_he_opens_no_stream_and_others_do() {
+    let port = Port::new(CALLERS);
+    let (slow, gate) = (port.key("slow"), port.key("gate"));
+    let service = port.serve(&[]);
+    let opened = publishing(&service, Bearer::of(&slow), "first").await;
+    let (say, _hear) = opened.unwrap();
+    // The last is more than what ever goes: it is told so when its turn comes, and until
+    // then waits like all others.
+    let batches = (1..=40).map(|n| (n, arrivals(n * 10..n * 10 + 10)));
+    for (sequence, events) in batches.chain([(41, arrivals(1_000..5_500))]) {
+        let sequence = u64::from(sequence);
+        let batch = Message::Batch(pb::StreamBatch { sequence, events });
+        let message = Some(batch);
+        say.send(StreamEventsRequest { message }).await.unwrap();
+    }
+    let mut refused = None;
+    until("a stream is refused", async || {
+        let opened = publishing(&service, Bearer::of(&slow), "second").await;
+        refused = opened.err();
+        refused.is_some()
+    })
+    .await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let limit = "bytes per second of this caller";
+    assert_eq!(status::limit_of(&refused).as_deref(), Some(limit));
+    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    assert!(delay.unwrap() >= Duration::from_secs(1));
+    let other = publishing(&service, Bearer::of(&gate), "first").await;
+    assert!(other.is_ok());
     service.stop();
 }
 

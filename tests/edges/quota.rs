@@ -1,11 +1,12 @@
 //! What a caller may send in a second, and at once.
 
-use crate::rig::{Rig, Setup, Streams, event, of};
+use crate::rig::{PATIENCE, Rig, Setup, Streams, event, of};
+use prost::Message as _;
 use quaymeter::auth::caller::Caller;
 use quaymeter::auth::rights::{Quota, Rights};
 use quaymeter::{pb, status};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -110,7 +111,7 @@ async fn a_stream_at_its_quota_is_held_back_by_its_credit_and_loses_nothing() {
     let (mut flood, opened) = Streams::open_of(&rig, "flood").await;
     assert_eq!(
         (opened.granted_events, opened.batch_events_max),
-        (2_000, 1_000)
+        (1_000, 1_000)
     );
     let (mut other, _) = Streams::open_of(&rig, "other").await;
     let (mut granted, mut accepted) = (opened.granted_events, 0);
@@ -131,26 +132,54 @@ async fn a_stream_at_its_quota_is_held_back_by_its_credit_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_would_be_held_back_for_too_long_ends_with_the_wait() {
+async fn what_exceeds_a_limit_is_taken_and_waits_unjudged() {
+    const BYTES_PER_S: u32 = 1_000;
+    let quota = Quota {
+        bytes_per_s: Some(BYTES_PER_S),
+        ..Quota::default()
+    };
+    let rig = rig(quota).await;
+    let (mut flood, _) = Streams::open_of(&rig, "flood").await;
+    let started = Instant::now();
+    for sequence in 1..=25 {
+        flood.send(sequence, events(10)).await;
+    }
+    batches_taken(&rig, 25).await;
+    let judged = rig.metrics.events_accepted.get() as f64;
+    let may = (1.0 + started.elapsed().as_secs_f64()) * f64::from(BYTES_PER_S);
+    assert!(judged * event("0").encoded_len() as f64 <= may, "{judged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_too_much_of_a_callers_waits_no_stream_of_his_takes_more() {
     let rig = rig(Quota {
-        events_per_s: Some(1_000),
-        bytes_per_s: Some(15_000),
+        bytes_per_s: Some(1_000),
         ..Quota::default()
     })
     .await;
     let (mut flood, _) = Streams::open_of(&rig, "flood").await;
-    for sequence in 1..=8 {
-        flood.send(sequence, events(200)).await;
+    let mut second = Streams::open_beside(&rig, "flood").await;
+    // The last is too much for ever, which is said when its turn comes: until then it
+    // waits.
+    for sequence in 1..=10 {
+        flood.send(sequence, events(12)).await;
     }
-    let refused = loop {
-        match flood.hear().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("it ended as if all were well"),
-            Err(refused) => break refused,
-        }
-    };
+    flood.send(11, events(900)).await;
+    batches_taken(&rig, 11).await;
+    second.send(1, events(1)).await;
+    let refused = second.hear().await.unwrap_err();
     let delay = wait(&refused, "bytes per second of this caller");
-    assert!(delay > Duration::ZERO);
+    assert!(delay >= Duration::from_secs(1), "{delay:?}");
+}
+
+/// Waits until so many batches of streams were taken.
+async fn batches_taken(rig: &Rig, count: usize) {
+    let started = Instant::now();
+    let taken = format!("quaymeter_batches_total{{method=\"StreamEvents\"}} {count}");
+    while !rig.metrics.render(None, &[]).concat().contains(&taken) {
+        assert!(started.elapsed() < PATIENCE, "not {count} batches");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

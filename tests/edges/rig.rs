@@ -45,7 +45,7 @@ pub const MESSAGE_BYTES: usize = 1 << 20;
 /// The metadata in which a request says who calls.
 const CALLER: &str = "caller";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Real files; while it is full, an append fails, once.
 #[derive(Clone, Default)]
@@ -115,6 +115,7 @@ pub struct Setup {
 /// A running service.
 pub struct Rig {
     pub client: IngestServiceClient<Channel>,
+    pub metrics: Arc<Metrics>,
     _drain: watch::Sender<bool>,
     _dir: tempfile::TempDir,
 }
@@ -165,6 +166,7 @@ impl Rig {
         };
         let state = State::new(Cells::new(keeping), 0, None, Counts::default());
         let (drain, draining) = watch::channel(false);
+        let metrics = Arc::new(Metrics::new(&config.metrics).unwrap());
         let ingest = Ingest::new(
             Limits::of(&config),
             Appends::embedded(handle, config.limits.buffered_bytes),
@@ -185,7 +187,7 @@ impl Rig {
                 let _ = took.send(());
                 now()
             }),
-            Arc::new(Metrics::new(&config.metrics).unwrap()),
+            Arc::clone(&metrics),
             Quotas::default(),
             Tracer::default(),
             Trail::default(),
@@ -194,6 +196,7 @@ impl Rig {
         let url = serve(ingest, setup.callers).await;
         Self {
             client: IngestServiceClient::connect(url).await.unwrap(),
+            metrics,
             _drain: drain,
             _dir: dir,
         }
@@ -246,21 +249,29 @@ pub struct Streams {
 
 impl Streams {
     pub async fn open(rig: &Rig) -> Self {
-        let (stream, _) = Self::open_as(rig, Request::new, "tos").await;
+        let (stream, _) = Self::open_as(rig, Request::new, ("tos", "client")).await;
         stream
     }
 
     /// One of a caller, who leaves the source out; and what he was told first.
     pub async fn open_of(rig: &Rig, caller: &str) -> (Self, pb::StreamOpened) {
-        Self::open_as(rig, |said| of(caller, said), "").await
+        Self::open_as(rig, |said| of(caller, said), ("", "client")).await
+    }
+
+    /// One more of his, beside that.
+    pub async fn open_beside(rig: &Rig, caller: &str) -> Self {
+        let (stream, _) = Self::open_as(rig, |said| of(caller, said), ("", "another")).await;
+        stream
     }
 
     async fn open_as(
         rig: &Rig,
         request: impl FnOnce(Said) -> Request<Said>,
-        source: &str,
+        (source, client_id): (&str, &str),
     ) -> (Self, pb::StreamOpened) {
-        let mut stream = Self::try_open(rig, request, source).await.unwrap();
+        let mut stream = Self::try_open_with(rig, request, (source, client_id))
+            .await
+            .unwrap();
         match stream.hear().await.unwrap() {
             Some(Told::Opened(opened)) => (stream, opened),
             other => panic!("{other:?} instead of an opening"),
@@ -273,10 +284,18 @@ impl Streams {
         request: impl FnOnce(Said) -> Request<Said>,
         source: &str,
     ) -> Result<Self, Status> {
+        Self::try_open_with(rig, request, (source, "client")).await
+    }
+
+    async fn try_open_with(
+        rig: &Rig,
+        request: impl FnOnce(Said) -> Request<Said>,
+        (source, client_id): (&str, &str),
+    ) -> Result<Self, Status> {
         let (say, said) = mpsc::channel(8);
         let open = pb::StreamOpen {
             source: source.into(),
-            client_id: "client".into(),
+            client_id: client_id.into(),
             ..Default::default()
         };
         let message = Some(Asked::Open(open));

@@ -119,7 +119,8 @@ fn more_than_a_seconds_never_goes() {
     assert_eq!(taken.batch(101, 1), never(EVENTS, 100));
     assert_eq!(taken.batch(1, 1_001), never(BYTES, 1_000));
     assert_eq!(taken.batch_events_max(10_000), 100);
-    assert_eq!(taken.credit_events(20_000), 200);
+    assert_eq!(taken.credit_events(20_000), 100);
+    assert_eq!(taken.credit_events(50), 50);
     let status = Status::from(taken.batch(101, 1).unwrap_err());
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.get_details_retry_info().is_none());
@@ -139,14 +140,57 @@ async fn after_the_told_wait_it_goes() {
 async fn a_batch_that_may_wait_goes_when_its_time_has_come() {
     let taken = taken(slow(1_000, u32::MAX));
     assert_eq!(taken.batch(1_000, 1), Ok(()));
-    let long = Duration::from_secs(60);
-    let (one, two) = tokio::join!(
-        taken.batch_within(long, 100, 1),
-        taken.batch_within(long, 100, 1)
-    );
+    let queued = [(); 2].map(|()| taken.queue(100, 1).unwrap());
+    let (one, two) = tokio::join!(queued[0].turn(), queued[1].turn());
     assert_eq!((one, two), (Ok(()), Ok(())));
-    let over = taken.batch_within(Duration::ZERO, 1_000, 1).await;
-    assert!(matches!(over, Err(Over::Later { .. })), "{over:?}");
+    let never = taken.queue(1_001, 1).unwrap();
+    let over = never.turn().await;
+    assert!(matches!(over, Err(Over::Never { .. })), "{over:?}");
+}
+
+#[test]
+fn no_more_waits_than_goes_in_a_while_and_no_stream_is_opened_for_more() {
+    let taken = taken(slow(100, 1_000));
+    let mut queued: Vec<Queued> = (0..20).map(|_| taken.queue(100, 1).unwrap()).collect();
+    let full = taken.queue(1, 1).unwrap_err();
+    let wait = Duration::from_secs(1);
+    assert_eq!(
+        full,
+        Over::Later {
+            limit: EVENTS,
+            wait
+        }
+    );
+    assert_eq!(taken.may_open(), Err(full));
+    queued.pop();
+    assert_eq!(taken.may_open(), Ok(()));
+    queued.clear();
+    let _bytes = taken.queue(1, 25_000).unwrap();
+    let wait = Duration::from_secs(5);
+    let full = taken.queue(1, 1).unwrap_err();
+    assert_eq!(full, Over::Later { limit: BYTES, wait });
+}
+
+#[test]
+fn who_was_told_to_wait_calls_for_nothing_before() {
+    let taken = taken(slow(10, u32::MAX));
+    assert_eq!(taken.may_call(), Ok(()));
+    assert_eq!(taken.call(10, 1), Ok(()));
+    assert_eq!(taken.may_call(), Ok(()));
+    let told = taken.call(10, 1).unwrap_err();
+    let Err(Over::Later {
+        limit: EVENTS,
+        wait,
+    }) = taken.may_call()
+    else {
+        panic!("he may call");
+    };
+    assert!(wait > Duration::ZERO && wait <= told.wait());
+    // A stream of his waits for its own turn.
+    assert_eq!(taken.may_open(), Ok(()));
+    let refused = taken.0.rates.lock().refused.unwrap();
+    taken.0.rates.lock().refused = Some((refused.0, Instant::now()));
+    assert_eq!(taken.may_call(), Ok(()));
 }
 
 #[test]
