@@ -207,7 +207,7 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 29] = [
+const LIMITS: [&str; 32] = [
     "connections",
     "handshakes",
     "a handshake to end",
@@ -227,6 +227,9 @@ const LIMITS: [&str; 29] = [
     "bytes per second of this caller",
     "streams of this caller",
     "queries of this caller",
+    "streams of one caller",
+    "watches of one caller",
+    "calls of one caller",
     "callers",
     "bytes of answers",
     "bytes waiting to be durable",

@@ -3,8 +3,10 @@
 //! unless all others together have left none. A source waits behind itself alone.
 
 mod line;
+mod share;
 
-pub use line::{Limits, SHARE, Size};
+pub use line::{Limits, Size};
+pub use share::{Share, Shares};
 
 use compact_str::CompactString;
 use line::Lines;

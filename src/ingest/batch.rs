@@ -3,13 +3,13 @@
 
 use super::check::Checked;
 use super::sender::Sender;
-use super::share::Share;
 use super::weight::Weight;
 use super::{Shared, stopping};
 use crate::auth::quota::Queued;
 use crate::budget::Held;
 use crate::pb;
 use crate::trace::Span;
+use crate::turns::Share;
 use crate::view::position::Position;
 use std::sync::Arc;
 use std::time::Instant;

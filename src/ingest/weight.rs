@@ -2,10 +2,10 @@
 
 use super::Shared;
 use super::check::Checked;
-use super::share::Share;
 use crate::budget::Held;
 use crate::pb::{self, EventResult};
 use crate::status;
+use crate::turns::Share;
 use crate::worker::Item;
 use prost::Message as _;
 use std::time::Duration;

@@ -2,37 +2,25 @@
 //! how long its answer may wait for the client.
 
 mod answer;
+mod places;
 
 use super::admission::Peer;
 use super::line::Line;
 use crate::auth::caller::Caller;
-use crate::auth::quota::{self, Over, Quotas, Taken};
+use crate::auth::quota::Quotas;
 use crate::budget::{Budget, Carried};
 use crate::config;
 use crate::intake::{Inflow, Limits, Manner};
-use crate::status;
 use answer::Answer;
 use http::{Request, Response};
+use places::{Places, Refused, Room};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
-
-/// When to come back after too many calls.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Who was told to wait and does not hears so no sooner: refusals that are answered at
-/// once keep processors busy that others wait for.
-const REFUSED_AFTER: Duration = Duration::from_millis(100);
-
-/// Calls of health and reflection at once: a watch of the health lasts as long as
-/// its client likes, and must not take the place of others.
-const ASIDE_MAX: usize = 256;
 
 /// Bytes of a message that asks: a filter of a thousand enterprises and a
 /// thousand facilities is 130 KiB.
@@ -44,11 +32,9 @@ pub struct Layer(Arc<Shared>);
 
 struct Shared {
     requests: Arc<Budget>,
-    quotas: Quotas,
     message_bytes: usize,
     arrival: Duration,
-    calls: Arc<Semaphore>,
-    aside: Arc<Semaphore>,
+    room: Room,
 }
 
 impl Layer {
@@ -56,11 +42,9 @@ impl Layer {
     pub fn new(limits: &config::Limits, requests: Arc<Budget>, quotas: Quotas) -> Self {
         Self(Arc::new(Shared {
             requests,
-            quotas,
             message_bytes: limits.message_bytes,
             arrival: Duration::from_millis(limits.request_arrival_ms),
-            calls: Arc::new(Semaphore::new(limits.calls)),
-            aside: Arc::new(Semaphore::new(ASIDE_MAX)),
+            room: Room::new(limits, quotas),
         }))
     }
 }
@@ -90,7 +74,9 @@ enum Kind {
     Stream,
     /// `PublishEvents`.
     Publish,
-    /// Everything of the `ThroughputService`, a backup, and a probe of the
+    /// `WatchThroughput`.
+    Watch,
+    /// Everything else of the `ThroughputService`, a backup, and a probe of the
     /// health.
     Question,
     /// Watches of the health, reflection, and what does not exist.
@@ -102,6 +88,7 @@ impl Kind {
         match path {
             "/quaymeter.v1.IngestService/StreamEvents" => Self::Stream,
             "/quaymeter.v1.IngestService/PublishEvents" => Self::Publish,
+            "/quaymeter.v1.ThroughputService/WatchThroughput" => Self::Watch,
             "/grpc.health.v1.Health/Check" => Self::Question,
             path if path.starts_with("/quaymeter.v1.AdminService/") => Self::Question,
             path if path.starts_with("/quaymeter.v1.ThroughputService/") => Self::Question,
@@ -109,82 +96,22 @@ impl Kind {
         }
     }
 
-    /// Whether a caller may send more now.
-    fn judge(self, taken: &Taken) -> Result<(), Over> {
-        match self {
-            Self::Stream => taken.may_open(),
-            Self::Publish => taken.may_call(),
-            Self::Question | Self::Aside => Ok(()),
-        }
-    }
-
     fn manner(self) -> Manner {
         match self {
-            Self::Publish | Self::Question => Manner::Unary,
+            Self::Publish | Self::Watch | Self::Question => Manner::Unary,
             Self::Stream => Manner::Stream,
             Self::Aside => Manner::Dialogue,
         }
     }
 }
 
-/// A call's place among all, and among its caller's questions.
-type Places = (Option<OwnedSemaphorePermit>, Option<quota::Place>);
-
-/// No place, and how long to say nothing of it.
-struct Refused {
-    status: Status,
-    after: Duration,
-}
-
-impl From<Status> for Refused {
-    fn from(status: Status) -> Self {
-        let after = Duration::ZERO;
-        Self { status, after }
-    }
-}
-
-impl From<Over> for Refused {
-    fn from(over: Over) -> Self {
-        let after = over.wait().min(REFUSED_AFTER);
-        let status = over.into();
-        Self { status, after }
-    }
-}
-
 impl Shared {
-    fn places(&self, kind: Kind, caller: &Caller) -> Result<Places, Refused> {
-        let own = match kind {
-            Kind::Aside => None,
-            Kind::Stream | Kind::Publish => {
-                // Before anything is read: what was too much must not be again.
-                let taken = self.quotas.of(caller)?;
-                taken.map(|taken| kind.judge(&taken)).transpose()?;
-                None
-            }
-            Kind::Question => {
-                let taken = self.quotas.of(caller)?;
-                taken.map(|taken| taken.query()).transpose()?
-            }
-        };
-        Ok((self.place(kind)?, own))
-    }
-
-    fn place(&self, kind: Kind) -> Result<Option<OwnedSemaphorePermit>, Status> {
-        let (places, what) = match kind {
-            Kind::Stream => return Ok(None),
-            Kind::Publish | Kind::Question => (&self.calls, "calls"),
-            Kind::Aside => (&self.aside, "calls of health and reflection"),
-        };
-        let place = Arc::clone(places).try_acquire_owned();
-        place
-            .map(Some)
-            .map_err(|_| status::overloaded(what, RETRY_AFTER))
-    }
-
     fn inflow(&self, kind: Kind, body: Body) -> Inflow {
         let message_bytes = match kind {
             Kind::Stream | Kind::Publish => self.message_bytes,
-            Kind::Question | Kind::Aside => QUESTION_BYTES_MAX.min(self.message_bytes),
+            Kind::Watch | Kind::Question | Kind::Aside => {
+                QUESTION_BYTES_MAX.min(self.message_bytes)
+            }
         };
         let limits = Limits {
             budget: Arc::clone(&self.requests),
@@ -219,10 +146,10 @@ where
         };
         let kind = Kind::of(request.uri().path());
         let caller = Caller::of(request.extensions());
-        let places = match self.shared.places(kind, &caller) {
+        let places = match self.shared.room.enter(kind, &caller) {
             Ok(places) => places,
             Err(Refused { status, after }) => {
-                let refused = Answer::new(status.into_http(), None, (None, None), line);
+                let refused = Answer::new(status.into_http(), None, Places::default(), line);
                 return Box::pin(async move {
                     tokio::time::sleep(after).await;
                     Ok(refused)

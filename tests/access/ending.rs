@@ -90,7 +90,7 @@ async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged()
 }
 
 /// A watch that has told its first rows.
-async fn watching(service: &Service, bearer: Bearer) -> Streaming<pb::WatchThroughputResponse> {
+pub async fn watching(service: &Service, bearer: Bearer) -> Streaming<pb::WatchThroughputResponse> {
     let at = recently();
     let query = pb::GetThroughputRequest {
         from: Some(instant(at - at.rem_euclid(86_400_000) - 86_400_000)),

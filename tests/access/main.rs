@@ -21,6 +21,7 @@ mod publishing;
 #[path = "../e2e/service.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod service;
+mod shares;
 #[path = "../support/signer.rs"]
 mod signer;
 mod tokens;

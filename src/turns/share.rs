@@ -1,14 +1,13 @@
-//! What of the requests' memory is held by each source: whoever floods leaves room to
-//! others, however small his batches are.
+//! What of something scarce each holds: whoever takes all that he can get leaves room to
+//! others, however little it is that he takes at a time.
 
-use crate::turns::SHARE;
+use super::line::SHARE;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The bytes that batches hold from when they were judged until they are durable, by
-/// source.
+/// What is held by whom: of the requests' memory by source, of calls by caller.
 pub struct Shares {
     limit: u64,
     held: Arc<Mutex<Held>>,
@@ -17,18 +16,18 @@ pub struct Shares {
 #[derive(Default)]
 struct Held {
     all: u64,
-    by_source: HashMap<CompactString, u64>,
+    by_name: HashMap<CompactString, u64>,
 }
 
-/// A batch's part, given back when dropped.
+/// A part, given back when dropped.
 pub struct Share {
     held: Arc<Mutex<Held>>,
-    source: CompactString,
-    bytes: u64,
+    name: CompactString,
+    parts: u64,
 }
 
 impl Shares {
-    /// Of so many bytes.
+    /// Of so much.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -36,23 +35,23 @@ impl Shares {
         }
     }
 
-    /// A part for a batch; none if its source would hold more than its share: so many
-    /// times what is then left.
-    pub fn take(&self, source: &str, bytes: usize) -> Option<Share> {
-        let bytes = bytes as u64;
+    /// So many parts; none if they would be more than a share: so many times what is then
+    /// left. Who holds nothing is never refused.
+    pub fn take(&self, name: &str, parts: usize) -> Option<Share> {
+        let parts = parts as u64;
         let mut held = self.held.lock();
-        let own = held.by_source.get(source).copied().unwrap_or_default();
-        let left = self.limit.saturating_sub(held.all + bytes);
-        if own > 0 && own + bytes > left.saturating_mul(SHARE) {
+        let own = held.by_name.get(name).copied().unwrap_or_default();
+        let left = self.limit.saturating_sub(held.all + parts);
+        if own > 0 && own + parts > left.saturating_mul(SHARE) {
             return None;
         }
-        held.all += bytes;
-        *held.by_source.entry(source.into()).or_default() += bytes;
+        held.all += parts;
+        *held.by_name.entry(name.into()).or_default() += parts;
         drop(held);
         Some(Share {
             held: Arc::clone(&self.held),
-            source: source.into(),
-            bytes,
+            name: name.into(),
+            parts,
         })
     }
 }
@@ -60,11 +59,11 @@ impl Shares {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut held = self.held.lock();
-        held.all = held.all.saturating_sub(self.bytes);
-        if let Some(own) = held.by_source.get_mut(&self.source) {
-            *own = own.saturating_sub(self.bytes);
+        held.all = held.all.saturating_sub(self.parts);
+        if let Some(own) = held.by_name.get_mut(&self.name) {
+            *own = own.saturating_sub(self.parts);
             if *own == 0 {
-                held.by_source.remove(&self.source);
+                held.by_name.remove(&self.name);
             }
         }
     }
@@ -89,7 +88,7 @@ mod tests {
         assert!(shares.take("small", 100).is_some());
         drop((one, other));
         assert_eq!(shares.held.lock().all, 0);
-        assert!(shares.held.lock().by_source.is_empty());
+        assert!(shares.held.lock().by_name.is_empty());
     }
 
     #[test]
