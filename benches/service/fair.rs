@@ -116,22 +116,6 @@ async fn measure_quota(stage: &mut Stage, time: Duration) -> anyhow::Result<()> 
     server.kill()
 }
 
-/// What was seen, and what has to be sent still so that it can be held against what was
-/// meant.
-struct Seen {
-    alone_ms: f64,
-    beside_ms: f64,
-    /// Of the flood, events a second.
-    rate: f64,
-    positions: Vec<String>,
-    /// Days that are begun, and what is left of the first.
-    days: usize,
-    rest: Vec<Chunk>,
-}
-
-/// A token for each of both, if they need one.
-type Tokens = [Option<AsciiMetadataValue>; 2];
-
 /// The same where the flood heeds nothing.
 async fn measure_hostile(stage: &mut Stage, time: Duration) -> anyhow::Result<()> {
     let data = stage.fresh("fair-hostile")?;
@@ -153,19 +137,28 @@ async fn measure_hostile(stage: &mut Stage, time: Duration) -> anyhow::Result<()
     report.note(HOSTILE_KEY, "taken_per_s", taken);
     server.stop()?;
     let server = Server::start(&data)?;
-    let seen = Seen {
-        alone_ms,
-        beside_ms,
-        rate: taken,
-        positions: vec![alone.position, beside.position],
-        days: 1,
-        rest: day.left(),
-    };
-    let mut client = send_all(stage, &server, seen).await?;
+    let positions = vec![alone.position, beside.position];
+    let mut client = send_all(stage, &server, (positions, 1, day.left())).await?;
     // How much of the flood was taken before is not known.
     check::figures(&mut client, &stage.corpus, 1, 0).await?;
     server.kill()
 }
+
+/// What was seen, and what has to be sent still so that it can be held against what was
+/// meant.
+struct Seen {
+    alone_ms: f64,
+    beside_ms: f64,
+    /// Of the flood, events a second.
+    rate: f64,
+    positions: Vec<String>,
+    /// Days that are begun, and what is left of the first.
+    days: usize,
+    rest: Vec<Chunk>,
+}
+
+/// A token for each of both, if they need one.
+type Tokens = [Option<AsciiMetadataValue>; 2];
 
 /// The first day, of which one source sends a little.
 struct Day {
@@ -223,17 +216,22 @@ async fn beside(
     })
 }
 
+/// Sends what is left of all days, and holds the totals against what was meant.
 async fn check_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result<()> {
     let days = seen.days;
-    let mut client = send_all(stage, server, seen).await?;
+    let mut client = send_all(stage, server, (seen.positions, days, seen.rest)).await?;
     check::totals(&mut client, &stage.corpus, days, 0).await
 }
 
-/// Sends what is left of all days, so that all can be held against what was meant.
-async fn send_all(stage: &Stage, server: &Server, seen: Seen) -> anyhow::Result<Client> {
-    let (mut positions, mut rest) = (seen.positions, seen.rest);
+/// Sends what is left of these days, `rest` of the first, so that all can be held against
+/// what was meant.
+async fn send_all(
+    stage: &Stage,
+    server: &Server,
+    (mut positions, days, mut rest): (Vec<String>, usize, Vec<Chunk>),
+) -> anyhow::Result<Client> {
     let corpus = stage.corpus.reader();
-    for day in 0..seen.days {
+    for day in 0..days {
         let chunks = match day {
             0 => std::mem::take(&mut rest),
             _ => corpus

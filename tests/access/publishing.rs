@@ -45,6 +45,14 @@ async fn publish(
     Ok(client.publish_events(request).await?.into_inner())
 }
 
+/// How long a refusal for this limit tells to wait.
+fn told_to_wait(refused: &Status, limit: &str) -> Duration {
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(status::limit_of(refused).as_deref(), Some(limit));
+    let retry = refused.get_details_retry_info().unwrap();
+    retry.retry_delay.unwrap()
+}
+
 fn request(source: &str, numbers: std::ops::Range<u32>) -> PublishEventsRequest {
     PublishEventsRequest {
         source: source.into(),
@@ -96,13 +104,10 @@ async fn a_caller_over_his_quota_is_told_how_long_and_nobody_else_is() {
             Err(refused) => break refused,
         }
     };
-    assert_eq!(refused.code(), Code::ResourceExhausted);
-    let limit = "events per second of this caller";
-    assert_eq!(status::limit_of(&refused).as_deref(), Some(limit));
-    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    let delay = told_to_wait(&refused, "events per second of this caller");
     let other = publish(&service, &gate, request("gate", 0..1_000)).await;
     assert_eq!(other.unwrap().accepted, 1_000);
-    let _ = tokio::time::timeout(delay.unwrap(), std::future::pending::<()>()).await;
+    let _ = tokio::time::timeout(delay, std::future::pending::<()>()).await;
     let again = publish(&service, &depot, request("", from - 500..from)).await;
     assert_eq!(again.unwrap().accepted, 500);
     let counted = "quaymeter_discarded_total{reason=\"events_per_second_of_this_caller\"}";
@@ -119,12 +124,12 @@ async fn who_was_told_to_wait_is_not_even_read_before() {
         let full = publish(&service, &depot, request("", 0..500)).await;
         let Err(refused) = full else { continue };
         let told = Instant::now();
-        let delay = refused.get_details_retry_info().unwrap().retry_delay;
+        let delay = told_to_wait(&refused, "events per second of this caller");
         // Of this, whoever reads it says that it is too much for ever.
         let early = publish(&service, &depot, request("", 0..501)).await;
         match early.unwrap_err().code() {
             Code::ResourceExhausted => break,
-            code => assert!(told.elapsed() >= delay.unwrap(), "{code:?}"),
+            code => assert!(told.elapsed() >= delay, "{code:?}"),
         }
     }
     service.stop();
@@ -153,12 +158,8 @@ async fn while_too_much_of_his_waits_he_opens_no_stream_and_others_do() {
         refused.is_some()
     })
     .await;
-    let refused = refused.unwrap();
-    assert_eq!(refused.code(), Code::ResourceExhausted);
-    let limit = "bytes per second of this caller";
-    assert_eq!(status::limit_of(&refused).as_deref(), Some(limit));
-    let delay = refused.get_details_retry_info().unwrap().retry_delay;
-    assert!(delay.unwrap() >= Duration::from_secs(1));
+    let delay = told_to_wait(&refused.unwrap(), "bytes per second of this caller");
+    assert!(delay >= Duration::from_secs(1), "{delay:?}");
     let other = publishing(&service, Bearer::of(&gate), "first").await;
     assert!(other.is_ok());
     service.stop();

@@ -1,30 +1,16 @@
 //! What one caller leaves to others, over the real binary.
 
 use crate::ending::watching;
-use crate::port::{Bearer, Port, throughput};
+use crate::port::{Bearer, CALLERS, Port, throughput};
 use quaymeter::{pb, status};
 use tonic::Code;
 
-const CALLERS: &str = r#"
-[[callers]]
-name = "crowd"
-keys = "all"
-read = "all"
-
-[[callers]]
-name = "reader"
-keys = "all"
-read = "all"
-
-[[callers]]
-name = "operator"
-keys = "all"
-operate = true
-"#;
+/// Who may read too.
+const CROWD: &str = "[[callers]]\nname = \"crowd\"\nkeys = \"all\"\nread = \"all\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_caller_opens_no_more_watches_than_leave_some_to_others() {
-    let port = Port::new(CALLERS);
+    let port = Port::new(&format!("{CALLERS}{CROWD}"));
     let (crowd, reader) = (port.key("crowd"), port.key("reader"));
     let service = port.serve(&["--limits-watches", "8"]);
     let mut watches = Vec::new();
