@@ -84,6 +84,7 @@ settings! {
         calls: usize = "4096", Within(1, 1_000_000), "Calls at the same time other than open event streams, at most";
         watches: usize = "256", Within(0, 100_000), "Open watches, at most";
         store_cache_bytes: u64 = "33554432", Within(MIB, 65_536 * MIB), "Bytes of memory in which the store keeps what it read, at most";
+        caller_batch_events: u32 = "1000", Within(1, 10_000), "Events in a batch of a caller with a limit of events in a second, at most, unless the callers' file gives him a number of his own";
         caller_events_per_s: u32 = "5000", Within(0, 1_000_000_000), "Events that a caller may send in a second, unless the callers' file gives him a number of his own; 0 means as many as are taken";
         connections: usize = "20000", Within(1, 1_000_000), "Open gRPC connections, at most";
     }

@@ -278,6 +278,13 @@ fn quota_bytes(taken: Option<&Taken>, received: u64, message: &impl prost::Messa
     message.encoded_len().max(received as usize)
 }
 
+/// So many events were read that can never be taken.
+fn waste(taken: Option<&Taken>, events: usize) {
+    if let Some(taken) = taken {
+        taken.waste(events);
+    }
+}
+
 /// Why nothing was appended, without the names of files.
 fn told(error: &log::Error) -> String {
     match error {
@@ -306,10 +313,15 @@ impl IngestService for Ingest {
         let taken = shared.quotas.of(&caller)?;
         let request = request.into_inner();
         let bytes = quota_bytes(taken.as_ref(), received, &request);
-        let sender = Sender::of(caller, taken, request.source)?;
-        sender.judge_batch(request.events.len(), shared.limits.batch_events)?;
-        if let Some(taken) = sender.taken() {
-            taken.call(request.events.len(), bytes)?;
+        let events = request.events.len();
+        let sender = Sender::of(caller, taken.clone(), request.source);
+        let sender = sender.and_then(|sender| {
+            sender.judge_batch(events, shared.limits.batch_events)?;
+            Ok(sender)
+        });
+        let sender = sender.inspect_err(|_| waste(taken.as_ref(), events))?;
+        if let Some(taken) = &taken {
+            taken.call(events, bytes)?;
         }
         let manner = shared.manner(request.backfill, request.strict);
         shared.reasons.publish.increment(1);

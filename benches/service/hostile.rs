@@ -1,5 +1,6 @@
 //! A source that heeds nothing: it sends all that a stream may have unacknowledged,
-//! resets the stream and opens the next, and calls again at once when it is told to wait.
+//! resets the stream and opens the next, and calls again at once when it is told to wait,
+//! with batches that are too large too.
 
 use crate::chunk::Chunk;
 use crate::codec::{Encoded, Message};
@@ -18,10 +19,10 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 const STREAMS: usize = 3;
-const CALLERS: usize = 3;
-/// Batches of its streams, and of its calls.
+/// Events in a batch of its streams.
 const BATCH_EVENTS: u32 = 500;
-const CALL_CHUNKS: usize = 8;
+/// Of each that calls, in chunks of 500: as many as it may, and four times as many.
+const CALL_CHUNKS: [usize; 3] = [2, 2, 8];
 
 /// A flood, until it is stopped.
 pub struct Hostile {
@@ -46,7 +47,8 @@ impl Hostile {
         chunks: Vec<Chunk>,
         token: AsciiMetadataValue,
     ) -> anyhow::Result<Self> {
-        ensure!(chunks.len() > CALL_CHUNKS, "too few events for a flood");
+        let most = CALL_CHUNKS.into_iter().max().unwrap_or_default();
+        ensure!(chunks.len() > most, "too few events for a flood");
         let shared = Arc::new(Shared {
             source: chunks[0].source,
             token,
@@ -59,8 +61,8 @@ impl Hostile {
         for number in 0..STREAMS {
             tasks.spawn(Arc::clone(&shared).reset(connect(url).await?, number));
         }
-        for number in 0..CALLERS {
-            tasks.spawn(Arc::clone(&shared).call(connect(url).await?, number));
+        for at_once in CALL_CHUNKS {
+            tasks.spawn(Arc::clone(&shared).call(connect(url).await?, at_once));
         }
         let started = Instant::now();
         Ok(Self {
@@ -113,10 +115,10 @@ impl Shared {
         }
     }
 
-    async fn call(self: Arc<Self>, channel: Channel, number: usize) {
+    async fn call(self: Arc<Self>, channel: Channel, at_once: usize) {
         let mut grpc = Grpc::new(channel);
         let path = PathAndQuery::from_static("/quaymeter.v1.IngestService/PublishEvents");
-        let parts = self.chunks.chunks(CALL_CHUNKS).map(|chunks| {
+        let parts = self.chunks.chunks(at_once).map(|chunks| {
             let bytes: Vec<u8> = chunks
                 .iter()
                 .flat_map(|chunk| chunk.bytes.clone())
@@ -124,7 +126,7 @@ impl Shared {
             prost::bytes::Bytes::from(bytes)
         });
         let parts: Vec<_> = parts.collect();
-        let mut parts = parts.iter().cycle().skip(number);
+        let mut parts = parts.iter().cycle();
         while self.goes_on() {
             let Some(events) = parts.next() else { return };
             let mut request = Request::new(Message::publish(SOURCES[self.source], events.clone()));

@@ -37,6 +37,8 @@ const QUERIES: &str = "queries of this caller";
 pub struct Quotas {
     /// Of a caller of whom nothing else is said.
     events_per_s: Option<u32>,
+    /// Of a caller with a limit of events of whom nothing else is said.
+    batch_events: Option<u32>,
     known: Arc<Mutex<HashMap<Arc<str>, Arc<Own>>>>,
 }
 
@@ -59,6 +61,8 @@ struct Rates {
     last: Instant,
     /// His last call that was too much: of which limit, and when he may call again.
     refused: Option<(&'static str, Instant)>,
+    /// Until when he may neither call nor open a stream, for what was read in vain.
+    wasted: Option<Instant>,
 }
 
 /// They stay when the limits change: what is open stays open.
@@ -106,11 +110,13 @@ impl From<Over> for Status {
 }
 
 impl Quotas {
-    /// With so many events a second for each caller who has no number of his own; none
-    /// for as many as he likes.
-    pub fn new(events_per_s: Option<u32>) -> Self {
+    /// With so many events a second for each caller who has no number of his own, none
+    /// for as many as he likes; and so many in a batch of a caller with such a limit.
+    /// A batch is decoded, judged and written in one go, and others wait for it.
+    pub fn new(events_per_s: Option<u32>, batch_events: u32) -> Self {
         Self {
             events_per_s,
+            batch_events: Some(batch_events),
             ..Self::default()
         }
     }
@@ -145,8 +151,11 @@ impl Quotas {
     fn quota(&self, caller: &Caller) -> Quota {
         let rights = caller.rights();
         let most = rights.publish.as_ref().and(self.events_per_s);
+        let events_per_s = rights.quota.events_per_s.or(most);
+        let batch_events = events_per_s.and(self.batch_events);
         Quota {
-            events_per_s: rights.quota.events_per_s.or(most),
+            events_per_s,
+            batch_events: rights.quota.batch_events.or(batch_events),
             ..rights.quota
         }
     }
@@ -159,6 +168,7 @@ impl Own {
             bytes: quota.bytes_per_s.map(Rate::new),
             last: Instant::now(),
             refused: None,
+            wasted: None,
         };
         Self {
             quota,
@@ -237,19 +247,33 @@ impl Taken {
         taken
     }
 
-    /// Whether he may call: not while he was told to wait.
+    /// So many events of his were read in vain: they can never be taken. They cost him
+    /// their time too, or else he has more read than what he may send.
+    pub fn waste(&self, events: usize) {
+        let Some(per_s) = self.0.quota.events_per_s else {
+            return;
+        };
+        let time = Duration::from_secs_f64(events as f64 / f64::from(per_s.max(1)));
+        let now = Instant::now();
+        let mut rates = self.0.rates.lock();
+        rates.last = now;
+        rates.wasted = Some(rates.wasted.map_or(now, |until| until.max(now)) + time);
+    }
+
+    /// Whether he may call: not while he was told to wait, or has to for what was
+    /// read in vain.
     ///
     /// # Errors
     /// He has to wait still.
     pub fn may_call(&self) -> Result<(), Over> {
-        let Some((limit, until)) = self.0.rates.lock().refused else {
-            return Ok(());
-        };
-        let wait = until.saturating_duration_since(Instant::now());
-        match wait.is_zero() {
-            true => Ok(()),
-            false => Err(Over::Later { limit, wait }),
-        }
+        let refused = self.0.rates.lock().refused;
+        let refused = refused.map_or(Ok(()), |(limit, until)| not_before(limit, until));
+        refused.and_then(|()| self.paid())
+    }
+
+    fn paid(&self) -> Result<(), Over> {
+        let wasted = self.0.rates.lock().wasted;
+        wasted.map_or(Ok(()), |until| not_before(EVENTS, until))
     }
 
     /// A place for a batch behind those of his that wait for their time.
@@ -260,11 +284,13 @@ impl Taken {
         Queued::behind(self, events, bytes)
     }
 
-    /// Whether he may open a stream: not while too much of what he sent on others waits.
+    /// Whether he may open a stream: not while too much of what he sent on others waits,
+    /// or he has to wait for what was read in vain.
     ///
     /// # Errors
     /// As of [`Taken::queue`].
     pub fn may_open(&self) -> Result<(), Over> {
+        self.paid()?;
         self.queue(0, 0).map(drop)
     }
 
@@ -314,6 +340,14 @@ impl Over {
             Self::Later { wait, .. } => *wait,
             Self::Never { .. } => Duration::MAX,
         }
+    }
+}
+
+fn not_before(limit: &'static str, until: Instant) -> Result<(), Over> {
+    let wait = until.saturating_duration_since(Instant::now());
+    match wait.is_zero() {
+        true => Ok(()),
+        false => Err(Over::Later { limit, wait }),
     }
 }
 

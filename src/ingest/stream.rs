@@ -261,6 +261,21 @@ impl Connection {
         self.sender.batch_events_max(most)
     }
 
+    /// Whether the client may send a batch of so many events now.
+    fn judge(&self, sequence: u64, events: u64) -> Result<(), Status> {
+        if sequence <= self.last_sequence {
+            let expected = format!("more than {}", self.last_sequence);
+            return Err(status::invalid("batch.sequence", sequence, expected));
+        }
+        let most = self.shared.limits.batch_events;
+        self.sender.judge_batch(events as usize, most)?;
+        if self.received_events + events > self.granted_events {
+            self.shared.metrics.credit_violations.increment(1);
+            return Err(status::overloaded("credit", Duration::from_millis(100)));
+        }
+        Ok(())
+    }
+
     /// Takes a batch and starts to append it; so many bytes came in all.
     fn take(&mut self, message: StreamEventsRequest, received: u64) -> Result<(), Status> {
         let came = received - self.received_bytes;
@@ -273,21 +288,14 @@ impl Connection {
                 "`batch` after `open`",
             ));
         };
-        if sequence <= self.last_sequence {
-            let expected = format!("more than {}", self.last_sequence);
-            return Err(status::invalid("batch.sequence", sequence, expected));
-        }
-        check::batch_size(events.len(), self.batch_events_max())?;
-        self.received_events += events.len() as u64;
-        if self.received_events > self.granted_events {
-            self.shared.metrics.credit_violations.increment(1);
-            return Err(status::overloaded("credit", Duration::from_millis(100)));
-        }
+        let count = events.len() as u64;
+        self.judge(sequence, count)
+            .inspect_err(|_| super::waste(self.sender.taken(), events.len()))?;
+        self.last_sequence = sequence;
+        self.received_events += count;
         if self.received_events == self.granted_events {
             self.shared.metrics.credit_stalls.increment(1);
         }
-        self.last_sequence = sequence;
-        let count = events.len() as u64;
         self.heard = Instant::now();
         self.shared.reasons.stream.increment(1);
         let (shared, sender) = (Arc::clone(&self.shared), self.sender.clone());

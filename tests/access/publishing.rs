@@ -28,7 +28,7 @@ quota = { events_per_s = 500, batch_events = 500 }
 name = "slow"
 keys = "all"
 publish = { facilities = "all", enterprises = "all", vessel_calls = true }
-quota = { bytes_per_s = 10_000 }
+quota = { bytes_per_s = 10_000, batch_events = 5_000 }
 
 [[callers]]
 name = "operator"
@@ -171,23 +171,48 @@ async fn who_has_no_number_of_his_own_is_held_to_that_of_the_service() {
     let (gate, depot) = (port.key("gate"), port.key("depot"));
     for (setting, most) in [
         (&["--limits-caller-events-per-s", "200"][..], 200),
-        (&[][..], 5_000),
+        (&["--limits-caller-batch-events", "2000"], 2_000),
+        (&[], 1_000),
     ] {
         let service = port.serve(setting);
-        // More at once than what he may in a second could never be sent.
-        let refused = publish(&service, &gate, request("", 0..most + 1)).await;
-        let refused = refused.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument);
-        let expected = format!("1 to {most} events");
-        assert!(refused.message().contains(&expected), "{refused}");
         let taken = publish(&service, &gate, request("", 0..most)).await;
         assert_eq!(taken.unwrap().accepted, most);
+        // More at once than what he may in a second could never be sent.
+        too_many(&service, &gate, most).await;
         let own = publish(&service, &depot, request("", 0..500)).await;
         assert_eq!(own.unwrap().accepted, 500);
+        too_many(&service, &depot, 500).await;
         service.stop();
     }
     let service = port.serve(&["--limits-caller-events-per-s", "0"]);
     let all = publish(&service, &gate, request("", 0..10_000)).await;
     assert_eq!(all.unwrap().accepted, 10_000);
+    service.stop();
+}
+
+/// Sends one more than the most, which is read in vain and has to be waited for.
+async fn too_many(service: &Service, key: &str, most: u32) {
+    let refused = publish(service, key, request("", 0..most + 1)).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let expected = format!("1 to {most} events");
+    assert!(refused.message().contains(&expected), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_be_taken_is_read_no_oftener_than_what_can() {
+    let port = Port::new(CALLERS);
+    let (gate, depot) = (port.key("gate"), port.key("depot"));
+    let service = port.serve(&[]);
+    // Twenty seconds' worth of the depot, in vain.
+    let foreign = publish(&service, &depot, request("gate", 0..10_000)).await;
+    assert_eq!(foreign.unwrap_err().code(), Code::PermissionDenied);
+    let early = publish(&service, &depot, request("", 0..1)).await;
+    let delay = told_to_wait(&early.unwrap_err(), "events per second of this caller");
+    assert!(delay > Duration::from_secs(2), "{delay:?}");
+    let stream = publishing(&service, Bearer::of(&depot), "first").await;
+    told_to_wait(&stream.err().unwrap(), "events per second of this caller");
+    let other = publish(&service, &gate, request("", 0..1)).await;
+    assert_eq!(other.unwrap().accepted, 1);
     service.stop();
 }

@@ -39,7 +39,7 @@ fn who_has_no_limits_costs_nothing() {
 
 #[test]
 fn who_sends_and_has_no_number_of_his_own_has_that_of_all() {
-    let quotas = Quotas::new(Some(500));
+    let quotas = Quotas::new(Some(500), 200);
     let events_per_s = |caller: &Caller| {
         let taken = quotas.of(caller).unwrap();
         taken.and_then(|taken| taken.0.quota.events_per_s)
@@ -62,6 +62,51 @@ fn who_sends_and_has_no_number_of_his_own_has_that_of_all() {
     };
     let reader = Caller::known("port".into(), Arc::new(reads), watch::channel(None).1);
     assert!(quotas.of(&reader).unwrap().is_none());
+}
+
+#[test]
+fn who_has_a_limit_of_events_has_one_of_a_batch_too() {
+    let quotas = Quotas::new(Some(5_000), 1_000);
+    let most = |quota| {
+        let taken = quotas.of(&caller("truckers", quota)).unwrap().unwrap();
+        taken.batch_events_max(10_000)
+    };
+    assert_eq!(most(Quota::default()), 1_000);
+    assert_eq!(most(slow(20_000, 1)), 1_000);
+    // Who may send fewer in a second never sends as many.
+    assert_eq!(most(slow(700, 1)), 700);
+    let own = |batch_events| Quota {
+        batch_events: Some(batch_events),
+        ..Quota::default()
+    };
+    assert_eq!(most(own(3_000)), 3_000);
+    assert_eq!(most(own(9_000)), 5_000);
+    // Where callers send as many as are taken, nobody is counted for his batches.
+    let unlimited = Quotas::new(None, 1_000);
+    let caller = caller("truckers", Quota::default());
+    assert!(unlimited.of(&caller).unwrap().is_none());
+}
+
+#[test]
+fn what_is_read_in_vain_costs_its_time_on_calls_and_streams() {
+    let taken = taken(slow(100, u32::MAX));
+    taken.waste(500);
+    taken.waste(500);
+    for may in [taken.may_call(), taken.may_open()] {
+        let Err(Over::Later {
+            limit: EVENTS,
+            wait,
+        }) = may
+        else {
+            panic!("{may:?}");
+        };
+        assert!(wait > Duration::from_secs(5), "{wait:?}");
+        assert!(wait <= Duration::from_secs(10), "{wait:?}");
+    }
+    // What is under way on streams goes on.
+    assert_eq!(taken.batch(100, 1), Ok(()));
+    taken.0.rates.lock().wasted = Some(Instant::now());
+    assert_eq!((taken.may_call(), taken.may_open()), (Ok(()), Ok(())));
 }
 
 #[test]
