@@ -269,20 +269,18 @@ async fn draining(mut signal: watch::Receiver<bool>) {
     let _ = signal.wait_for(|&draining| draining).await;
 }
 
-/// The bytes of a message that count for its caller's limit: as they came, or as they
-/// are decompressed, whichever are more; none if he has no such limit.
-fn quota_bytes(taken: Option<&Taken>, received: u64, message: &impl prost::Message) -> usize {
+/// The bytes of a message that count for its caller's limit: as they came, or, if there
+/// may be more in it, as it is encoded, whichever are more; none if he has no such limit.
+fn quota_bytes(
+    taken: Option<&Taken>,
+    (received, compressed): (u64, bool),
+    message: &impl prost::Message,
+) -> usize {
     if !taken.is_some_and(Taken::counts_bytes) {
         return 0;
     }
-    message.encoded_len().max(received as usize)
-}
-
-/// So many events were read that can never be taken.
-fn waste(taken: Option<&Taken>, events: usize) {
-    if let Some(taken) = taken {
-        taken.waste(events);
-    }
+    let decompressed = if compressed { message.encoded_len() } else { 0 };
+    decompressed.max(received as usize)
 }
 
 /// Why nothing was appended, without the names of files.
@@ -309,7 +307,7 @@ impl IngestService for Ingest {
         let traced_by = shared.tracer.caller(request.metadata().as_ref());
         let caller = Caller::of(request.extensions());
         let inflow = request.extensions().get::<Inflow>();
-        let received = inflow.map_or(0, Inflow::received);
+        let received = inflow.map_or((0, true), Inflow::decoded);
         let taken = shared.quotas.of(&caller)?;
         let request = request.into_inner();
         let bytes = quota_bytes(taken.as_ref(), received, &request);
@@ -319,7 +317,7 @@ impl IngestService for Ingest {
             sender.judge_batch(events, shared.limits.batch_events)?;
             Ok(sender)
         });
-        let sender = sender.inspect_err(|_| waste(taken.as_ref(), events))?;
+        let sender = sender.inspect_err(|_| taken.iter().for_each(Taken::waste))?;
         if let Some(taken) = &taken {
             taken.call(events, bytes)?;
         }

@@ -9,6 +9,7 @@ mod framing;
 
 use crate::budget::{Budget, Held};
 use crate::status;
+use crate::turns::{Share, Shares};
 use bytes::Bytes;
 use framing::Framing;
 use http::HeaderMap;
@@ -31,10 +32,12 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// What bounds the messages of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Limits {
     /// What all messages on their way in may hold.
     pub budget: Arc<Budget>,
+    /// Of whose share it is what does not come in one piece, if he is known.
+    pub share: Option<(Arc<Shares>, Arc<str>)>,
     /// One message.
     pub message_bytes: usize,
     /// How long one may take from its first byte to its last, and a whole request
@@ -66,6 +69,7 @@ struct Inner {
     manner: Manner,
     framing: Framing,
     part: Held,
+    share: Option<Share>,
     /// What has arrived and was not handed over.
     arrived: Bytes,
     /// The whole message of a unary request but what was handed over.
@@ -77,6 +81,10 @@ struct Inner {
     worn: bool,
     /// Of all messages.
     received: u64,
+    /// Whether any of them was compressed.
+    compressed: bool,
+    /// Whether a unary request was handed over, and nobody has said that it was decoded.
+    undecoded: bool,
 }
 
 type Given = Option<Result<Frame<Bytes>, Status>>;
@@ -91,6 +99,7 @@ impl Inflow {
             manner,
             framing: Framing::default(),
             part,
+            share: None,
             arrived: Bytes::new(),
             last: None,
             trailers: None,
@@ -98,6 +107,8 @@ impl Inflow {
             deadline: None,
             worn: false,
             received: 0,
+            compressed: false,
+            undecoded: false,
         })))
     }
 
@@ -106,9 +117,17 @@ impl Inflow {
         self.0.lock().limits.message_bytes
     }
 
-    /// The bytes that were handed over to be decoded so far, as they came.
-    pub fn received(&self) -> u64 {
-        self.0.lock().received
+    /// The bytes of the messages that were decoded, as they came, and whether any of them
+    /// was compressed. Whoever asks has decoded what was handed over.
+    pub fn decoded(&self) -> (u64, bool) {
+        let mut inner = self.0.lock();
+        inner.undecoded = false;
+        (inner.received, inner.compressed)
+    }
+
+    /// Whether a unary request was handed over to be decoded, and nothing came of it.
+    pub fn undecoded(&self) -> bool {
+        self.0.lock().undecoded
     }
 
     /// Whether whoever decodes it keeps large buffers now, and had better be
@@ -190,8 +209,11 @@ impl Inner {
             .resize(received as u64, declared.max(received) as u64)
             .map_err(|_| status::overloaded("bytes of requests", RETRY_AFTER))?;
         if !self.framing.between() {
+            self.take_share(declared)?;
             return Ok(Some(piece));
         }
+        self.share = None;
+        self.compressed |= self.framing.compressed;
         if self.manner != Manner::Unary {
             self.deadline = None;
         }
@@ -203,9 +225,25 @@ impl Inner {
         Ok(Some(piece))
     }
 
+    /// Of what its caller may have on its way in: whoever never ends his messages leaves
+    /// room to others.
+    fn take_share(&mut self, declared: usize) -> Result<(), Status> {
+        let Some((shares, name)) = self.limits.share.as_ref().filter(|_| declared > 0) else {
+            return Ok(());
+        };
+        if self.share.is_none() {
+            let share = shares.take(name, declared);
+            let what = "bytes of requests of one caller";
+            let share = share.ok_or_else(|| status::overloaded(what, RETRY_AFTER))?;
+            self.share = Some(share);
+        }
+        Ok(())
+    }
+
     /// What was kept for the end.
     fn rest(&mut self) -> Given {
         let last = self.last.take().map(Frame::data);
+        self.undecoded |= last.is_some();
         let trailers = || self.trailers.take().map(Frame::trailers);
         last.or_else(trailers).map(Ok)
     }
@@ -216,6 +254,7 @@ impl Inner {
         (self.arrived, self.last) = (Bytes::new(), None);
         self.body = Body::empty();
         self.part.shrink(0);
+        self.share = None;
         refused
     }
 
@@ -232,5 +271,67 @@ impl Inner {
         Poll::Ready(Some(Err(
             self.refuse(status::too_slow("a request to arrive", within))
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::SizeHint;
+    use tonic::Code;
+
+    /// What arrives of a request, and then nothing for ever.
+    struct Arriving(Option<Bytes>);
+
+    impl http_body::Body for Arriving {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Given> {
+            match self.0.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => Poll::Pending,
+            }
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::default()
+        }
+    }
+
+    /// A request that says that it has a thousand bytes, and has so many.
+    async fn arriving(caller: &str, shares: &Arc<Shares>, bytes: u8) -> (Inflow, Option<Status>) {
+        let mut message = vec![0, 0, 0, 3, 232];
+        message.resize(5 + usize::from(bytes), 0);
+        let limits = Limits {
+            budget: Budget::new(1 << 20),
+            share: Some((Arc::clone(shares), caller.into())),
+            message_bytes: 8 << 10,
+            within: Duration::from_secs(60),
+        };
+        let body = Body::new(Arriving(Some(message.into())));
+        let mut inflow = Inflow::new(body, limits, Manner::Stream);
+        let first = std::future::poll_fn(|cx| Pin::new(&mut inflow).poll_frame(cx)).await;
+        (inflow, first.and_then(Result::err))
+    }
+
+    #[tokio::test]
+    async fn who_never_ends_his_messages_leaves_room_to_others() {
+        let shares = Arc::new(Shares::new(8_000));
+        let mut open = Vec::new();
+        let refused = loop {
+            match arriving("one", &shares, 10).await {
+                (inflow, None) => open.push(inflow),
+                (_, Some(refused)) => break refused,
+            }
+        };
+        assert_eq!(open.len(), 6);
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let limit = status::limit_of(&refused);
+        assert_eq!(limit.as_deref(), Some("bytes of requests of one caller"));
+        assert!(arriving("other", &shares, 10).await.1.is_none());
+        // What is given up is given back.
+        open.pop();
+        assert!(arriving("one", &shares, 10).await.1.is_none());
     }
 }

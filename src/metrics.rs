@@ -207,7 +207,7 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 32] = [
+const LIMITS: [&str; 35] = [
     "connections",
     "handshakes",
     "a handshake to end",
@@ -227,9 +227,12 @@ const LIMITS: [&str; 32] = [
     "bytes per second of this caller",
     "streams of this caller",
     "queries of this caller",
+    "refused messages of this caller",
     "streams of one caller",
     "watches of one caller",
     "calls of one caller",
+    "questions of one caller",
+    "bytes of requests of one caller",
     "callers",
     "bytes of answers",
     "bytes waiting to be durable",

@@ -221,9 +221,7 @@ impl Service {
             fingerprints: keeper.fingerprints(),
             tokens,
         };
-        let events_per_s = config.limits.caller_events_per_s;
-        let events_per_s = (events_per_s > 0).then_some(events_per_s);
-        let quotas = Quotas::new(events_per_s, config.limits.caller_batch_events);
+        let quotas = Quotas::within(&config.limits);
         let budgets = Budgets {
             requests: Budget::new(config.limits.request_bytes),
             answers: Budget::new(config.limits.answer_bytes),

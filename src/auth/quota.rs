@@ -6,6 +6,7 @@ mod rate;
 
 use super::caller::Caller;
 use super::rights::Quota;
+use crate::config::Limits;
 use crate::status;
 use parking_lot::Mutex;
 use queue::Queue;
@@ -31,6 +32,15 @@ const EVENTS: &str = "events per second of this caller";
 const BYTES: &str = "bytes per second of this caller";
 const STREAMS: &str = "streams of this caller";
 const QUERIES: &str = "queries of this caller";
+const REFUSED: &str = "refused messages of this caller";
+
+/// For each KiB of his requests a caller with a limit of events has one of bytes, unless
+/// it is said otherwise: a usual event has a fifth.
+const BYTES_PER_EVENT: u32 = 1 << 10;
+
+/// What a message that can never be taken costs: as long its caller neither calls nor opens
+/// a stream.
+const REFUSED_COSTS: Duration = Duration::from_secs(1);
 
 /// What all callers with limits take. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +49,8 @@ pub struct Quotas {
     events_per_s: Option<u32>,
     /// Of a caller with a limit of events of whom nothing else is said.
     batch_events: Option<u32>,
+    /// So many bytes whoever sends may send in a second.
+    message_bytes: u32,
     known: Arc<Mutex<HashMap<Arc<str>, Arc<Own>>>>,
 }
 
@@ -111,14 +123,26 @@ impl From<Over> for Status {
 
 impl Quotas {
     /// With so many events a second for each caller who has no number of his own, none
-    /// for as many as he likes; and so many in a batch of a caller with such a limit.
-    /// A batch is decoded, judged and written in one go, and others wait for it.
-    pub fn new(events_per_s: Option<u32>, batch_events: u32) -> Self {
+    /// for as many as he likes. A caller with such a limit has one of events in a batch,
+    /// which is decoded, judged and written in one go while others wait; and one of bytes,
+    /// but never less than what a message may have.
+    pub fn new(events_per_s: Option<u32>, batch_events: u32, message_bytes: usize) -> Self {
         Self {
             events_per_s,
             batch_events: Some(batch_events),
+            message_bytes: u32::try_from(message_bytes).unwrap_or(u32::MAX),
             ..Self::default()
         }
+    }
+
+    /// As it is configured.
+    pub fn within(limits: &Limits) -> Self {
+        let events_per_s = limits.caller_events_per_s;
+        Self::new(
+            (events_per_s > 0).then_some(events_per_s),
+            limits.caller_batch_events,
+            limits.message_bytes,
+        )
     }
 
     /// What a caller takes; none if he has no limits.
@@ -153,8 +177,11 @@ impl Quotas {
         let most = rights.publish.as_ref().and(self.events_per_s);
         let events_per_s = rights.quota.events_per_s.or(most);
         let batch_events = events_per_s.and(self.batch_events);
+        let bytes = |events: u32| events.saturating_mul(BYTES_PER_EVENT);
+        let bytes_per_s = events_per_s.map(|events| bytes(events).max(self.message_bytes));
         Quota {
             events_per_s,
+            bytes_per_s: rights.quota.bytes_per_s.or(bytes_per_s),
             batch_events: rights.quota.batch_events.or(batch_events),
             ..rights.quota
         }
@@ -180,9 +207,14 @@ impl Own {
 
     /// Whether forgetting it would give him more than what he may.
     fn is_busy(self: &Arc<Self>) -> bool {
+        let busy = |rates: &Rates| {
+            let refused = rates.refused.map(|(_, until)| until);
+            let told = refused.into_iter().chain(rates.wasted);
+            rates.last.elapsed() < RESTED || told.max().is_some_and(|until| until > Instant::now())
+        };
         Arc::strong_count(self) > 1
             || Arc::strong_count(&self.counts) > 1
-            || self.rates.lock().last.elapsed() < RESTED
+            || busy(&self.rates.lock())
     }
 }
 
@@ -235,29 +267,50 @@ impl Taken {
     }
 
     /// The same for a call. After one that was too much he takes no other until then:
-    /// [`Taken::may_call`] says so before anything of it is read.
+    /// [`Taken::may_call`] says so before anything of it is read. Of many at once each has
+    /// its own time, for all were read.
     ///
     /// # Errors
     /// As of [`Taken::batch`].
     pub fn call(&self, events: usize, bytes: usize) -> Result<(), Over> {
         let taken = self.batch(events, bytes);
-        if let Err(Over::Later { limit, wait }) = taken {
-            self.0.rates.lock().refused = Some((limit, Instant::now() + wait));
-        }
-        taken
-    }
-
-    /// So many events of his were read in vain: they can never be taken. They cost him
-    /// their time too, or else he has more read than what he may send.
-    pub fn waste(&self, events: usize) {
-        let Some(per_s) = self.0.quota.events_per_s else {
-            return;
+        let Err(Over::Later { limit, wait }) = taken else {
+            return taken;
         };
-        let time = Duration::from_secs_f64(events as f64 / f64::from(per_s.max(1)));
+        let own = self.takes(events as u64, bytes as u64).0;
         let now = Instant::now();
         let mut rates = self.0.rates.lock();
-        rates.last = now;
-        rates.wasted = Some(rates.wasted.map_or(now, |until| until.max(now)) + time);
+        let before = rates.refused.map_or(now, |(_, until)| until.max(now));
+        let until = (before + own).max(now + wait);
+        rates.refused = Some((limit, until));
+        let wait = until - now;
+        Err(Over::Later { limit, wait })
+    }
+
+    /// How long so much takes within his limits, and which of them is the reason.
+    fn takes(&self, events: u64, bytes: u64) -> (Duration, &'static str) {
+        let time = |count: u64, per_s: Option<u32>| {
+            let time = |per_s: u32| count as f64 / f64::from(per_s.max(1));
+            Duration::from_secs_f64(per_s.map_or(0.0, time))
+        };
+        let quota = &self.0.quota;
+        let (events, bytes) = (
+            time(events, quota.events_per_s),
+            time(bytes, quota.bytes_per_s),
+        );
+        match events >= bytes {
+            true => (events, EVENTS),
+            false => (bytes, BYTES),
+        }
+    }
+
+    /// A message of his was read in vain: it can never be taken. That costs its time too,
+    /// or else he has as much read of what is refused as he likes.
+    pub fn waste(&self) {
+        let now = Instant::now();
+        let mut rates = self.0.rates.lock();
+        let before = rates.wasted.map_or(now, |until| until.max(now));
+        rates.wasted = Some(before + REFUSED_COSTS);
     }
 
     /// Whether he may call: not while he was told to wait, or has to for what was
@@ -273,7 +326,7 @@ impl Taken {
 
     fn paid(&self) -> Result<(), Over> {
         let wasted = self.0.rates.lock().wasted;
-        wasted.map_or(Ok(()), |until| not_before(EVENTS, until))
+        wasted.map_or(Ok(()), |until| not_before(REFUSED, until))
     }
 
     /// A place for a batch behind those of his that wait for their time.

@@ -32,9 +32,10 @@ impl Reader {
         }
     }
 
-    /// The bytes of all messages so far, as they came; 0 if nobody counts them.
-    pub fn received(&self) -> u64 {
-        self.inflow.as_ref().map_or(0, Inflow::received)
+    /// The bytes of all messages so far, as they came, and whether there may be more in
+    /// them: any was compressed, or nobody counts.
+    pub fn received(&self) -> (u64, bool) {
+        self.inflow.as_ref().map_or((0, true), Inflow::decoded)
     }
 
     /// The next message; none at the end. It may be given up and asked again.

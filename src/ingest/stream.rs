@@ -26,11 +26,12 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Answers on their way to the client; more wait merged into one.
 const ANSWERS_MAX: usize = 4;
@@ -139,7 +140,8 @@ async fn run(
     (mut incoming, origin, taken): (Reader, Origin, Option<Taken>),
     answers: mpsc::Sender<Weighed>,
 ) -> Result<(), Status> {
-    let mut open = opening(&mut incoming).await?;
+    let opened = opening(&mut incoming).await;
+    let mut open = opened.inspect_err(|refused| waste(taken.as_ref(), refused))?;
     let sender = Sender::of(origin.caller, taken, std::mem::take(&mut open.source))?;
     check::named("client_id", &open.client_id)?;
     // Of this source: it is the caller's, so nobody ends another's stream.
@@ -150,6 +152,9 @@ async fn run(
         batch_events_max: connection.batch_events_max() as u32,
     }));
     let end = connection.exchange(&mut incoming, superseded).await;
+    if let End::Failed(refused) = &end {
+        waste(connection.sender.taken(), refused);
+    }
     // From here on nothing is read any more, so it must not last.
     drop(incoming);
     let finished = tokio::time::timeout(FINISH_WITHIN, connection.finish(end)).await;
@@ -171,6 +176,18 @@ async fn opening(incoming: &mut Reader) -> Result<StreamOpen, Status> {
         ));
     };
     Ok(open)
+}
+
+/// What ends a stream by its client's fault was read in vain; not what a connection tells
+/// that was lost, or the service of itself.
+fn waste(taken: Option<&Taken>, refused: &Status) {
+    let refuses = matches!(
+        refused.code(),
+        Code::Internal | Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted
+    );
+    if refuses && refused.source().is_none() {
+        taken.into_iter().for_each(Taken::waste);
+    }
 }
 
 impl Connection {
@@ -277,10 +294,14 @@ impl Connection {
     }
 
     /// Takes a batch and starts to append it; so many bytes came in all.
-    fn take(&mut self, message: StreamEventsRequest, received: u64) -> Result<(), Status> {
+    fn take(
+        &mut self,
+        message: StreamEventsRequest,
+        (received, compressed): (u64, bool),
+    ) -> Result<(), Status> {
         let came = received - self.received_bytes;
         self.received_bytes = received;
-        let bytes = super::quota_bytes(self.sender.taken(), came, &message);
+        let bytes = super::quota_bytes(self.sender.taken(), (came, compressed), &message);
         let Some(Asked::Batch(StreamBatch { sequence, events })) = message.message else {
             return Err(status::invalid(
                 "message",
@@ -289,8 +310,7 @@ impl Connection {
             ));
         };
         let count = events.len() as u64;
-        self.judge(sequence, count)
-            .inspect_err(|_| super::waste(self.sender.taken(), events.len()))?;
+        self.judge(sequence, count)?;
         self.last_sequence = sequence;
         self.received_events += count;
         if self.received_events == self.granted_events {
@@ -380,10 +400,8 @@ impl Connection {
     }
 
     /// Acknowledges what was taken before the end, then says why it ends.
+    /// So what was taken of one who is gone counts for his limits too.
     async fn finish(mut self, end: End) -> Result<(), Status> {
-        if matches!(end, End::Gone) {
-            return Ok(());
-        }
         while let Some(durable) = self.appending.next().await {
             if let Err(End::Failed(status)) = self.durable(durable) {
                 self.flush().await;

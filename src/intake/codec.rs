@@ -26,6 +26,9 @@ const PART_BYTES_MIN: usize = 2;
 /// A smaller message cannot become large.
 const HARMLESS_BYTES: usize = 64 << 10;
 
+/// Of a usual event, which has some 200.
+const USUAL_BYTES_MAX: usize = 1 << 10;
+
 /// The fields of the protos that lead to what is repeated.
 mod field {
     /// `PublishEventsRequest.events`, `StreamBatch.events`.
@@ -86,8 +89,10 @@ impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        if buffer.remaining() > HARMLESS_BYTES {
-            let mut shape = Shape::of(buffer.remaining());
+        let bytes = buffer.remaining();
+        let mut large = false;
+        if bytes > HARMLESS_BYTES {
+            let mut shape = Shape::of(bytes);
             let of = TypeId::of::<U>();
             if of == TypeId::of::<pb::PublishEventsRequest>() {
                 shape.batch(buffer.chunk());
@@ -97,18 +102,38 @@ impl<U: Message + Default + 'static> Decoder for BoundedDecoder<U> {
                 });
             }
             shape.judge()?;
+            large = bytes > shape.events * USUAL_BYTES_MAX;
         }
         // A message is in one piece, and from a slice prost decodes faster.
         let decoded = U::decode(buffer.chunk());
-        buffer.advance(buffer.remaining());
+        buffer.advance(bytes);
         // As the code for malformed messages is everywhere in gRPC.
         let malformed = |error: prost::DecodeError| Status::internal(error.to_string());
-        decoded.map(Some).map_err(malformed)
+        let decoded = decoded.map_err(malformed)?;
+        if large {
+            known(&decoded, bytes)?;
+        }
+        Ok(Some(decoded))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
         self.0.buffer_settings()
     }
+}
+
+/// Judges that most of a message is known to us: of what is not, nothing is left by which
+/// its caller's limit of bytes could count it, were it compressed.
+fn known(message: &impl Message, bytes: usize) -> Result<(), Status> {
+    let unknown = bytes.saturating_sub(message.encoded_len());
+    if unknown <= bytes / 2 {
+        return Ok(());
+    }
+    let found = format!("{bytes} bytes, {unknown} of them in unknown fields");
+    Err(status::invalid(
+        "message",
+        found,
+        "half of it known at least",
+    ))
 }
 
 /// How many of what is repeated a batch has.

@@ -11,6 +11,7 @@ use crate::auth::quota::Quotas;
 use crate::budget::{Budget, Carried};
 use crate::config;
 use crate::intake::{Inflow, Limits, Manner};
+use crate::turns::Shares;
 use answer::Answer;
 use http::{Request, Response};
 use places::{Places, Refused, Room};
@@ -26,12 +27,17 @@ use tower::Service;
 /// thousand facilities is 130 KiB.
 pub const QUESTION_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of a message of whoever likes: the name of a service, or of a symbol.
+const ASIDE_BYTES_MAX: usize = 4 << 10;
+
 /// Wraps the server's services.
 #[derive(Clone)]
 pub struct Layer(Arc<Shared>);
 
 struct Shared {
     requests: Arc<Budget>,
+    /// Of these, who is known has a share.
+    arriving: Arc<Shares>,
     message_bytes: usize,
     arrival: Duration,
     room: Room,
@@ -41,6 +47,7 @@ impl Layer {
     /// Within these limits, and those of each caller; `requests` bounds what arrives.
     pub fn new(limits: &config::Limits, requests: Arc<Budget>, quotas: Quotas) -> Self {
         Self(Arc::new(Shared {
+            arriving: Arc::new(Shares::new(requests.limit())),
             requests,
             message_bytes: limits.message_bytes,
             arrival: Duration::from_millis(limits.request_arrival_ms),
@@ -76,9 +83,10 @@ enum Kind {
     Publish,
     /// `WatchThroughput`.
     Watch,
-    /// Everything else of the `ThroughputService`, a backup, and a probe of the
-    /// health.
+    /// Everything else of the `ThroughputService`, and a backup.
     Question,
+    /// A probe of the health.
+    Probe,
     /// Watches of the health, reflection, and what does not exist.
     Aside,
 }
@@ -89,7 +97,7 @@ impl Kind {
             "/quaymeter.v1.IngestService/StreamEvents" => Self::Stream,
             "/quaymeter.v1.IngestService/PublishEvents" => Self::Publish,
             "/quaymeter.v1.ThroughputService/WatchThroughput" => Self::Watch,
-            "/grpc.health.v1.Health/Check" => Self::Question,
+            "/grpc.health.v1.Health/Check" => Self::Probe,
             path if path.starts_with("/quaymeter.v1.AdminService/") => Self::Question,
             path if path.starts_with("/quaymeter.v1.ThroughputService/") => Self::Question,
             _ => Self::Aside,
@@ -98,7 +106,7 @@ impl Kind {
 
     fn manner(self) -> Manner {
         match self {
-            Self::Publish | Self::Watch | Self::Question => Manner::Unary,
+            Self::Publish | Self::Watch | Self::Question | Self::Probe => Manner::Unary,
             Self::Stream => Manner::Stream,
             Self::Aside => Manner::Dialogue,
         }
@@ -106,15 +114,18 @@ impl Kind {
 }
 
 impl Shared {
-    fn inflow(&self, kind: Kind, body: Body) -> Inflow {
+    fn inflow(&self, kind: Kind, caller: &Caller, body: Body) -> Inflow {
         let message_bytes = match kind {
             Kind::Stream | Kind::Publish => self.message_bytes,
-            Kind::Watch | Kind::Question | Kind::Aside => {
-                QUESTION_BYTES_MAX.min(self.message_bytes)
-            }
+            Kind::Watch | Kind::Question => QUESTION_BYTES_MAX.min(self.message_bytes),
+            Kind::Probe | Kind::Aside => ASIDE_BYTES_MAX,
         };
+        let share = caller
+            .name()
+            .map(|name| (Arc::clone(&self.arriving), Arc::clone(name)));
         let limits = Limits {
             budget: Arc::clone(&self.requests),
+            share,
             message_bytes,
             within: self.arrival,
         };
@@ -146,8 +157,8 @@ where
         };
         let kind = Kind::of(request.uri().path());
         let caller = Caller::of(request.extensions());
-        let places = match self.shared.room.enter(kind, &caller) {
-            Ok(places) => places,
+        let (places, taken) = match self.shared.room.enter(kind, &caller) {
+            Ok(entered) => entered,
             Err(Refused { status, after }) => {
                 let refused = Answer::new(status.into_http(), None, Places::default(), line);
                 return Box::pin(async move {
@@ -161,7 +172,8 @@ where
             // Where `Request::remote_addr` looks.
             parts.extensions.insert(ends);
         }
-        let inflow = self.shared.inflow(kind, body);
+        let inflow = self.shared.inflow(kind, &caller, body);
+        let publishes = (kind == Kind::Publish).then(|| inflow.clone()).zip(taken);
         if matches!(kind, Kind::Stream | Kind::Publish) {
             parts.extensions.insert(inflow.clone());
         }
@@ -170,6 +182,11 @@ where
             .call(Request::from_parts(parts, Body::new(inflow)));
         Box::pin(async move {
             let mut response = response.await?;
+            if let Some((inflow, taken)) = publishes
+                && inflow.undecoded()
+            {
+                taken.waste();
+            }
             let held = response.extensions_mut().remove::<Carried>();
             let held = held.and_then(Carried::take);
             Ok(Answer::new(response, held, places, line))

@@ -65,6 +65,27 @@ async fn a_bomb_is_given_up_at_the_limit_of_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knows_is_no_way_to_send_much_unseen() {
+    let place = Place::new();
+    let service = place.serve(&[]);
+    let mut raw = Raw::connect(&service.grpc, WIDE).await;
+    // A field 99 of so many zeros, before a batch without events.
+    for (zeros, expected) in [
+        (60_000, "source"),
+        (70_000, "70005 bytes, 70005 of them in unknown fields"),
+    ] {
+        let mut message = Vec::new();
+        prost::encoding::bytes::encode(99, &vec![0; zeros], &mut message);
+        let mut call = raw.call(PUBLISH).await;
+        call.send(framed(0, &message), true).await;
+        let status = call.ends().await;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(expected), "{status:?}");
+    }
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_encoding_said_nothing_is_decompressed() {
     let place = Place::new();
     let service = place.serve(&[]);

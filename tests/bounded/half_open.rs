@@ -3,7 +3,9 @@
 use crate::memory::{MIB, Memory};
 use crate::neighbour::Neighbour;
 use crate::place::{Place, address, until};
-use crate::raw::{PUBLISH, Raw, STREAM, THROUGHPUT, WIDE, discarded, metric, told};
+use crate::raw::{
+    PUBLISH, Raw, STREAM, THROUGHPUT, WIDE, assert_too_large, discarded, framed, metric, told,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -27,7 +29,7 @@ async fn calls_that_say_nothing_are_ended() {
     ] {
         let many = match path {
             PUBLISH | STREAM | THROUGHPUT => EACH,
-            // Of those 256 are allowed.
+            // Of those 256 are allowed, and of probes.
             _ => 50,
         };
         let mut raw = Raw::connect(&service.grpc, WIDE).await;
@@ -57,6 +59,33 @@ async fn calls_that_say_nothing_are_ended() {
     .await;
     // 750 calls of some 20 KiB.
     memory.stayed_within(16 * MIB);
+    neighbour.leaves().await;
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_that_never_end_take_no_place_of_calls_and_hardly_memory() {
+    let place = Place::new();
+    let service = place.serve(&["--limits-calls", "8"]);
+    let neighbour = Neighbour::at(&service.grpc).await;
+    let mut raw = Raw::connect(&service.grpc, WIDE).await;
+    let mut calls = Vec::new();
+    for path in [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ] {
+        for _ in 0..EACH {
+            let mut call = raw.call(path).await;
+            // Almost all that there may be of it.
+            call.send(framed(0, &[0; 4096]).slice(..4000), false).await;
+            calls.push(call);
+        }
+        neighbour.goes_on().await;
+        let mut call = raw.call(path).await;
+        call.send(framed(0, &[0; 4097]).slice(..4000), false).await;
+        assert_too_large(&call.ends().await, "bytes of a message");
+    }
+    drop(calls);
     neighbour.leaves().await;
     service.stop();
 }

@@ -1,7 +1,7 @@
 //! What a caller has sent on streams and may not go on yet: one batch after the other,
 //! and no more than he may send in a while.
 
-use super::{BYTES, EVENTS, Over, RETRY_AFTER, Taken};
+use super::{Over, RETRY_AFTER, Taken};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,33 +28,12 @@ pub struct Queued {
     bytes: usize,
 }
 
-impl Queue {
-    /// How long what waits will take, and which limit is the reason.
-    fn takes(
-        &self,
-        events_per_s: Option<u32>,
-        bytes_per_s: Option<u32>,
-    ) -> (Duration, &'static str) {
-        let time = |waiting: &AtomicU64, per_s: Option<u32>| {
-            let waiting = waiting.load(Ordering::Relaxed) as f64;
-            per_s.map_or(0.0, |per_s| waiting / f64::from(per_s.max(1)))
-        };
-        let (events, bytes) = (
-            time(&self.events, events_per_s),
-            time(&self.bytes, bytes_per_s),
-        );
-        match events >= bytes {
-            true => (Duration::from_secs_f64(events), EVENTS),
-            false => (Duration::from_secs_f64(bytes), BYTES),
-        }
-    }
-}
-
 impl Queued {
     /// Behind all others of his.
     pub(super) fn behind(taken: &Taken, events: usize, bytes: usize) -> Result<Self, Over> {
-        let (quota, queue) = (&taken.0.quota, &taken.0.queue);
-        let (takes, limit) = queue.takes(quota.events_per_s, quota.bytes_per_s);
+        let queue = &taken.0.queue;
+        let waiting = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (takes, limit) = taken.takes(waiting(&queue.events), waiting(&queue.bytes));
         if takes >= QUEUED_MAX {
             let wait = (takes - QUEUED_MAX).max(RETRY_AFTER);
             return Err(Over::Later { limit, wait });

@@ -39,7 +39,7 @@ fn who_has_no_limits_costs_nothing() {
 
 #[test]
 fn who_sends_and_has_no_number_of_his_own_has_that_of_all() {
-    let quotas = Quotas::new(Some(500), 200);
+    let quotas = Quotas::new(Some(500), 200, 8_000);
     let events_per_s = |caller: &Caller| {
         let taken = quotas.of(caller).unwrap();
         taken.and_then(|taken| taken.0.quota.events_per_s)
@@ -66,7 +66,7 @@ fn who_sends_and_has_no_number_of_his_own_has_that_of_all() {
 
 #[test]
 fn who_has_a_limit_of_events_has_one_of_a_batch_too() {
-    let quotas = Quotas::new(Some(5_000), 1_000);
+    let quotas = Quotas::new(Some(5_000), 1_000, 8_000);
     let most = |quota| {
         let taken = quotas.of(&caller("truckers", quota)).unwrap().unwrap();
         taken.batch_events_max(10_000)
@@ -82,27 +82,58 @@ fn who_has_a_limit_of_events_has_one_of_a_batch_too() {
     assert_eq!(most(own(3_000)), 3_000);
     assert_eq!(most(own(9_000)), 5_000);
     // Where callers send as many as are taken, nobody is counted for his batches.
-    let unlimited = Quotas::new(None, 1_000);
+    let unlimited = Quotas::new(None, 1_000, 8_000);
     let caller = caller("truckers", Quota::default());
     assert!(unlimited.of(&caller).unwrap().is_none());
 }
 
 #[test]
+fn who_has_a_limit_of_events_has_one_of_bytes_too() {
+    let bytes = |events_per_s, quota| {
+        let quotas = Quotas::new(Some(events_per_s), 1_000, 8_000);
+        let taken = quotas.of(&caller("truckers", quota)).unwrap().unwrap();
+        taken.0.quota.bytes_per_s
+    };
+    let nothing = Quota::default;
+    assert_eq!(bytes(5_000, nothing()), Some(5_000 << 10));
+    // A message that may be sent at all can be sent.
+    assert_eq!(bytes(5, nothing()), Some(8_000));
+    assert_eq!(bytes(u32::MAX, nothing()), Some(u32::MAX));
+    assert_eq!(bytes(5_000, slow(5_000, 77)), Some(77));
+}
+
+#[test]
+fn of_many_calls_at_once_that_are_too_much_each_costs_its_time() {
+    let taken = taken(slow(10, u32::MAX));
+    assert_eq!(taken.call(10, 1), Ok(()));
+    for calls in 1..=5 {
+        let wait = taken.call(10, 1).unwrap_err().wait();
+        let most = Duration::from_secs(calls);
+        assert!(wait <= most && wait > most / 2, "{wait:?}");
+    }
+    // What waits on streams has its own turn.
+    assert_eq!(taken.may_open(), Ok(()));
+}
+
+#[test]
 fn what_is_read_in_vain_costs_its_time_on_calls_and_streams() {
     let taken = taken(slow(100, u32::MAX));
-    taken.waste(500);
-    taken.waste(500);
+    taken.waste();
+    taken.waste();
     for may in [taken.may_call(), taken.may_open()] {
         let Err(Over::Later {
-            limit: EVENTS,
+            limit: REFUSED,
             wait,
         }) = may
         else {
             panic!("{may:?}");
         };
-        assert!(wait > Duration::from_secs(5), "{wait:?}");
-        assert!(wait <= Duration::from_secs(10), "{wait:?}");
+        assert!(wait > Duration::from_secs(1), "{wait:?}");
+        assert!(wait <= Duration::from_secs(2), "{wait:?}");
     }
+    let own = &taken.0;
+    own.rates.lock().last -= RESTED;
+    assert!(Arc::strong_count(own) == 1 && own.is_busy(), "forgotten");
     // What is under way on streams goes on.
     assert_eq!(taken.batch(100, 1), Ok(()));
     taken.0.rates.lock().wasted = Some(Instant::now());

@@ -18,19 +18,22 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// once keep processors busy that others wait for.
 const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
-/// Calls of health and reflection at once: a watch of the health lasts as long as
-/// its client likes, and must not take the place of others.
+/// Calls of health and reflection at once, for which nobody needs to be known: a watch
+/// of the health lasts as long as its client likes, and must not take the place of
+/// others. So for probes.
 const ASIDE_MAX: usize = 256;
 
 /// What there is of places.
 pub struct Room {
     quotas: Quotas,
     calls: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
     aside: Arc<Semaphore>,
     /// Of these, who is known has a share.
     streams: Shares,
     watches: Shares,
-    others: Shares,
+    questions: Shares,
+    publishing: Shares,
 }
 
 /// A call's places, until it has ended.
@@ -53,36 +56,41 @@ impl Room {
         Self {
             quotas,
             calls: Arc::new(Semaphore::new(limits.calls)),
+            probes: Arc::new(Semaphore::new(ASIDE_MAX)),
             aside: Arc::new(Semaphore::new(ASIDE_MAX)),
             streams: Shares::new(limits.streams as u64),
             watches: Shares::new(limits.watches as u64),
-            others: Shares::new(limits.calls as u64),
+            // As many as there are at once, or are evaluated and wait.
+            questions: Shares::new(limits.calls.min(limits.concurrent_queries) as u64),
+            publishing: Shares::new(limits.calls as u64),
         }
     }
 
-    /// Places for a call.
+    /// Places for a call, and what its caller takes of his own limits.
     ///
     /// # Errors
     /// There are none, or its caller may have no more.
-    pub fn enter(&self, kind: Kind, caller: &Caller) -> Result<Places, Refused> {
+    pub fn enter(&self, kind: Kind, caller: &Caller) -> Result<(Places, Option<Taken>), Refused> {
         let taken = match kind {
-            Kind::Aside => None,
+            Kind::Probe | Kind::Aside => None,
             _ => self.quotas.of(caller)?,
         };
-        let own = taken.map(|taken| own(kind, &taken)).transpose()?;
-        Ok(Places {
+        let own = taken.as_ref().map(|taken| own(kind, taken)).transpose()?;
+        let places = Places {
             _own: own.flatten(),
             _share: self.share(kind, caller)?,
             _of_all: self.of_all(kind)?,
-        })
+        };
+        Ok((places, taken))
     }
 
     fn share(&self, kind: Kind, caller: &Caller) -> Result<Option<Share>, Status> {
         let (shares, what) = match kind {
             Kind::Stream => (&self.streams, "streams of one caller"),
             Kind::Watch => (&self.watches, "watches of one caller"),
-            Kind::Publish | Kind::Question => (&self.others, "calls of one caller"),
-            Kind::Aside => return Ok(None),
+            Kind::Question => (&self.questions, "questions of one caller"),
+            Kind::Publish => (&self.publishing, "calls of one caller"),
+            Kind::Probe | Kind::Aside => return Ok(None),
         };
         // Who is not known cannot be told from others.
         let Some(name) = caller.name() else {
@@ -97,6 +105,7 @@ impl Room {
         let (places, what) = match kind {
             Kind::Stream => return Ok(None),
             Kind::Publish | Kind::Watch | Kind::Question => (&self.calls, "calls"),
+            Kind::Probe => (&self.probes, "calls of health and reflection"),
             Kind::Aside => (&self.aside, "calls of health and reflection"),
         };
         let place = Arc::clone(places).try_acquire_owned();
@@ -112,7 +121,7 @@ fn own(kind: Kind, taken: &Taken) -> Result<Option<quota::Place>, Refused> {
         Kind::Stream => taken.may_open()?,
         Kind::Publish => taken.may_call()?,
         Kind::Watch | Kind::Question => return Ok(Some(taken.query()?)),
-        Kind::Aside => {}
+        Kind::Probe | Kind::Aside => {}
     }
     Ok(None)
 }
@@ -144,7 +153,8 @@ mod tests {
         let limits = Limits {
             streams: 8,
             watches: 8,
-            calls: 8,
+            calls: 80,
+            concurrent_queries: 8,
             ..config.limits
         };
         Room::new(&limits, Quotas::default())
@@ -159,7 +169,7 @@ mod tests {
         let mut places = Vec::new();
         while places.len() < 100 {
             match room.enter(kind, caller) {
-                Ok(place) => places.push(place),
+                Ok((place, _)) => places.push(place),
                 Err(refused) => return (places, status::limit_of(&refused.status).unwrap()),
             }
         }
@@ -168,19 +178,19 @@ mod tests {
 
     #[test]
     fn one_caller_leaves_places_to_others_whatever_he_calls() {
-        for (kind, limit) in [
-            (Kind::Stream, "streams of one caller"),
-            (Kind::Watch, "watches of one caller"),
-            (Kind::Publish, "calls of one caller"),
-            (Kind::Question, "calls of one caller"),
+        for (kind, most, limit) in [
+            (Kind::Stream, 6, "streams of one caller"),
+            (Kind::Watch, 6, "watches of one caller"),
+            (Kind::Publish, 60, "calls of one caller"),
+            (Kind::Question, 6, "questions of one caller"),
         ] {
             let room = room();
             let (first, ended) = all_of(&room, kind, &known("first"));
-            assert_eq!((first.len(), ended.as_str()), (6, limit));
+            assert_eq!((first.len(), ended.as_str()), (most, limit));
             assert!(room.enter(kind, &known("second")).is_ok());
             drop(first);
             let (second, _) = all_of(&room, kind, &known("second"));
-            assert_eq!(second.len(), 6);
+            assert_eq!(second.len(), most);
         }
     }
 
@@ -188,6 +198,19 @@ mod tests {
     fn who_is_not_known_has_what_there_is() {
         let room = room();
         let (places, ended) = all_of(&room, Kind::Publish, &Caller::anyone());
-        assert_eq!((places.len(), ended.as_str()), (8, "calls"));
+        assert_eq!((places.len(), ended.as_str()), (80, "calls"));
+    }
+
+    #[test]
+    fn probes_and_what_is_aside_take_no_place_of_calls() {
+        let room = room();
+        for kind in [Kind::Probe, Kind::Aside] {
+            let aside: Vec<_> = (0..ASIDE_MAX)
+                .map_while(|_| room.enter(kind, &Caller::nobody()).ok())
+                .collect();
+            assert_eq!(aside.len(), ASIDE_MAX);
+            assert!(room.enter(kind, &Caller::nobody()).is_err());
+            assert!(room.enter(Kind::Publish, &known("first")).is_ok());
+        }
     }
 }
