@@ -37,7 +37,8 @@ pub struct Options {
     pub backfill: bool,
     /// Whether what would be a warning is refused.
     pub strict: bool,
-    /// Events in a batch, 1 to [`BATCH_EVENTS_MAX`].
+    /// Events in a batch, 1 to [`BATCH_EVENTS_MAX`]; fewer where the service takes
+    /// no more.
     pub batch_events: usize,
     /// Batches that are kept at most until they are acknowledged. It bounds
     /// memory whatever credit the service grants.
@@ -94,6 +95,8 @@ pub struct Report {
 pub struct Settled<'a, T> {
     /// The caller's tag of the batch.
     pub tag: &'a T,
+    /// The index of the part's first event in the caller's batch.
+    pub first: u32,
     /// How many events of the part were accepted.
     pub accepted: u32,
     /// How many were refused.
@@ -216,7 +219,7 @@ impl Publisher {
         let endpoint = self.options.endpoint.clone();
         let mut run = Run {
             input: Some(input),
-            window: Window::new(),
+            window: Window::new(self.options.batch_events as u32),
             report: Report::default(),
             streams: 0,
             progress_at: Instant::now(),
@@ -286,8 +289,7 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
         if self.window.is_empty() {
             self.progress();
         }
-        self.window
-            .push(&tag, events, self.publisher.options.batch_events);
+        self.window.push(&tag, events);
     }
 
     fn progress(&mut self) {
@@ -329,12 +331,8 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
         let mut link = Link::open(reach, options, self.left()).await?;
         self.report.resumed = self.streams;
         self.streams += 1;
-        self.window.restart(link.opened.granted_events);
-        let (largest, most) = (self.window.largest(), link.opened.batch_events_max);
-        if largest > most {
-            let told = format!("it takes at most {most} events in a batch, and one has {largest}");
-            return Err(Break::Fatal(Cause::Protocol(told)));
-        }
+        let restarted = self.window.restart(&link.opened);
+        restarted.map_err(|why| Break::Fatal(Cause::Protocol(why)))?;
         loop {
             if self.input.is_none() && self.window.is_empty() {
                 link.close().await;
@@ -403,6 +401,7 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
             self.report.warned += warned.count() as u64;
             self.observer.settled(Settled {
                 tag: &part.tag,
+                first: part.first,
                 accepted: part.accepted,
                 refused: part.refused,
                 results: part.results,

@@ -1,6 +1,8 @@
 //! The publisher against a scripted service: every event ends acknowledged once,
 //! whatever breaks in between, and the credit is never exceeded.
 
+#[path = "client/batches.rs"]
+mod batches;
 #[path = "client/publish.rs"]
 mod publish_command;
 #[path = "client/service.rs"]
@@ -413,22 +415,6 @@ async fn an_acknowledgement_that_contradicts_what_was_sent_ends_the_run() {
         assert!(matches!(error.cause, Cause::Protocol(_)), "{error:?}");
         assert_eq!((told.events, error.report.accepted), (0, 0));
     }
-}
-
-#[tokio::test]
-async fn a_batch_larger_than_the_service_takes_is_an_error_that_says_so() {
-    let service = Service::start(|_| Plan {
-        batch_events_max: 5,
-        ..Plan::default()
-    })
-    .await;
-    let (report, _) = publish(quick(&service.url), &ids(100), 10).await;
-    let error = report.expect_err("a failure");
-    assert!(
-        format!("{}", error.cause).contains("at most 5 events"),
-        "{}",
-        error.cause
-    );
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ pub struct Args {
     #[arg(long)]
     pub strict: bool,
 
-    /// Events in a batch.
+    /// Events in a batch, or fewer where the service takes fewer.
     #[arg(long, value_name = "EVENTS", default_value_t = 500,
           value_parser = clap::value_parser!(u16).range(1..=BATCH_EVENTS_MAX as i64))]
     pub batch: u16,

@@ -231,6 +231,30 @@ async fn a_service_that_fails_is_an_error_that_names_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn of_a_batch_that_was_cut_only_the_acknowledged_part_is_named() {
+    let fault = Fault::Status(Status::permission_denied("not you"));
+    let plan = Plan {
+        batch_events_max: 2,
+        credit: 2,
+        fault: Some((6, fault)),
+        ..Plan::default()
+    };
+    let service = Service::start(move |_| plan.clone()).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("events.ndjson");
+    let text: String = (1..=10)
+        .map(|n| format!("{{\"eventId\":\"e{n}\"}}\n"))
+        .collect();
+    std::fs::write(&file, text).expect("written");
+    let failed = publish(&service, &[], &[&file])
+        .await
+        .expect_err("a failure");
+    let told = format!("{failed:#}");
+    let last = format!("last event acknowledged: {}:4 e4", file.display());
+    assert!(told.contains(&last), "{told}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_fails() {
     let service = Service::start(|_| Plan::default()).await;
     let failed = publish(&service, &[], &[Path::new("no-such-file")]).await;

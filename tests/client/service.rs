@@ -61,6 +61,8 @@ pub struct Seen {
     pub opens: Vec<pb::StreamOpen>,
     /// The event ids of each stream, in order.
     pub ids: Vec<Vec<String>>,
+    /// How many events the batches of each stream had.
+    pub batches: Vec<Vec<usize>>,
     /// How many streams ended because nothing came.
     pub idle: usize,
     /// How the client broke the protocol.
@@ -138,6 +140,7 @@ impl IngestService for Scripted {
         let number = {
             let mut seen = self.seen.lock().expect("no panic");
             seen.ids.push(Vec::new());
+            seen.batches.push(Vec::new());
             seen.ids.len() - 1
         };
         let plan = (self.script)(number);
@@ -261,7 +264,10 @@ impl Session {
         }
         self.last = batch.sequence;
         let ids = batch.events.iter().map(|event| event.event_id.clone());
-        self.service.seen.lock().expect("no panic").ids[self.number].extend(ids);
+        let mut seen = self.service.seen.lock().expect("no panic");
+        seen.batches[self.number].push(batch.events.len());
+        seen.ids[self.number].extend(ids);
+        drop(seen);
         self.waiting.push(batch);
     }
 

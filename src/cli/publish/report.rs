@@ -242,7 +242,10 @@ impl Observer<Arc<[Origin]>> for Watch {
     fn settled(&mut self, settled: Settled<'_, Arc<[Origin]>>) {
         let mut counts = self.tally.lock();
         counts.accepted += u64::from(settled.accepted);
-        counts.last = settled.tag.last().map(Origin::name);
+        // Not that of the whole batch, of which this may be a part.
+        let end = settled.first + settled.accepted + settled.refused;
+        let last = settled.tag.get(..end as usize).and_then(<[Origin]>::last);
+        counts.last = last.map(Origin::name);
         for result in &settled.results {
             let Some(origin) = settled.tag.get(result.index as usize) else {
                 continue;
