@@ -351,8 +351,9 @@ impl<T: Clone, O: Observer<T>> Run<'_, T, O> {
         tokio::select! {
             answer = link.answers.message() => self.heard(link::hear(answer)?),
             permit = link.requests.reserve(), if can_send => {
-                // A closed queue means a broken stream, and `answers` says why.
-                if let (Ok(permit), Some(sending)) = (permit, self.window.next()) {
+                // A closed queue means a broken stream, and `answers` says why. Then
+                // nothing is sent, so that nothing may be taken for sent.
+                if let Ok(permit) = permit && let Some(sending) = self.window.next() {
                     let sent = if sending.again {
                         &mut self.report.sent_again
                     } else {

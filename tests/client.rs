@@ -266,7 +266,8 @@ async fn any_sequence_of_faults_loses_and_doubles_nothing() {
                 _ => Fault::Status(busy(1)),
             };
             Plan {
-                credit: random.random_range(20..200),
+                credit: random.random_range(5..200),
+                batch_events_max: random.random_range(1..15),
                 ack_batches: random.random_range(1..5),
                 fault: (n < 8).then_some((after, fault)),
                 ..Plan::default()
