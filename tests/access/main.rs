@@ -26,4 +26,8 @@ mod shares;
 mod signer;
 mod tokens;
 mod trail;
+mod under_load;
 mod unseen;
+#[path = "../secure/wire.rs"]
+#[allow(dead_code, reason = "made for another target too")]
+mod wire;
