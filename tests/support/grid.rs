@@ -1,6 +1,9 @@
 //! Questions of every method, and what a service answers to them, as texts that can be
 //! compared: of a token no more than its length is told.
 
+#[path = "grid/whole.rs"]
+pub mod whole;
+
 use pbjson_types::Timestamp;
 use prost::Message;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
