@@ -122,6 +122,9 @@ impl Inflow {
     pub fn decoded(&self) -> (u64, bool) {
         let mut inner = self.0.lock();
         inner.undecoded = false;
+        if inner.framing.between() {
+            inner.part.shrink(0);
+        }
         (inner.received, inner.compressed)
     }
 

@@ -39,6 +39,13 @@ const ANSWERS_MAX: usize = 4;
 /// Results that one acknowledgement carries; more begin another.
 const ACK_RESULTS_MAX: usize = 2000;
 
+/// Limits that whoever meets them need not have used up himself.
+const OF_ALL: [&str; 3] = [
+    "bytes of requests",
+    "bytes of answers",
+    "bytes waiting to be durable",
+];
+
 /// How long a stream may take to say who it is.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -179,13 +186,15 @@ async fn opening(incoming: &mut Reader) -> Result<StreamOpen, Status> {
 }
 
 /// What ends a stream by its client's fault was read in vain; not what a connection tells
-/// that was lost, or the service of itself.
+/// that was lost, or the service of its own room.
 fn waste(taken: Option<&Taken>, refused: &Status) {
     let refuses = matches!(
         refused.code(),
         Code::Internal | Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted
     );
-    if refuses && refused.source().is_none() {
+    let limit = status::limit_of(refused);
+    let of_all = limit.is_some_and(|limit| OF_ALL.contains(&limit.as_str()));
+    if refuses && !of_all && refused.source().is_none() {
         taken.into_iter().for_each(Taken::waste);
     }
 }

@@ -61,9 +61,10 @@ impl Trusted {
     /// # Errors
     /// It is not to be believed, or nobody's, or that of two.
     pub fn who(&self, token: &Token<'_>, now: Timestamp) -> Result<&Grant, Cause> {
-        let verified = token.verify(&self.issuer, &self.held.now(), now);
+        let keys = self.held.now();
+        let verified = token.verify(&self.issuer, &keys, now);
         if verified == Err(Cause::TokenKeyUnknown) {
-            self.held.want();
+            self.held.want(&keys);
         }
         verified?;
         let of_subject = token
