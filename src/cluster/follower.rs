@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long is waited for a record at a time.
 const POLLED: Duration = Duration::from_millis(50);
 
+/// How often a start that takes long tells what it waits for.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// Records, and slots, that stay in memory.
 const HOT_MAX: usize = 60_000;
 
@@ -82,9 +85,19 @@ impl Follower {
     pub fn load(&mut self, keeping: Keeping) -> Result<Arc<View>, Error> {
         let mut loading: BTreeSet<u32> = (0..self.mirror.places().len() as u32).collect();
         let started = Instant::now();
+        let mut told = started;
         while !loading.is_empty() {
             if self.is_stopped() {
                 return Err(Error::Stopped);
+            }
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                let seconds = started.elapsed().as_secs();
+                tracing::warn!(
+                    ?loading,
+                    seconds,
+                    "the changelogs of partitions have not ended yet"
+                );
             }
             let (mirror, loading) = (&mut self.mirror, &mut loading);
             let doubt = self.tail.next(POLLED, |next| {
