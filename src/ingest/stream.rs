@@ -408,8 +408,8 @@ impl Connection {
         let _ = self.answers.try_send(Box::new((opened, None)));
     }
 
-    /// Acknowledges what was taken before the end, then says why it ends.
-    /// So what was taken of one who is gone counts for his limits too.
+    /// Acknowledges what was taken before the end, then says why it ends. What was taken of
+    /// one who is gone is appended too, and so counts for his limits.
     async fn finish(mut self, end: End) -> Result<(), Status> {
         while let Some(durable) = self.appending.next().await {
             if let Err(End::Failed(status)) = self.durable(durable) {

@@ -31,32 +31,25 @@ const SENDERS: [(&str, &str, char); 3] = [
 /// Whose key is changed.
 const WEST: usize = 2;
 
-/// Quotas bound how many events the audit has to recount.
-const CALLERS: &str = r#"
-[[callers]]
-name = "north"
-keys = "all"
-publish = { facilities = "all", enterprises = "all" }
-quota = { events_per_s = 3000 }
+const OPERATOR: &str =
+    "[[callers]]\nname = \"operator\"\nkeys = \"all\"\nread = \"all\"\noperate = true\n";
 
+/// Those who send, and the operator. Quotas bound how many events the audit has to recount.
+fn callers() -> String {
+    let sender = |(name, ..): (&str, _, _)| {
+        format!(
+            r#"
 [[callers]]
-name = "south"
+name = "{name}"
 keys = "all"
-publish = { facilities = "all", enterprises = "all" }
-quota = { events_per_s = 3000 }
+publish = {{ facilities = "all", enterprises = "all" }}
+quota = {{ events_per_s = 3000 }}
 
-[[callers]]
-name = "west"
-keys = "all"
-publish = { facilities = "all", enterprises = "all" }
-quota = { events_per_s = 3000 }
-
-[[callers]]
-name = "operator"
-keys = "all"
-read = "all"
-operate = true
-"#;
+"#
+        )
+    };
+    SENDERS.map(sender).concat() + OPERATOR
+}
 
 /// One more caller, before all others.
 const AUDITOR: &str = "[[callers]]\nname = \"auditor\"\nkeys = \"all\"\nread = \"all\"\n";
@@ -90,7 +83,7 @@ impl Run {
         let midnight = (now.div_euclid(DAY_MS) - 2) * DAY_MS;
         let (one, two) = ("1".repeat(64), "2".repeat(64));
         let keys = format!("1 = {one}\n2 from {} = {two}\n", day(midnight));
-        let secured = Secured::new(CALLERS, &keys);
+        let secured = Secured::new(&callers(), &keys);
         let of_all = SENDERS.map(|(sender, ..)| secured.port.key(sender));
         secured.port.operator();
         let service = secured.serve(None);
@@ -156,7 +149,9 @@ impl Run {
         let key = self.secured.port.key("auditor");
         let asked = async || self.secured.status(&self.service, &key).await;
         assert_eq!(asked().await.unwrap_err().code(), Code::Unauthenticated);
-        self.secured.port.rewrite(&format!("{AUDITOR}{CALLERS}"));
+        self.secured
+            .port
+            .rewrite(&format!("{AUDITOR}{}", callers()));
         until("the new caller is known", async || asked().await.is_ok()).await;
     }
 
