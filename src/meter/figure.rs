@@ -188,6 +188,21 @@ impl Figures {
         }
     }
 
+    /// What these are more than others, figure by figure: mostly few.
+    pub fn less(&self, others: &Figures) -> Figures {
+        let mut more = Self::default();
+        let mut others = others.iter().peekable();
+        for (figure, value) in self.iter() {
+            while let Some((other, value)) = others.next_if(|of| of.0 < figure) {
+                more.add(other, value.wrapping_neg());
+            }
+            let other = others.next_if(|of| of.0 == figure);
+            more.add(figure, value.wrapping_sub(other.map_or(0, |of| of.1)));
+        }
+        more.add_all(others.map(|(figure, value)| (figure, value.wrapping_neg())));
+        more
+    }
+
     /// One figure; 0 if it is not there.
     pub fn get(&self, figure: Figure) -> i64 {
         self.at(figure).map_or(0, |at| self.values[at])
@@ -220,5 +235,30 @@ impl FromIterator<(Figure, i64)> for Figures {
         let mut sum = Self::default();
         sum.add_all(figures.into_iter());
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn some() -> impl Strategy<Value = Figures> {
+        let values = prop::collection::vec((0..12u16, prop_oneof![-2..3i64, any::<i64>()]), 0..20);
+        values.prop_map(|all| {
+            let each = all.into_iter();
+            each.map(|(n, value)| (Figure(n), value)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_and_what_is_taken_away_are_the_whole(one in some(), other in some()) {
+            let less = one.less(&other);
+            prop_assert!(less.iter().all(|(_, value)| value != 0));
+            let mut sum = other.clone();
+            sum.merge(&less);
+            prop_assert_eq!(sum, one);
+        }
     }
 }

@@ -6,7 +6,6 @@ use super::{CallKey, Cells, Day, DayRecord, Owner, Quarter, SlotKey, Totals, qua
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use compact_str::CompactString;
-use std::collections::BTreeSet;
 
 /// A value before and after; one without figures is no cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,21 +39,9 @@ impl Followed {
         self.records
             .iter()
             .flat_map(|&((owner, _, facility), ref moved)| {
-                let changed = moved.changed();
-                changed
-                    .into_iter()
-                    .map(move |quarter| (quarter, facility, owner))
+                let changes = moved.was.quarters.changes(&moved.is.quarters);
+                changes.map(move |(quarter, _)| (quarter, facility, owner))
             })
-    }
-}
-
-impl Moved<DayRecord> {
-    /// The quarter-hours that are not as they were.
-    fn changed(&self) -> BTreeSet<Quarter> {
-        let [was, is] = [&self.was, &self.is].map(|of| of.quarters.iter().collect::<Vec<_>>());
-        let gone = was.iter().filter(|of| !is.contains(of));
-        let new = is.iter().filter(|of| !was.contains(of));
-        gone.chain(new).map(|&(quarter, _)| quarter).collect()
     }
 }
 
@@ -87,8 +74,10 @@ impl Cells {
         }
         for (owner, Moved { was, is }) in followed.totals {
             let totals = &mut self.owners.entry(owner).or_default().totals;
-            move_by(&mut totals.added, &was.added, &is.added);
-            move_by(&mut totals.taken_back, &was.taken_back, &is.taken_back);
+            totals.added.merge(&is.added.less(&was.added));
+            totals
+                .taken_back
+                .merge(&is.taken_back.less(&was.taken_back));
             // It falls only where a partition is counted anew; then it is the others'.
             totals.latest = match is.latest < was.latest {
                 true => is.latest,
@@ -106,18 +95,16 @@ impl Cells {
         let Moved { mut was, mut is } = moved;
         was.drop_before(oldest);
         is.drop_before(oldest);
-        for (record, more) in [(&was, -1), (&is, 1)] {
-            let any = i64::from(!record.day.is_empty());
-            self.census.day(day, more * any);
-            for (quarter, _) in record.quarters.iter() {
-                self.census.quarter(quarter, more);
-            }
+        let [before, after] = [&was, &is].map(|of| i64::from(!of.day.is_empty()));
+        self.census.day(day, after - before);
+        for (quarter, more) in was.quarters.changes(&is.quarters) {
+            self.census.quarter(quarter, more);
         }
         let series = self.owners.entry(owner).or_default();
         if let Err(at) = series.facilities.binary_search(&facility) {
             series.facilities.insert(at, facility);
         }
-        let (before, after) = (was.day.clone(), is.day.clone());
+        let more = is.day.less(&was.day);
         let (hot, sum) = series.heat(day).record(facility, || {
             self.hot += 1;
             Hot {
@@ -127,7 +114,7 @@ impl Cells {
         });
         hot.record = is;
         if let Some(sum) = sum {
-            move_by(sum, &before, &after);
+            sum.merge(&more);
         }
     }
 
@@ -142,13 +129,4 @@ impl Cells {
             (series.mark, series.totals_mark) = (0, 0);
         }
     }
-}
-
-/// Adds the difference.
-fn move_by(figures: &mut Figures, was: &Figures, is: &Figures) {
-    figures.add_all(
-        was.iter()
-            .map(|(figure, value)| (figure, value.wrapping_neg())),
-    );
-    figures.merge(is);
 }

@@ -22,13 +22,7 @@ impl Packed {
 
     /// From bytes that [`Packed::bytes`] gave; none if they are no such bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        let mut last = 0u64;
-        while !rest.is_empty() {
-            last = last.checked_add(take(&mut rest)?)?;
-            take(&mut rest)?;
-        }
-        (last <= u64::from(u16::MAX)).then(|| Self(bytes.into()))
+        checked(bytes).map(|()| Self(bytes.into()))
     }
 
     /// As bytes.
@@ -45,6 +39,17 @@ impl Packed {
     pub fn iter(&self) -> impl Iterator<Item = (Figure, i64)> + '_ {
         figures(&self.0)
     }
+}
+
+/// None if these are no bytes that [`Packed::bytes`] gave.
+fn checked(bytes: &[u8]) -> Option<()> {
+    let mut rest = bytes;
+    let mut last = 0u64;
+    while !rest.is_empty() {
+        last = last.checked_add(take(&mut rest)?)?;
+        take(&mut rest)?;
+    }
+    (last <= u64::from(u16::MAX)).then_some(())
 }
 
 /// The figures in bytes that [`Packed::bytes`] gave, ascending.
@@ -89,8 +94,8 @@ impl Visitor<'_> for Unpack {
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Figures, E> {
-        let packed = Packed::parse(bytes).ok_or_else(|| E::custom("not packed figures"))?;
-        Ok(packed.iter().collect())
+        checked(bytes).ok_or_else(|| E::custom("not packed figures"))?;
+        Ok(figures(bytes).collect())
     }
 }
 

@@ -4,8 +4,9 @@
 use super::Quarter;
 use super::packed::{self, Bytes};
 use crate::meter::figure::{Figure, Figures};
-use serde::de::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
+use std::fmt;
 use std::ops::Range;
 
 /// One figure of a quarter-hour, 16 bytes.
@@ -82,6 +83,23 @@ impl Quarters {
             .map(|(quarter, ones)| (quarter, figures_of(ones).collect()))
     }
 
+    /// The quarter-hours, ascending, whose figures are others in `later`, and how many more
+    /// there are then: one that comes, or goes, or neither.
+    pub fn changes<'a>(&'a self, later: &'a Self) -> impl Iterator<Item = (Quarter, i64)> + 'a {
+        let (mut was, mut is) = (self.each().peekable(), later.each().peekable());
+        std::iter::from_fn(move || {
+            while was.peek().is_some() && was.peek() == is.peek() {
+                was.next();
+                is.next();
+            }
+            let [before, after] = [was.peek(), is.peek()].map(|of| of.map(|&(quarter, _)| quarter));
+            let quarter = before.into_iter().chain(after).min()?;
+            let was = was.next_if(|of| of.0 == quarter).is_some();
+            let is = is.next_if(|of| of.0 == quarter).is_some();
+            Some((quarter, i64::from(is) - i64::from(was)))
+        })
+    }
+
     /// Visits some of them, ascending.
     ///
     /// # Errors
@@ -140,9 +158,32 @@ impl Serialize for Quarters {
 
 impl<'de> Deserialize<'de> for Quarters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut quarters = Self::default();
-        for (quarter, figures) in Vec::<(Quarter, Figures)>::deserialize(deserializer)? {
-            quarters.add(quarter, &figures);
+        deserializer.deserialize_seq(Unpack)
+    }
+}
+
+struct Unpack;
+
+impl<'de> Visitor<'de> for Unpack {
+    type Value = Quarters;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("quarter-hours with their figures")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Quarters, A::Error> {
+        let mut quarters = Quarters::default();
+        while let Some((quarter, figures)) = seq.next_element::<(Quarter, Figures)>()? {
+            match quarters.0.last() {
+                Some(last) if last.quarter >= quarter => {
+                    quarters.add(quarter, &figures);
+                }
+                _ => quarters.0.extend(figures.iter().map(|(figure, value)| One {
+                    value,
+                    quarter,
+                    figure,
+                })),
+            }
         }
         Ok(quarters)
     }
@@ -188,8 +229,24 @@ mod tests {
             });
             prop_assert_eq!(done, Ok(()));
             prop_assert!(visited.into_iter().eq(map.clone().into_iter().filter(|(q, _)| (from..to).contains(q))));
+            let whole = quarters.clone();
             quarters.remove_before(oldest);
-            prop_assert!(quarters.iter().eq(map.split_off(&oldest)));
+            let kept = map.split_off(&oldest);
+            prop_assert!(quarters.iter().eq(kept.clone()));
+            let gone: Vec<_> = map.keys().map(|&quarter| (quarter, -1)).collect();
+            prop_assert_eq!(whole.changes(&quarters).collect::<Vec<_>>(), gone);
+            let one = Figures::from_iter([(Figure::numbered(7), 1)]);
+            let Some((&quarter, first)) = kept.first_key_value() else { return Ok(()) };
+            let more = quarters.add(quarter, &one);
+            prop_assert!(more == 0 || first.iter().count() == 1);
+            map.insert(quarter, Figures::default());
+            let mut changed: Vec<_> = map.keys().map(|&of| (of, -1)).collect();
+            if let Some(last) = changed.last_mut() {
+                last.1 = more;
+            }
+            prop_assert_eq!(whole.changes(&quarters).collect::<Vec<_>>(), changed.clone());
+            let back: Vec<_> = changed.into_iter().map(|(of, more)| (of, -more)).collect();
+            prop_assert_eq!(quarters.changes(&whole).collect::<Vec<_>>(), back);
         }
     }
 }
