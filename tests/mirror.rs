@@ -6,9 +6,9 @@ mod wherever;
 
 use quaymeter::cluster::mark::{self, Broken, KEY, Tally};
 use quaymeter::cluster::mirror::{self, Error, Mirror};
-use quaymeter::cluster::owned::{Counted, Owned, Terms};
+use quaymeter::cluster::owned::{self, Counted, Owned, Terms};
 use quaymeter::cluster::records::Fetch;
-use quaymeter::event::Millis;
+use quaymeter::event::{Event, Millis};
 use quaymeter::log::kafka::partition::partition_of;
 use quaymeter::meter::Rules;
 use quaymeter::meter::cell::{Cells, Keeping};
@@ -17,13 +17,15 @@ use quaymeter::simulate::{Options, Simulation};
 use quaymeter::store::{Bytes, Store, Table};
 use quaymeter::view::{State, View};
 use quaymeter::wire::{self, Judge};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 const NOW: Millis = 1_790_000_000_000;
 const PARTITIONS: u32 = 2;
 const DAY_MS: i64 = 86_400_000;
+const EVENTS: u32 = 2_000;
 
 /// Values of the log's records, by partition and offset.
 type Records = Arc<Mutex<Vec<Vec<Vec<u8>>>>>;
@@ -63,9 +65,13 @@ fn terms() -> Terms {
     }
 }
 
-fn committed(partition: u32, owned: &mut Owned<Log>) -> Vec<Change> {
+fn committed(partition: u32, owned: &mut Owned<Log>, settle: impl Fn()) -> Vec<Change> {
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
-    for (table, key, value) in owned.cut().unwrap().into_puts() {
+    let settle = || {
+        settle();
+        Ok::<(), owned::Error>(())
+    };
+    for (table, key, value) in owned.cut(settle).unwrap().into_puts() {
         let key = mark::key(table, &key);
         tally.take(&key, value.as_deref());
         changes.push((partition, key, value.map(|value| value.to_vec())));
@@ -77,9 +83,39 @@ fn committed(partition: u32, owned: &mut Owned<Log>) -> Vec<Change> {
     changes
 }
 
-/// The transactions of a simulated day, each committed to `mirror` and shown to `view`.
-/// Owners are restored anew from time to time, as after an abort.
+/// A mirror that is behind what is committed, by as many transactions as it may be.
+struct Behind<'a> {
+    mirror: &'a mut Mirror,
+    view: &'a View,
+    places: Vec<i64>,
+    /// By partition.
+    underway: Vec<VecDeque<Vec<Change>>>,
+}
+
+impl Behind<'_> {
+    /// Follows until no more transactions of a partition are underway than this.
+    fn follow(&mut self, partition: u32, most: usize) {
+        let underway = &mut self.underway[partition as usize];
+        while underway.len() > most {
+            let changes = underway.pop_front().unwrap();
+            follow(self.mirror, self.view, &mut self.places, &changes);
+        }
+    }
+
+    fn reach(&self, partition: u32) -> u64 {
+        self.mirror.reach().in_partition(partition)
+    }
+}
+
+/// The transactions of a simulated day, each committed to `mirror` and shown to `view`,
+/// late. Owners are restored anew from time to time, as after an abort.
 fn counted(mirror: &mut Mirror, view: &View) -> Vec<Change> {
+    counted_until(NOW, mirror, view, 1)
+}
+
+/// The same, with up to so many transactions underway before the next one begins, and
+/// the last one months later.
+fn counted_until(end: Millis, mirror: &mut Mirror, view: &View, lag: usize) -> Vec<Change> {
     let records: Records = Arc::new(Mutex::new(vec![Vec::new(); PARTITIONS as usize]));
     let slices = mirror.slices();
     let restored = |partition: u32| {
@@ -87,6 +123,58 @@ fn counted(mirror: &mut Mirror, view: &View) -> Vec<Change> {
         Owned::restore((partition, 0), slice, &terms(), Log(Arc::clone(&records))).unwrap()
     };
     let mut owned: Vec<Owned<Log>> = (0..PARTITIONS).map(restored).collect();
+    let behind = RefCell::new(Behind {
+        mirror,
+        view,
+        places: vec![0; PARTITIONS as usize],
+        underway: vec![VecDeque::new(); PARTITIONS as usize],
+    });
+    let commit = |partition: u32, of: &mut Owned<Log>| {
+        behind.borrow_mut().follow(partition, lag);
+        assert!(of.settled() <= behind.borrow().reach(partition));
+        let settle = || behind.borrow_mut().follow(partition, 0);
+        let changes = committed(partition, of, settle);
+        let mut behind = behind.borrow_mut();
+        behind.underway[partition as usize].push_back(changes.clone());
+        changes
+    };
+    let mut all = Vec::new();
+    for (n, (source, event)) in (0..).zip(accepted()) {
+        let canonical = wire::encode(&event);
+        let partition = partition_of(&event.facility, PARTITIONS);
+        let of = &mut owned[partition as usize];
+        records.lock().unwrap()[partition as usize].push(canonical.clone());
+        let last = n + 200 >= EVENTS;
+        of.count(Counted {
+            offset: of.position(),
+            source: &source,
+            appended_at: if last { end } else { NOW },
+            event: &event,
+            canonical: &canonical,
+        })
+        .unwrap();
+        if n % 97 != 0 {
+            continue;
+        }
+        for (partition, of) in (0..).zip(&mut owned) {
+            if of.is_dirty() {
+                all.extend(commit(partition, of));
+            }
+        }
+        if n % 5 == 0 {
+            (0..PARTITIONS).for_each(|partition| behind.borrow_mut().follow(partition, 0));
+            owned = (0..PARTITIONS).map(restored).collect();
+        }
+    }
+    for (partition, of) in (0..).zip(&mut owned) {
+        all.extend(commit(partition, of));
+        behind.borrow_mut().follow(partition, 0);
+    }
+    all
+}
+
+/// What is taken of a simulated day, and who sent it.
+fn accepted() -> Vec<(String, Event)> {
     let folder = tempfile::tempdir().unwrap();
     let pseudonyms = Pseudonyms::load_or_create(&folder.path().join("key")).unwrap();
     let judge = Judge {
@@ -97,45 +185,13 @@ fn counted(mirror: &mut Mirror, view: &View) -> Vec<Change> {
         strict: false,
         pseudonyms: &pseudonyms,
     };
-    let (mut all, mut places) = (Vec::new(), [0; PARTITIONS as usize]);
-    let day = Simulation::new(&Options::new(5, NOW).with_events(2_000));
-    for (n, sent) in day.sent().enumerate() {
-        let Ok(accepted) = wire::accept(sent.event, &judge) else {
-            continue;
-        };
-        let canonical = wire::encode(&accepted.event);
-        let partition = partition_of(&accepted.event.facility, PARTITIONS);
-        let of = &mut owned[partition as usize];
-        records.lock().unwrap()[partition as usize].push(canonical.clone());
-        of.count(Counted {
-            offset: of.position(),
-            source: sent.source,
-            appended_at: NOW,
-            event: &accepted.event,
-            canonical: &canonical,
-        })
-        .unwrap();
-        if n % 97 != 0 {
-            continue;
-        }
-        for (partition, of) in (0..).zip(&mut owned) {
-            if of.is_dirty() {
-                of.cool();
-                let changes = committed(partition, of);
-                follow(mirror, view, &mut places, &changes);
-                all.extend(changes);
-            }
-        }
-        if n % 5 == 0 {
-            owned = (0..PARTITIONS).map(restored).collect();
-        }
-    }
-    for (partition, of) in (0..).zip(&mut owned) {
-        let changes = committed(partition, of);
-        follow(mirror, view, &mut places, &changes);
-        all.extend(changes);
-    }
-    all
+    let day = Simulation::new(&Options::new(5, NOW).with_events(EVENTS));
+    let sent = day.sent();
+    let accepted = sent.filter_map(|sent| {
+        let accepted = wire::accept(sent.event, &judge).ok()?;
+        Some((sent.source.to_owned(), accepted.event))
+    });
+    accepted.collect()
 }
 
 fn follow(mirror: &mut Mirror, view: &View, places: &mut [i64], changes: &[Change]) {
@@ -245,6 +301,29 @@ fn what_is_followed_what_is_loaded_and_what_is_left_are_the_same() {
     assert!(!is_stale(5) && is_stale(6));
     let new = Store::open(tempfile::tempdir().unwrap().path()).unwrap();
     assert!(!mirror::is_stale(&new, PARTITIONS as u16, NOW).unwrap());
+}
+
+#[test]
+fn however_late_the_mirror_is_the_numbers_are_the_same() {
+    let months = NOW + 2_000 * DAY_MS;
+    let counted = |lag, end| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mirror = mirror(dir.path());
+        let view = View::new(mirror.load(keeping()).unwrap());
+        counted_until(end, &mut mirror, &view, lag);
+        drop((mirror, view));
+        // As it stands on the disk: there, what is out of retention must be gone too.
+        let mut left = self::mirror(dir.path());
+        let slices = left.slices();
+        let cells = slices.iter().map(|slice| slice.scan(Table::Cells).count());
+        let cells: usize = cells.sum();
+        (cells, dump_of(&left.load(keeping()).unwrap()))
+    };
+    for end in [NOW, months] {
+        let (prompt, late) = (counted(0, end), counted(1, end));
+        assert!(late == prompt, "{} cells, not {}", late.0, prompt.0);
+        assert_eq!(late.0 > 500, end == NOW, "{} cells", late.0);
+    }
 }
 
 #[test]

@@ -153,12 +153,26 @@ impl Engine {
                 self.tell_doubts()?;
             }
         }
-        let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
-        let due = full || self.pace.is_due(self.drained, Instant::now());
-        if due && self.desk.since().is_some() {
+        if self.desk.since().is_some() && self.is_due() {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Whether what is counted is to be committed now.
+    fn is_due(&self) -> bool {
+        let full = self.desk.changed() >= CHANGED_MAX || self.desk.is_full();
+        let now = Instant::now();
+        // While a commit would wait for the mirror, more can be counted.
+        full || self.pace.is_due(false, now)
+            || (self.drained && self.pace.is_due(true, now) && !self.is_awaited())
+    }
+
+    /// Whether what must be in the mirror before more is committed is still on its way.
+    fn is_awaited(&self) -> bool {
+        let kept = &self.setup.kept;
+        let mut dirty = self.desk.dirty().into_iter();
+        dirty.any(|partition| kept.is_awaited(partition, self.desk.settled(partition)))
     }
 
     /// Lets the clients speak that are not asked for anything.
@@ -317,13 +331,11 @@ impl Engine {
 
     fn commit(&mut self) -> Result<(), Error> {
         for partition in self.desk.dirty() {
+            settled(&self.setup.kept, partition, self.desk.settled(partition))?;
             let committed = self.desk.committed(partition);
-            if !self.setup.kept.wait(partition, committed, RESTORED) {
-                return Err(Error::Behind { partition });
-            }
             // More than this owner knows of: what it was restored from was not all.
             let found = self.setup.kept.of(partition).to;
-            if found != committed {
+            if found > committed {
                 return Err(Error::Ahead {
                     partition,
                     found,
@@ -333,12 +345,14 @@ impl Engine {
         }
         let started = Instant::now();
         self.pace.begins(started);
-        let values = self.desk.changed();
-        let committed = self.desk.commit(&self.group);
+        let kept = Arc::clone(&self.setup.kept);
+        let settle = |partition, to| settled(&kept, partition, to);
+        let committed = self.desk.commit(&self.group, settle);
         let metrics = &self.setup.metrics;
         metrics.commit_retries.increment(self.group.retries());
-        metrics.dead_letters.increment(committed?);
-        metrics.commit_values.record(values as f64);
+        let done = committed?;
+        metrics.dead_letters.increment(done.dead_letters as u64);
+        metrics.commit_values.record(done.values as f64);
         let (chunks, points) = self.desk.sizes();
         metrics.ledger_chunks.set(chunks as f64);
         metrics.pairing_points.set(points as f64);
@@ -421,5 +435,13 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until what a partition had committed up to an offset is in the mirror.
+fn settled(kept: &Kept, partition: u32, to: Offset) -> Result<(), Error> {
+    match kept.wait(partition, to, RESTORED) {
+        true => Ok(()),
+        false => Err(Error::Behind { partition }),
     }
 }

@@ -56,6 +56,11 @@ impl Kept {
         self.wait_until(partition, |reached| reached.to >= to, wait)
     }
 
+    /// Whether [`Kept::wait`] would wait.
+    pub fn is_awaited(&self, partition: u32, to: Offset) -> bool {
+        !self.is_doubted(partition) && self.of(partition).to < to
+    }
+
     /// Waits until all before a place of the changelog is kept; false if it is not in
     /// time, or the partition's chain is broken.
     pub fn wait_for_place(&self, partition: u32, place: Place, wait: Duration) -> bool {
@@ -139,8 +144,8 @@ mod tests {
     #[test]
     fn who_waits_is_told_once_it_is_kept_or_too_late() {
         let kept = Kept::new(vec![Reached::default(); 2]);
-        assert!(kept.wait(1, 0, Duration::ZERO));
-        assert!(!kept.wait(1, 7, Duration::from_millis(1)));
+        assert!(kept.wait(1, 0, Duration::ZERO) && !kept.is_awaited(1, 0));
+        assert!(!kept.wait(1, 7, Duration::from_millis(1)) && kept.is_awaited(1, 7));
         assert!(!kept.wait(2, 0, Duration::ZERO), "no such partition");
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| kept.wait(1, 7, Duration::from_secs(60)));
@@ -160,6 +165,7 @@ mod tests {
             assert!(!waiting.join().unwrap());
         });
         assert!(kept.is_doubted(1) && !kept.is_doubted(0));
+        assert!(!kept.is_awaited(1, 7) && kept.is_awaited(0, 7));
         // Until it is told, which may fail.
         for _ in 0..2 {
             assert_eq!(kept.untold(), [(1, 5)]);

@@ -1,11 +1,11 @@
 //! A partition that this instance owns: its meter and its cells, ahead of what is
-//! committed by one transaction at most. If that is aborted, all of this is dropped and
-//! restored from what is committed.
+//! committed by one transaction at most, which may be ahead of its slice by one more. If
+//! that is aborted, all of this is dropped and restored from what is committed.
 
 use super::records::{Fetch, Records};
 use crate::event::{Event, Millis};
 use crate::log::Offset;
-use crate::meter::cell::{Change, Days, Keeping, Round, Unread};
+use crate::meter::cell::{Change, Days, Keeping, Round, Sweep, Unread};
 use crate::meter::ledger::Whence;
 use crate::meter::recall::Lost;
 use crate::meter::{Meter, Record, Rules};
@@ -123,6 +123,8 @@ pub struct Owned<F> {
     /// The offset of the next record that is to be counted.
     position: Offset,
     committed: Offset,
+    /// What was committed before the last transaction.
+    before: Offset,
     cooled: Instant,
 }
 
@@ -176,6 +178,7 @@ impl<F: Fetch> Owned<F> {
             seen: Seen::default(),
             position,
             committed: position,
+            before: position,
             cooled: Instant::now(),
         })
     }
@@ -188,6 +191,11 @@ impl<F: Fetch> Owned<F> {
     /// The offset up to which all is committed.
     pub fn committed(&self) -> Offset {
         self.committed
+    }
+
+    /// The offset up to which all must be in the slice before more is committed.
+    pub fn settled(&self) -> Offset {
+        self.before
     }
 
     /// Whether something is to be committed.
@@ -275,21 +283,34 @@ impl<F: Fetch> Owned<F> {
         Ok(())
     }
 
-    /// All that changed since the last time, to be committed with the position. What
-    /// was committed before must be in the slice: it is looked up there what of it goes.
+    /// All that changed since the last time, to be committed with the position. Where it
+    /// needs to find all that is committed in the slice, it calls `settle` first, which
+    /// waits until that is so.
     ///
     /// # Errors
-    /// What is committed cannot be read; a value that cannot be encoded.
-    pub fn cut(&mut self) -> Result<Batch, Error> {
+    /// Those of `settle`; what is committed cannot be read; a value that cannot be encoded.
+    pub fn cut<E: From<Error>>(&mut self, settle: impl Fn() -> Result<(), E>) -> Result<Batch, E> {
+        if self.cooled.elapsed() >= COOL_EVERY {
+            settle()?;
+            self.cool();
+        }
         self.publish()?;
+        let sweeps = self.view.cut();
+        if !sweeps.is_empty() || self.stored.chunks.reads_old(&self.meter) {
+            settle()?;
+        }
+        Ok(self.gather(&sweeps)?)
+    }
+
+    /// Gathers what was cut.
+    fn gather(&mut self, sweeps: &[Sweep]) -> Result<Batch, Error> {
         let partition = self.partition;
         let failed = |source| Error::State { partition, source };
-        let sweeps = self.view.cut();
         let (meter, position) = (&mut self.meter, self.position);
         let stored = (&mut self.stored, &*self.slice);
         let begun = self
             .view
-            .scan(|state| checkpoint::begin(meter, state, &sweeps, stored, position));
+            .scan(|state| checkpoint::begin(meter, state, sweeps, stored, position));
         let mut batch = begun.map_err(failed)?;
         for (table, key, value) in std::mem::take(&mut self.first).into_puts() {
             batch.put(table, &key, value.as_deref());
@@ -304,15 +325,12 @@ impl<F: Fetch> Owned<F> {
 
     /// What was cut is committed; what became of its records, by source.
     pub fn is_committed(&mut self) -> Vec<(CompactString, Outcomes)> {
-        self.committed = self.position;
+        self.before = std::mem::replace(&mut self.committed, self.position);
         std::mem::take(&mut self.outcomes)
     }
 
     /// All that is committed is in the slice: most of it need not be in memory.
-    pub fn cool(&mut self) {
-        if self.cooled.elapsed() < COOL_EVERY {
-            return;
-        }
+    fn cool(&mut self) {
         self.cooled = Instant::now();
         self.view.cool_slots(HOT_MAX);
         for part in self.view.coolable(HOT_MAX) {

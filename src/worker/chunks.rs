@@ -31,6 +31,10 @@ pub struct Chunks {
     sizes: VecDeque<Size>,
     /// Notes of all.
     total: u64,
+    /// The last of them, as far as they are small, by number: what they are joined to need
+    /// not wait until they are stored. Each is at least twice the next, so these are less
+    /// than two of [`SMALL_BYTES`].
+    small: VecDeque<(u64, Vec<u8>)>,
 }
 
 /// How much a chunk has.
@@ -89,12 +93,17 @@ impl Chunks {
     ) -> Result<(), Error> {
         let most = RENOTED_MAX + meter.journal_bytes() / journal::CHUNK_BYTES;
         for _ in 0..most {
-            let enough = 2 * meter.counts().identities.unsigned_abs() + SLACK;
-            if self.total <= enough || !self.renote(meter, store, batch)? {
+            if !self.reads_old(meter) || !self.renote(meter, store, batch)? {
                 break;
             }
         }
         self.add(meter.take_journal(), store, batch)
+    }
+
+    /// Whether what is gathered next reads old chunks again, which may be of the last
+    /// batch.
+    pub fn reads_old(&self, meter: &Meter) -> bool {
+        self.total > 2 * meter.counts().identities.unsigned_abs() + SLACK
     }
 
     /// Adds chunks after those that are stored, joined to the last of them.
@@ -107,7 +116,7 @@ impl Chunks {
         let before = self.numbers().next;
         if let Some(first) = chunks.first_mut() {
             while let Some(last) = self.sizes.pop_back_if(|last| last.joins(first)) {
-                let mut bytes = read(store, self.numbers().next)?.to_vec();
+                let mut bytes = self.last(store)?;
                 bytes.append(&mut first.bytes);
                 first.bytes = bytes;
                 first.notes += last.notes;
@@ -118,11 +127,25 @@ impl Chunks {
             let number = self.numbers().next;
             batch.put(Table::Ledger, &number.to_be_bytes(), Some(&chunk.bytes));
             self.push(chunk.notes, chunk.bytes.len());
+            match chunk.bytes.len() < SMALL_BYTES {
+                true => self.small.push_back((number, chunk.bytes)),
+                // Nothing before it is joined any more.
+                false => self.small.clear(),
+            }
         }
         for joined in self.numbers().next..before {
             batch.put(Table::Ledger, &joined.to_be_bytes(), None);
         }
         Ok(())
+    }
+
+    /// The bytes of the chunk that was taken from the end.
+    fn last(&mut self, store: &Store) -> Result<Vec<u8>, Error> {
+        let number = self.numbers().next;
+        match self.small.pop_back_if(|(of, _)| *of == number) {
+            Some((_, bytes)) => Ok(bytes),
+            None => Ok(read(store, number)?.to_vec()),
+        }
     }
 
     fn push(&mut self, notes: u32, bytes: usize) {
@@ -215,6 +238,26 @@ mod tests {
         let full = told.len() / SMALL_BYTES;
         let digits = SMALL_BYTES.ilog2() as usize;
         assert!(chunks.len() <= full + digits, "{} chunks", chunks.len());
+    }
+
+    #[test]
+    fn small_chunks_are_joined_before_they_are_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (mut chunks, mut batch) = (Chunks::default(), Batch::default());
+        for n in 0..8 {
+            let bytes = vec![n; 50];
+            let chunk = Chunk { notes: 1, bytes };
+            chunks.add(vec![chunk], &store, &mut batch).unwrap();
+        }
+        assert_eq!(chunks.len(), 1);
+        assert!(chunks.small.len() == 1 && chunks.small[0].1.len() == 8 * 50);
+        let large = Chunk {
+            notes: 1,
+            bytes: vec![8; SMALL_BYTES],
+        };
+        chunks.add(vec![large], &store, &mut batch).unwrap();
+        assert!(chunks.len() == 1 && chunks.small.is_empty());
     }
 
     #[test]

@@ -30,6 +30,15 @@ impl Fetch for Events {
 /// Records that are none of ours and are held until the next commit.
 const LETTERS_MAX: usize = 32;
 
+/// What a transaction had.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// Values of cells, of the ledger, and where that stands.
+    pub values: usize,
+    /// Records that were put away.
+    pub dead_letters: usize,
+}
+
 /// What is being counted.
 pub struct Desk {
     partitions: u32,
@@ -119,6 +128,11 @@ impl Desk {
         self.owned.get(&partition).map_or(0, Owned::committed)
     }
 
+    /// The offset up to which all must be in a partition's slice before more is committed.
+    pub fn settled(&self, partition: u32) -> Offset {
+        self.owned.get(&partition).map_or(0, Owned::settled)
+    }
+
     /// Takes a partition as it is committed; the offset from which it goes on.
     pub fn restore(
         &mut self,
@@ -187,10 +201,15 @@ impl Desk {
         Ok(())
     }
 
-    /// Commits all that is counted. What was committed before must be in the slices. How
-    /// many records were put away with it.
-    pub fn commit(&mut self, group: &Group) -> Result<u64, Error> {
+    /// Commits all that is counted. `settle` waits until what a partition had committed up
+    /// to an offset is in its slice.
+    pub fn commit(
+        &mut self,
+        group: &Group,
+        settle: impl Fn(u32, Offset) -> Result<(), Error>,
+    ) -> Result<Done, Error> {
         self.since = None;
+        let mut done = Done::default();
         for letter in &self.letters {
             if !std::mem::replace(&mut self.open, true) {
                 group.begin()?;
@@ -202,11 +221,12 @@ impl Desk {
             if !owned.is_dirty() {
                 continue;
             }
-            owned.cool();
-            let batch = owned.cut()?;
+            let committed = owned.committed();
+            let batch = owned.cut(|| settle(partition, committed))?;
             if !std::mem::replace(&mut self.open, true) {
                 group.begin()?;
             }
+            done.values += batch.len();
             let mut tally = Tally::default();
             for (table, key, value) in batch.into_puts() {
                 let key = mark::key(table, &key);
@@ -224,13 +244,14 @@ impl Desk {
             read.push((partition, to));
         }
         if read.is_empty() {
-            return Ok(0);
+            return Ok(done);
         }
         group.commit(&read)?;
         self.open = false;
         self.traced.committed();
         // One line for many: whoever writes them may write any number.
         let records = self.letters.len();
+        done.dead_letters = records;
         if records > 0 {
             tracing::warn!(records, "put records away that are none of ours");
             self.letters.clear();
@@ -241,6 +262,6 @@ impl Desk {
                 self.metrics.source(&source).applied(outcomes);
             }
         }
-        Ok(records as u64)
+        Ok(done)
     }
 }

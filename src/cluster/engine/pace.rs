@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// How long is waited for a record at a time, while there is nothing to commit.
 const POLLED: Duration = Duration::from_millis(100);
 
+/// The same while a commit is due and waits for something: who is called so often looks.
+const LOOKED: Duration = Duration::from_millis(2);
+
 /// How much longer a transaction may be while there is always more to read: its cells are
 /// fewer than those of several short ones.
 const STRETCH: u32 = 20;
@@ -28,7 +31,7 @@ impl Pace {
     pub fn wait(&self, open: bool, now: Instant) -> Duration {
         let since = now.saturating_duration_since(self.began);
         match open {
-            true => self.interval.saturating_sub(since),
+            true => self.interval.saturating_sub(since).max(LOOKED),
             false => POLLED,
         }
     }
@@ -57,7 +60,7 @@ mod tests {
         let mut pace = Pace::new(Duration::from_millis(100), started);
         assert!(!pace.is_due(true, ms(99)) && pace.is_due(true, ms(100)));
         assert_eq!(pace.wait(true, ms(30)), Duration::from_millis(70));
-        assert_eq!(pace.wait(true, ms(130)), Duration::ZERO);
+        assert_eq!(pace.wait(true, ms(130)), LOOKED);
         assert_eq!(pace.wait(false, ms(130)), POLLED);
         // What came after a pause does not wait.
         assert!(pace.is_due(true, ms(5_000)));
