@@ -46,7 +46,7 @@ chaos: tools ## Kills the service at random moments, CHAOS_KILLS times (300); CH
 	CHAOS_KILLS=$${CHAOS_KILLS:-300} $(CARGO) test --locked --features failpoints --test survive chaos -- --nocapture
 	KAFKA_KILLS=$${KAFKA_KILLS:-60} $(CARGO) test --locked --features failpoints --test kafka killed -- --nocapture
 
-bench: ## Measures the whole service, in half an hour; docs/performance.md
+bench: ## Measures the whole service, in an hour and a quarter; docs/performance.md
 	$(CARGO) bench --locked --bench service
 
 year: ## Meters a year of the port, day by day, and says what it takes; docs/retention.md

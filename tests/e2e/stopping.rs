@@ -136,9 +136,9 @@ async fn a_publisher_resumes_at_the_restarted_service_and_loses_nothing() {
     })
     .await;
     service.signal("TERM");
-    // Nobody takes them all before somebody serves again.
-    let feeding = tokio::spawn(async move { feed(&batches, 50..100).await });
     assert!(service.ended().success());
+    // Nobody takes the rest before somebody serves again.
+    let feeding = tokio::spawn(async move { feed(&batches, 50..100).await });
     until("the publisher waits to resume", async || {
         watch.pauses.load(Ordering::Relaxed) > 0
     })
