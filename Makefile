@@ -49,8 +49,8 @@ chaos: tools ## Kills the service at random moments, CHAOS_KILLS times (300); CH
 bench: ## Measures the whole service, in an hour and a quarter; docs/performance.md
 	$(CARGO) bench --locked --bench service
 
-year: ## Meters a year of the port, day by day, and says what it takes; docs/retention.md
-	$(CARGO) bench --locked --bench service -- --year 365
+year: ## Meters a year of the port, YEAR_EVENTS (400000) a day, and says what it takes; docs/retention.md
+	$(CARGO) bench --locked --bench service -- --year 365 --events $${YEAR_EVENTS:-400000}
 
 parts: ## Measures the parts of an event's way, one by one
 	$(CARGO) bench --locked --bench parts

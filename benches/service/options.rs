@@ -16,13 +16,16 @@ pub struct Options {
     pub seconds: u64,
     /// Small days and short loads: for work on the benchmarks themselves.
     pub quick: bool,
+    /// About how many distinct events a day has.
+    pub events: u32,
     /// In place of all that, so many days of a year.
     pub year: Option<usize>,
 }
 
 const USAGE: &str = "flags after `--`: --only KEY,KEY… (beginnings of keys), --runs N (5), \
                      --seconds N (60), --quick (a tenth of everything, one run), \
-                     --year DAYS (nothing but so many days, one after the other)";
+                     --year DAYS (nothing but so many days, one after the other), \
+                     --events N (of a day of that year, distinct: 450000)";
 
 impl Options {
     /// From the flags.
@@ -32,6 +35,7 @@ impl Options {
             runs: 5,
             seconds: 60,
             quick: false,
+            events: FULL_DAY,
             year: None,
         };
         let mut arguments = arguments.into_iter();
@@ -46,14 +50,19 @@ impl Options {
                     options.runs = 1;
                     options.seconds = 6;
                 }
+                "--events" => options.events = value()?.parse().context(USAGE)?,
                 "--year" => options.year = Some(value()?.parse().context(USAGE)?),
                 // Cargo's own.
                 "--bench" => {}
                 _ => bail!("unknown flag {argument}; {USAGE}"),
             }
         }
-        if options.runs == 0 || options.seconds == 0 {
+        if options.runs == 0 || options.seconds == 0 || options.events == 0 {
             bail!(USAGE);
+        }
+        if options.events != FULL_DAY && options.year.is_none() {
+            // What is measured with other days compares with nothing.
+            bail!("--events goes with --year; {USAGE}");
         }
         Ok(options)
     }
@@ -71,7 +80,7 @@ impl Options {
 
     /// Distinct events of a day.
     pub fn events_per_day(&self) -> u32 {
-        self.scaled(FULL_DAY.into()) as u32
+        self.scaled(self.events.into()) as u32
     }
 
     /// How long events are sent so: the sustained load lasts longest.
