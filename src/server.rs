@@ -72,6 +72,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 /// not more than the drain has left.
 const TRACES_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long the brokers may take for a last commit, when the drain has had all its time.
+const COMMIT_WITHIN: Duration = Duration::from_secs(3);
+
 /// The version of the rules by which is counted; other rules are other numbers.
 pub const RULES_VERSION: u32 = 2;
 
@@ -291,7 +294,8 @@ impl Service {
             tracing::warn!("the drain deadline has passed: open streams are cut off");
             serving.abort();
         }
-        let stopped = self.keeper.stop(deadline).await;
+        let least = tokio::time::Instant::now() + COMMIT_WITHIN;
+        let stopped = self.keeper.stop(until.max(least)).await;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         self.tracer.stop(left.min(TRACES_WITHIN)).await;
         drop((aside, end));

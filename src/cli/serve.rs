@@ -53,7 +53,8 @@ fn warn_of_open_ports(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Binds the ports, says so on stdout, and serves.
+/// Binds the ports, says so on stdout, and serves. What is told to stop before it is
+/// ready stops at once: it leaves its files as a crash would, and the next start goes on.
 async fn service(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -61,11 +62,18 @@ async fn service(
     let hangups = hangups()?;
     let listeners = Listeners::bind(&config).await?;
     let listening = listeners.told()?;
-    let service = tokio::task::spawn_blocking(move || {
+    let building = tokio::task::spawn_blocking(move || {
         let clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
         Service::build(config, Arc::new(RealDisk), clock)
     });
-    let service = service.await??;
+    let mut shutdown = Box::pin(shutdown);
+    let service = tokio::select! {
+        built = building => built??,
+        () = &mut shutdown => {
+            tracing::info!("stopped before it was ready: nothing was taken");
+            return Ok(());
+        }
+    };
     let names = Arc::clone(service.names());
     let known = Arc::clone(service.known());
     at_each(hangups, move || {

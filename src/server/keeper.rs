@@ -24,8 +24,8 @@ use crate::view::View;
 use crate::worker::{self, Batch, Worker, checkpoint};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Events that are durable and wait for the worker: a sixth of a second's, if they
 /// come as fast as they can.
@@ -120,11 +120,12 @@ impl Keeper {
         }
     }
 
-    /// Appends what was taken, counts it, stores the state and stops.
-    pub(super) async fn stop(self, within: Duration) -> Result<(), Error> {
+    /// Appends what was taken, counts it, stores the state and stops; what waits for
+    /// brokers, at `until` at the latest.
+    pub(super) async fn stop(self, until: Instant) -> Result<(), Error> {
         match self {
             Self::Embedded(of) => of.stop().await,
-            Self::Kafka(of) => of.stop(within).await,
+            Self::Kafka(of) => of.stop(until).await,
         }
     }
 }

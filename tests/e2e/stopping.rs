@@ -10,7 +10,10 @@ use quaymeter::answers::instant;
 use quaymeter::client::{Observer, Options, Publisher, Report, Settled};
 use quaymeter::pb::stream_events_response::Message as Hear;
 use quaymeter::pb::{self, Event};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -229,4 +232,29 @@ async fn every_service_says_that_it_is_serving() {
     let refused = client.check(unknown).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::NotFound);
     service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_not_ready_stops_at_once() {
+    let place = Place::new();
+    // Nobody listens there: it would wait for brokers for a minute.
+    let settings = ["--log", "kafka", "--brokers", "127.0.0.1:9"];
+    let mut command = place.command("127.0.0.1:0", &settings);
+    let log = File::create(place.path("log.txt")).unwrap();
+    let mut starting = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    until("it waits", async || {
+        assert_eq!(starting.try_wait().unwrap(), None, "{}", place.logged());
+        place.logged().contains("waiting for Kafka")
+    })
+    .await;
+    let pid = Pid::from_child(&starting);
+    kill_process(pid, Signal::TERM).unwrap();
+    let mut ended = None;
+    until("it ends", async || {
+        ended = starting.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    assert!(ended.unwrap().success(), "{}", place.logged());
+    assert!(place.logged().contains("stopped before it was ready"));
 }

@@ -17,7 +17,8 @@ use crate::server::options::{shaping, store_options, worker_options};
 use crate::store::Store;
 use crate::view::View;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a start waits for brokers.
 const BROKERS: Duration = Duration::from_secs(60);
@@ -36,9 +37,12 @@ impl Kafka {
         let &Parts { config, dir, .. } = parts;
         let connection = Connection::of(config)?;
         require(&connection, &Plan::of(config))?;
+        // A line for each stage, so that one that hangs is known.
+        tracing::info!("the topics are as planned");
         let topics = Topics::of(&config.kafka.prefix);
         let member = member(config, dir, topics.clone())?;
         let store = open_store(parts)?;
+        tracing::info!("opened the copy of the changelogs");
         let worker = worker_options(config);
         let terms = Terms {
             rules: worker.rules,
@@ -51,6 +55,7 @@ impl Kafka {
         };
         let clock = Arc::clone(parts.clock);
         let producer = Producer::start(&connection, &topics.events, options, move || clock())?;
+        tracing::info!("the producer is ready");
         let instance = instance::Parts {
             connection,
             member,
@@ -85,14 +90,26 @@ impl Kafka {
         }
     }
 
-    pub(super) async fn stop(self, within: Duration) -> Result<(), Error> {
-        let closed = self.producer.close(within).await;
+    /// Commits what is counted, if the brokers answer in time: what is not committed is
+    /// counted again by whoever has its partitions next.
+    pub(super) async fn stop(self, until: Instant) -> Result<(), Error> {
+        let left = until.saturating_duration_since(Instant::now());
         let instance = self.instance;
-        let stopped = tokio::task::spawn_blocking(move || instance.stop()).await;
-        let stopped = stopped.map_err(|_| Error::Died)?;
-        stopped
-            .map_err(Error::Instance)
-            .and(closed.map_err(Error::Producer))
+        let stopping = tokio::task::spawn_blocking(move || instance.stop());
+        let (closed, stopped) = tokio::join!(
+            timeout_at(until, self.producer.close(left)),
+            timeout_at(until, stopping),
+        );
+        if closed.is_err() || stopped.is_err() {
+            tracing::warn!(
+                "the brokers did not answer in time: what is not committed is counted again"
+            );
+        }
+        let stopped = match stopped {
+            Ok(stopped) => stopped.map_err(|_| Error::Died)?.map_err(Error::Instance),
+            Err(_) => Ok(()),
+        };
+        stopped.and(closed.unwrap_or(Ok(())).map_err(Error::Producer))
     }
 }
 
