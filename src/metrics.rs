@@ -207,8 +207,10 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 35] = [
+const LIMITS: [&str; 37] = [
     "connections",
+    "connections of strangers",
+    "refusals of strangers",
     "handshakes",
     "a handshake to end",
     "connections that say nothing",

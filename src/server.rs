@@ -6,9 +6,11 @@ mod access;
 mod admission;
 mod calls;
 mod crowd;
+mod descriptors;
 pub mod door;
 mod ending;
 pub mod exposure;
+mod guests;
 pub mod health;
 pub mod http;
 mod keeper;
@@ -421,10 +423,11 @@ impl Service {
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
+        let metrics = || Arc::clone(&self.metrics);
         let router = transport::within_limits()
-            .layer(observe::Layer::new(Arc::clone(&self.metrics)))
+            .layer(observe::Layer::new(metrics()))
             .layer(trailing::Layer::new(self.trail.clone()))
-            .layer(access::Layer::new(Arc::clone(&self.known)))
+            .layer(access::Layer::new(Arc::clone(&self.known), metrics()))
             .layer(self.calls())
             .layer(ending::Layer)
             .add_service(health)
@@ -441,9 +444,8 @@ impl Service {
                     .max_decoding_message_size(calls::QUESTION_BYTES_MAX)
                     .send_compressed(CompressionEncoding::Gzip),
             );
-        let metrics = Arc::clone(&self.metrics);
-        let tls = self.tls.clone();
-        let incoming = admission::connections(listener, tls, &config.limits, metrics);
+        let (tls, asks) = (self.tls.clone(), self.known.asks());
+        let incoming = admission::connections(listener, tls, &config.limits, asks, metrics());
         Ok(router.serve_with_incoming_shutdown(incoming, async move {
             stopped(draining).await;
             stop_serving(&mut reporter).await;

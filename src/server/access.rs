@@ -3,9 +3,15 @@
 //!
 //! A refused one is answered with no more than that it is; why stands in the extensions
 //! of the answer ([`Cause`](crate::auth::cause::Cause), [`Caller`]), for who keeps account.
+//!
+//! Whoever goes on calling on a connection on which nobody is known hears of it later and
+//! later, or loses the connection: what refuses at once keeps processors busy that others
+//! wait for.
 
 use super::admission::Peer;
+use super::guests::Guest;
 use crate::auth::known::{Known, Refusal};
+use crate::metrics::Metrics;
 use crate::status;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -14,18 +20,56 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+/// A stranger's calls on a connection that are refused at once: whoever has the wrong
+/// key by mistake hears of it soon.
+const AT_ONCE_MAX: u32 = 16;
+
+/// Later ones hear of it so much later …
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
+
+/// … and as many of all strangers wait for it. With more, who calls again loses the
+/// connection.
+const WAITING_MAX: usize = 256;
+
 /// Wraps the server's services.
 #[derive(Clone)]
-pub struct Layer(Arc<Known>);
+pub struct Layer {
+    known: Arc<Known>,
+    waiting: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
 
 impl Layer {
     /// Lets in whom these know.
-    pub fn new(known: Arc<Known>) -> Self {
-        Self(known)
+    pub fn new(known: Arc<Known>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            known,
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            metrics,
+        }
+    }
+
+    /// Answers a call that is not let in.
+    async fn refuse(self, path: String, refusal: Refusal, guest: Option<Guest>) -> Response<Body> {
+        let refused = refused(&path, refusal);
+        let Some(guest) = guest else { return refused };
+        if guest.refused().is_none_or(|before| before < AT_ONCE_MAX) {
+            return refused;
+        }
+        match self.waiting.try_acquire() {
+            Ok(_waits) => tokio::time::sleep(REFUSED_AFTER).await,
+            Err(_) => {
+                self.metrics.limit("refusals of strangers").increment(1);
+                guest.dismiss();
+            }
+        }
+        refused
     }
 }
 
@@ -35,7 +79,7 @@ impl<S> tower::Layer<S> for Layer {
     fn layer(&self, inner: S) -> Guarded<S> {
         Guarded {
             inner,
-            known: Arc::clone(&self.0),
+            layer: self.clone(),
         }
     }
 }
@@ -44,7 +88,7 @@ impl<S> tower::Layer<S> for Layer {
 #[derive(Clone)]
 pub struct Guarded<S> {
     inner: S,
-    known: Arc<Known>,
+    layer: Layer,
 }
 
 type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
@@ -67,16 +111,21 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let peer = parts.extensions.get::<Peer>();
+        let guest = peer.map(|peer| peer.guest.clone());
         if let Some(shown) = peer.and_then(|peer| peer.certificate.clone()) {
             parts.extensions.insert(shown);
         }
-        let caller = match self.known.admit(&parts) {
+        let caller = match self.layer.known.admit(&parts) {
             Ok(caller) => caller,
             Err(refusal) => {
-                let refused = refused(parts.uri.path(), refusal);
-                return Box::pin(std::future::ready(Ok(refused)));
+                let path = parts.uri.path().to_owned();
+                let refusing = self.layer.clone().refuse(path, refusal, guest);
+                return Box::pin(async move { Ok(refusing.await) });
             }
         };
+        if let Some(guest) = guest.filter(|_| caller.name().is_some()) {
+            guest.is_known();
+        }
         // What nobody needs any more, nobody can show.
         parts.headers.remove(AUTHORIZATION);
         parts.extensions.insert(caller.clone());

@@ -1,7 +1,10 @@
-//! Connections, as many as are allowed: one more is closed at once. One that says
-//! nothing, or whose client does not take its answers, is closed too.
+//! Connections, as many as are allowed: for one more, a stranger's makes way, or it is
+//! closed at once. One that says nothing, or whose client does not take its answers, is
+//! closed too.
 
+use super::descriptors;
 use super::door::Door;
+use super::guests::{Entry, Guest, Guests, Place};
 use super::line::Line;
 use super::tls::stream::Stream as Bytes;
 use super::tls::{Port, Tls};
@@ -16,7 +19,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
@@ -36,23 +38,35 @@ const BEGINNING_BYTES: usize = 24 + 9;
 const TURN_BYTES: usize = 64 << 10;
 
 /// Accepts connections on a listener, over TLS if there is any, within these limits. A
-/// handshake takes a place too.
+/// handshake takes a place too. Where nobody can be known (`asks` is false) none makes way
+/// for another.
 pub fn connections(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     limits: &Limits,
+    asks: bool,
     metrics: Arc<Metrics>,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let guests = Guests::new(descriptors::connections(limits.connections));
     let taking = Duration::from_millis(limits.answer_taking_ms);
     let door = Door::new(listener, tls, Port::Grpc);
-    let state = (door, places, metrics);
-    futures_util::stream::unfold(state, move |(mut door, places, metrics)| async move {
+    let state = (door, guests, metrics);
+    futures_util::stream::unfold(state, move |(mut door, guests, metrics)| async move {
         let admit = || {
-            let place = Arc::clone(&places).try_acquire_owned();
-            place
-                .inspect_err(|_| metrics.limit("connections").increment(1))
-                .ok()
+            let admitted = guests.admit();
+            let limit = match &admitted {
+                None => Some("connections"),
+                Some((_, Entry::MadeWay)) => Some("connections of strangers"),
+                Some((_, Entry::Free)) => None,
+            };
+            if let Some(limit) = limit {
+                metrics.limit(limit).increment(1);
+            }
+            let (place, _) = admitted?;
+            if !asks {
+                place.guest().is_known();
+            }
+            Some(place)
         };
         let connection = match door.next(admit).await {
             Ok((stream, place)) => Ok(Connection::new(stream, place, taking, Arc::clone(&metrics))),
@@ -62,7 +76,7 @@ pub fn connections(
                 Err(error)
             }
         };
-        Some((connection, (door, places, metrics)))
+        Some((connection, (door, guests, metrics)))
     })
 }
 
@@ -78,16 +92,11 @@ pub struct Connection {
     taking: Duration,
     beat: Pin<Box<Sleep>>,
     metrics: Arc<Metrics>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Connection {
-    fn new(
-        stream: Bytes,
-        place: OwnedSemaphorePermit,
-        taking: Duration,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    fn new(stream: Bytes, place: Place, taking: Duration, metrics: Arc<Metrics>) -> Self {
         metrics.connections.increment(1.0);
         Self {
             stream,
@@ -97,12 +106,15 @@ impl Connection {
             taking,
             beat: Box::pin(tokio::time::sleep(BEGIN_WITHIN)),
             metrics,
-            _place: place,
+            place,
         }
     }
 
-    /// Fails once it has said nothing or was stuck for too long.
+    /// Fails once it has to make way, has said nothing or was stuck for too long.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.place.is_to_go(cx) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         while self.beat.as_mut().poll(cx).is_ready() {
             self.line.settle(self.taking);
             let waited = self.line.waited().unwrap_or_default();
@@ -142,6 +154,8 @@ impl Drop for Connection {
 pub struct Peer {
     /// How it stands with its answers.
     pub line: Line,
+    /// Its place.
+    pub guest: Guest,
     /// Who is at its other end.
     pub ends: TcpConnectInfo,
     /// The certificate that it showed.
@@ -154,6 +168,7 @@ impl Connected for Connection {
     fn connect_info(&self) -> Peer {
         Peer {
             line: self.line.clone(),
+            guest: self.place.guest().clone(),
             ends: self.stream.socket().connect_info(),
             certificate: self.stream.certificate(),
         }

@@ -2,6 +2,7 @@
 //! Handshakes go on beside each other and take their time at nobody's expense.
 
 use super::crowd::Crowd;
+use super::guests::Place;
 use super::tls::stream::Stream;
 use super::tls::{Port, Tls};
 use std::io;
@@ -16,16 +17,15 @@ const HANDSHAKES_MAX: usize = 1024;
 /// How long a handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// A listener; each connection has a `G` with it from its acceptance on, for example
-/// its place.
-pub struct Door<G> {
+/// A listener; each connection has its place with it from its acceptance on.
+pub struct Door {
     listener: TcpListener,
     tls: Option<(Arc<Tls>, Port)>,
     /// None of those that failed.
-    handshakes: Crowd<Option<(Stream, G)>>,
+    handshakes: Crowd<Option<(Stream, Place)>>,
 }
 
-impl<G: Send + 'static> Door<G> {
+impl Door {
     /// In plain text.
     pub fn plain(listener: TcpListener) -> Self {
         Self::new(listener, None, Port::Http)
@@ -41,11 +41,11 @@ impl<G: Send + 'static> Door<G> {
     }
 
     /// The next connection that is ready to be served. `admit` is asked as soon as one
-    /// is accepted; without a `G` it is closed at once. May be given up at any time.
+    /// is accepted; without a place it is closed at once. May be given up at any time.
     ///
     /// # Errors
     /// Accepting failed, most often for want of descriptors.
-    pub async fn next(&mut self, admit: impl Fn() -> Option<G>) -> io::Result<(Stream, G)> {
+    pub async fn next(&mut self, admit: impl Fn() -> Option<Place>) -> io::Result<(Stream, Place)> {
         loop {
             let stream = tokio::select! {
                 done = self.handshakes.next() => match done {
@@ -55,15 +55,15 @@ impl<G: Send + 'static> Door<G> {
                 accepted = self.listener.accept() => accepted?.0,
             };
             // Closed by being dropped: the client sees a refusal at once.
-            let Some(guard) = admit() else { continue };
+            let Some(place) = admit() else { continue };
             if stream.set_nodelay(true).is_err() {
                 // It is gone already.
                 continue;
             }
             match &self.tls {
-                None => return Ok((Stream::Plain(stream), guard)),
+                None => return Ok((Stream::Plain(stream), place)),
                 Some((tls, port)) => {
-                    let handshake = handshake(Arc::clone(tls), *port, stream, guard);
+                    let handshake = handshake(Arc::clone(tls), *port, stream, place);
                     if self.handshakes.begin(handshake) {
                         tls.cut_short("handshakes");
                     }
@@ -73,17 +73,22 @@ impl<G: Send + 'static> Door<G> {
     }
 }
 
-async fn handshake<G>(
+async fn handshake(
     tls: Arc<Tls>,
     port: Port,
     stream: TcpStream,
-    guard: G,
-) -> Option<(Stream, G)> {
+    mut place: Place,
+) -> Option<(Stream, Place)> {
+    let peer = stream.peer_addr().ok();
     let accepting = tls.acceptor(port).accept(stream);
-    match timeout(HANDSHAKE_WITHIN, accepting).await {
-        Ok(Ok(stream)) => Some((Stream::tls(stream), guard)),
+    let accepted = tokio::select! {
+        accepted = timeout(HANDSHAKE_WITHIN, accepting) => accepted,
+        () = place.dismissed() => return None,
+    };
+    match accepted {
+        Ok(Ok(stream)) => Some((Stream::tls(stream), place)),
         Ok(Err(error)) => {
-            tls.failed(port, &error);
+            tls.failed(port, peer, &error);
             None
         }
         Err(_) => {

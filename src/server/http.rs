@@ -2,6 +2,7 @@
 //! of a drain.
 
 use super::door::Door;
+use super::guests::{Guest, Guests, Place};
 use super::tls::stream::Stream;
 use axum::body::Body;
 use axum::extract::State;
@@ -20,11 +21,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-/// Connections at the same time; more wait to be accepted.
+/// Connections at the same time; for more, the oldest that was not let through the gate
+/// is cut.
 const CONNECTIONS_MAX: usize = 32;
 
 /// Bytes of a request's head. No path here reads a body.
@@ -76,7 +78,7 @@ struct Shared {
 /// Serves the side port until `shutdown`, then ends what is being answered
 /// within a second.
 pub async fn run(
-    mut door: Door<()>,
+    mut door: Door,
     gate: Gate,
     side: Arc<dyn Side>,
     shutdown: impl Future<Output = ()>,
@@ -87,7 +89,7 @@ pub async fn run(
         scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
     };
     let router = router(shared);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let guests = Guests::new(CONNECTIONS_MAX);
     // Dropping it is the stop signal of the connections.
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -96,8 +98,8 @@ pub async fn run(
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (stream, permit) = accept(&mut door, &room) => {
-                connections.spawn(serve(stream, router.clone(), stopped.clone(), permit));
+            (stream, place) = accept(&mut door, &guests) => {
+                connections.spawn(serve(stream, router.clone(), stopped.clone(), place));
             }
         }
     }
@@ -108,16 +110,11 @@ pub async fn run(
     }
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    door: &mut Door<()>,
-    room: &Arc<Semaphore>,
-) -> (Stream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed: there is always a permit in the end.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+/// The next connection that has a place.
+async fn accept(door: &mut Door, guests: &Arc<Guests>) -> (Stream, Place) {
     loop {
-        match door.next(|| Some(())).await {
-            Ok((stream, ())) => return (stream, permit),
+        match door.next(|| Some(guests.admit()?.0)).await {
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "side port: accept a connection");
                 sleep(ACCEPT_AGAIN).await;
@@ -130,8 +127,9 @@ async fn serve(
     stream: Stream,
     mut router: Router,
     mut stopped: watch::Receiver<()>,
-    _permit: Option<OwnedSemaphorePermit>,
+    mut place: Place,
 ) {
+    router = router.layer(Extension(place.guest().clone()));
     if let Ok(peer) = stream.socket().peer_addr() {
         router = router.layer(Extension(peer));
     }
@@ -146,6 +144,7 @@ async fn serve(
     let mut connection = pin!(connection);
     let grace = tokio::select! {
         ended = connection.as_mut() => return tell(ended),
+        () = place.dismissed() => return,
         _ = stopped.changed() => STOP_WITHIN,
         () = sleep(CONNECTION_WITHIN) => ANSWER_WITHIN,
     };
@@ -171,6 +170,9 @@ fn router(shared: Shared) -> Router {
 async fn metrics(State(shared): State<Shared>, asked: Parts) -> Response {
     if let Err(status) = (shared.gate)(&asked) {
         return refused(status);
+    }
+    if let Some(guest) = asked.extensions.get::<Guest>() {
+        guest.is_known();
     }
     match timeout(ANSWER_WITHIN, scrape(shared)).await {
         Ok(Some(pages)) => {

@@ -10,19 +10,24 @@ pub use files::Error;
 use crate::config;
 use crate::metrics::Metrics;
 use crate::trail::Trail;
+use crate::trail::note::{Call, Refusal};
 use crate::trail::record::Change;
 use files::{Assembled, Files, Stamp};
 use parking_lot::{Mutex, RwLock};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{self, CertificateError, ServerConfig};
 
 /// How often the files are looked at. Polled, because a notification misses what
 /// happens on a network's disk or behind a replaced link.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// As a handshake is named in the audit trail.
+const HANDSHAKE: &str = "handshake";
 
 /// Which of the two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +124,27 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(config))
     }
 
-    /// A handshake came to nothing.
-    pub(super) fn failed(&self, port: Port, error: &io::Error) {
+    /// A handshake came to nothing. Where it was for the client's certificate, he was
+    /// refused.
+    pub(super) fn failed(&self, port: Port, peer: Option<SocketAddr>, error: &io::Error) {
         let name = match port {
             Port::Grpc => "grpc",
             Port::Http => "http",
         };
         self.metrics.tls_failures.with([name]).increment(1);
         tracing::debug!(%error, port = name, "TLS handshake");
+        let Some(cause) = unfit(error) else { return };
+        let call = Call {
+            caller: None,
+            peer: peer.map(|peer| peer.ip().to_canonical()),
+            method: HANDSHAKE,
+        };
+        let refusal = Refusal {
+            code: "Unauthenticated".into(),
+            reason: String::new(),
+            cause: Some(cause.into()),
+        };
+        self.trail.refused(call, refusal);
     }
 
     /// One was ended to keep within limits.
@@ -174,6 +192,22 @@ impl Tls {
                 );
             }
         }
+    }
+}
+
+/// What was wrong with a client's certificate, if that ended a handshake.
+fn unfit(error: &io::Error) -> Option<&'static str> {
+    let error = error.get_ref()?.downcast_ref()?;
+    match error {
+        rustls::Error::NoCertificatesPresented => Some("certificate_missing"),
+        rustls::Error::InvalidCertificate(fault) => Some(match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "certificate_expired"
+            }
+            CertificateError::UnknownIssuer => "certificate_of_unknown_issuer",
+            _ => "certificate_invalid",
+        }),
+        _ => None,
     }
 }
 

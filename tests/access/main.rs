@@ -24,6 +24,7 @@ mod service;
 mod shares;
 #[path = "../support/signer.rs"]
 mod signer;
+mod strangers;
 mod tokens;
 mod trail;
 mod under_load;

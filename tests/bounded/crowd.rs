@@ -1,10 +1,13 @@
-//! Ten thousand connections.
+//! Ten thousand connections, and more than there are descriptors.
 
 use crate::memory::{MIB, Memory};
 use crate::neighbour::Neighbour;
-use crate::place::{Place, address, until};
+use crate::place::{Place, address, arrivals, ingest, until};
 use crate::raw::{Raw, STREAM, WIDE, discarded, metric};
+use crate::service::Service;
+use quaymeter::pb;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::process::Command;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -77,5 +80,53 @@ async fn what_is_over_the_limit_is_closed_at_once_and_the_service_stays_usable()
     let grown = memory.grown();
     assert!(grown < limit as u64 * 16 * 1024 + 64 * MIB, "{grown}");
     neighbour.leaves().await;
+    service.stop();
+}
+
+/// Descriptors that a service may have, of which connections leave it half.
+const FEW: usize = 400;
+
+/// A service that may have no more than a few descriptors.
+fn serve_with_few(place: &Place) -> Service {
+    let all = place.command("127.0.0.1:0", &["--log-segment-bytes", "65536"]);
+    let mut few = Command::new("sh");
+    few.args(["-c", &format!("ulimit -n {FEW} && exec \"$0\" \"$@\"")]);
+    few.arg(all.get_program()).args(all.get_args());
+    for (name, _) in all.get_envs() {
+        few.env_remove(name);
+    }
+    place.started(few)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_leave_the_log_its_files() {
+    let place = Place::new();
+    let service = serve_with_few(&place);
+    let mut publish = ingest(&service.grpc).await;
+    let neighbour = Neighbour::at(&service.grpc).await;
+    let mut sockets = Vec::new();
+    for _ in 0..FEW + 100 {
+        sockets.push(TcpStream::connect(address(&service)).await.unwrap());
+    }
+    until("connections have all that they may", async || {
+        metric(&service.http, "quaymeter_connections") == FEW as u64 / 2
+    })
+    .await;
+    let segments = || std::fs::read_dir(place.data().join("log")).unwrap().count();
+    let before = segments();
+    for n in 0..10 {
+        let events = arrivals(n * 1000..(n + 1) * 1000);
+        let request = pb::PublishEventsRequest {
+            source: "tos".into(),
+            events,
+            ..Default::default()
+        };
+        let answer = publish.publish_events(request).await.unwrap().into_inner();
+        assert_eq!(answer.accepted, 1000, "{:?}", answer.results);
+    }
+    assert!(segments() > before, "none was begun");
+    neighbour.goes_on().await;
+    assert!(place.logged().contains("fewer connections"));
+    drop(sockets);
     service.stop();
 }
