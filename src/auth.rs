@@ -9,6 +9,7 @@ pub mod caller;
 pub mod callers;
 pub mod cause;
 pub mod certificate;
+pub mod file;
 pub mod jwks;
 pub mod key;
 pub mod keys;

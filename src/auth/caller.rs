@@ -1,6 +1,8 @@
 //! Who calls.
 
+use super::peer::PeerCertificate;
 use super::rights::Rights;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,6 +18,8 @@ pub struct Caller {
     ended: Option<watch::Receiver<Option<Ended>>>,
     /// When his credentials expire.
     until: Option<Instant>,
+    /// The certificate of his connection.
+    shown: Option<PeerCertificate>,
 }
 
 /// Why a caller's credentials are good no more.
@@ -36,6 +40,7 @@ impl Caller {
             rights: Arc::new(Rights::all()),
             ended: None,
             until: None,
+            shown: None,
         }
     }
 
@@ -46,6 +51,7 @@ impl Caller {
             rights: Arc::default(),
             ended: None,
             until: None,
+            shown: None,
         }
     }
 
@@ -61,6 +67,7 @@ impl Caller {
             rights,
             ended: Some(ended),
             until: None,
+            shown: None,
         }
     }
 
@@ -68,6 +75,15 @@ impl Caller {
     pub fn within(self, left: Duration) -> Self {
         Self {
             until: Instant::now().checked_add(left),
+            ..self
+        }
+    }
+
+    /// The same, on a connection with this certificate: without it he is nobody there,
+    /// whatever else he shows.
+    pub fn showing(self, certificate: PeerCertificate) -> Self {
+        Self {
+            shown: Some(certificate),
             ..self
         }
     }
@@ -92,29 +108,40 @@ impl Caller {
 
     /// Waits until his credentials are good no more; forever if they have no end.
     pub async fn ended(&self) -> Ended {
+        tokio::select! {
+            why = self.taken_back() => why,
+            () = self.expired() => Ended::Expired,
+            () = self.distrusted() => Ended::Revoked,
+        }
+    }
+
+    async fn taken_back(&self) -> Ended {
         let Some(ended) = &self.ended else {
-            return std::future::pending().await;
+            return pending().await;
         };
         let mut ended = ended.clone();
-        let expired = async {
-            match self.until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            why = ended.wait_for(Option::is_some) => match why {
-                Ok(why) => why.unwrap_or(Ended::Revoked),
-                // Whoever would tell is gone, so nobody vouches for him any more.
-                Err(_) => Ended::Revoked,
-            },
-            () = expired => Ended::Expired,
+        let why = ended.wait_for(Option::is_some).await;
+        // Whoever would tell is gone, so nobody vouches for him any more.
+        why.ok().and_then(|why| *why).unwrap_or(Ended::Revoked)
+    }
+
+    async fn expired(&self) {
+        match self.until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => pending().await,
+        }
+    }
+
+    async fn distrusted(&self) {
+        match &self.shown {
+            Some(shown) => shown.distrusted().await,
+            None => pending().await,
         }
     }
 
     /// Whether his credentials may end at all.
     pub fn may_end(&self) -> bool {
-        self.ended.is_some()
+        self.ended.is_some() || self.shown.is_some()
     }
 }
 

@@ -8,16 +8,13 @@ mod reading;
 pub use fields::Fault;
 pub use issuer::{Algorithm, Issuer, Source};
 
+use super::file::Content;
 use super::rights::Rights;
 use fields::{Faults, Fields};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
-
-/// Bytes of a file, at most.
-const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Callers in a file, at most.
 const CALLERS_MAX: usize = 10_000;
@@ -112,17 +109,21 @@ impl Callers {
     /// # Errors
     /// Unreadable, or every fault in it.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::of(path, Content::read(path))
+    }
+
+    /// What a file says, as it was found.
+    ///
+    /// # Errors
+    /// As [`Callers::load`].
+    pub fn of(path: &Path, found: io::Result<Content>) -> Result<Self, Error> {
         let read = |source| Error::Read {
             path: path.into(),
             source,
         };
-        let mut text = String::new();
-        let file = File::open(path).map_err(read)?;
-        let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-        if bytes.map_err(read)? as u64 > FILE_BYTES_MAX {
-            return Err(read(io::ErrorKind::FileTooLarge.into()));
-        }
-        Self::parse(&text).map_err(|faults| Error::Faults {
+        let content = found.map_err(read)?;
+        let text = content.text().map_err(read)?;
+        Self::parse(text).map_err(|faults| Error::Faults {
             path: path.into(),
             faults,
         })

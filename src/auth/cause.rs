@@ -48,13 +48,15 @@ pub enum Cause {
     CertificateMalformed,
     /// The client's certificate is past its end, or before its beginning.
     CertificateExpired,
+    /// The client's certificate is of an authority that is none of ours any more.
+    CertificateUntrusted,
     /// The client's certificate is nobody's.
     CertificateUnassigned,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Missing,
         Self::Several,
         Self::TooLong,
@@ -77,6 +79,7 @@ impl Cause {
         Self::TokenAmbiguous,
         Self::CertificateMalformed,
         Self::CertificateExpired,
+        Self::CertificateUntrusted,
         Self::CertificateUnassigned,
     ];
 
@@ -105,6 +108,7 @@ impl Cause {
             Self::TokenAmbiguous => "token_ambiguous",
             Self::CertificateMalformed => "certificate_malformed",
             Self::CertificateExpired => "certificate_expired",
+            Self::CertificateUntrusted => "certificate_untrusted",
             Self::CertificateUnassigned => "certificate_unassigned",
         }
     }

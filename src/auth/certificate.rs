@@ -1,5 +1,6 @@
 //! What a client's certificate says of who he is. That it is signed by one of our
-//! authorities was found when the connection began.
+//! authorities was found when the connection began, and whenever they changed
+//! ([`peer`](super::peer)).
 
 use super::cause::Cause;
 use jiff::Timestamp;

@@ -4,23 +4,19 @@
 
 mod form;
 
+use super::file::Content;
 use super::key::Key;
 use super::pepper::{Digest, Pepper};
 use crate::trail;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
-};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// Keys in a file, at most.
 pub const KEYS_MAX: usize = 10_000;
-
-/// Bytes of a file, at most.
-const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// One key, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,24 +103,26 @@ impl Keys {
     /// # Errors
     /// It cannot be read, is open to others, or malformed.
     pub fn load(path: &Path) -> Result<Option<Self>, Error> {
-        let file = match File::open(path) {
-            Ok(file) => file,
+        Self::of(path, Content::read(path))
+    }
+
+    /// The keys of a file, as it was found.
+    ///
+    /// # Errors
+    /// As [`Keys::load`].
+    pub fn of(path: &Path, found: io::Result<Content>) -> Result<Option<Self>, Error> {
+        let content = match found {
+            Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(disk("read", path)(error)),
         };
-        let found = file.metadata().map_err(disk("read", path))?;
-        let mode = found.permissions().mode() & 0o777;
+        let mode = content.mode;
         if mode & 0o077 != 0 {
             let path = path.into();
             return Err(Error::Open { path, mode });
         }
-        let mut text = String::new();
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-        read.map_err(disk("read", path))?;
-        if text.len() as u64 > FILE_BYTES_MAX {
-            return Err(disk("read", path)(io::ErrorKind::FileTooLarge.into()));
-        }
-        let keys = form::read(&text);
+        let text = content.text().map_err(disk("read", path))?;
+        let keys = form::read(text);
         keys.map(Some).map_err(|what| Error::Malformed {
             path: path.into(),
             what,

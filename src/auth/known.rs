@@ -1,6 +1,7 @@
 //! Who calls: looked up in the set of now, which follows its files.
 
 mod bearer;
+mod follow;
 mod source;
 
 pub use source::{Error, key_file};
@@ -39,22 +40,33 @@ pub enum Refusal {
 
 impl Known {
     /// Who calls a request, by its bearer token, or else by the certificate of its
-    /// connection. Anyone where no callers are configured.
+    /// connection. Anyone where no callers are configured; but nobody over a connection
+    /// whose certificate no authority vouches for any more.
     ///
     /// # Errors
     /// Why it is not known: for the operator, not for who called.
     pub fn who(&self, parts: &Parts) -> Result<Caller, Cause> {
+        let Some(shown) = PeerCertificate::of(&parts.extensions) else {
+            return self.named(parts, None);
+        };
+        // Whatever else he shows: with it he could not connect now.
+        if !shown.is_trusted() {
+            return Err(Cause::CertificateUntrusted);
+        }
+        let caller = self.named(parts, Some(shown))?;
+        Ok(caller.showing(shown.clone()))
+    }
+
+    fn named(&self, parts: &Parts, shown: Option<&PeerCertificate>) -> Result<Caller, Cause> {
         if self.source.is_none() {
             return Ok(Caller::anyone());
         }
         let now = Timestamp::now();
-        match Bearer::of(&parts.headers)? {
-            Some(Bearer::Key(key)) => self.set().of_key(&key, now),
-            Some(Bearer::Token(token)) => self.set().of_token(token, now),
-            None => match PeerCertificate::of(&parts.extensions) {
-                Some(shown) => self.set().of_certificate(shown.der(), now),
-                None => Err(Cause::Missing),
-            },
+        match (Bearer::of(&parts.headers)?, shown) {
+            (Some(Bearer::Key(key)), _) => self.set().of_key(&key, now),
+            (Some(Bearer::Token(token)), _) => self.set().of_token(token, now),
+            (None, Some(shown)) => self.set().of_certificate(shown.der(), now),
+            (None, None) => Err(Cause::Missing),
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Set {
 }
 
 /// What the files behind a set hold.
+#[derive(Clone, Default)]
 pub struct Parts {
     /// The callers' file.
     pub callers: Callers,

@@ -1,12 +1,13 @@
 //! TLS of the gRPC port and of the metrics: one certificate, loaded again when its
-//! files change. Files that cannot be used leave everything as it was; open
-//! connections go on in any case.
+//! files change. Files that cannot be used leave everything as it was. Open connections
+//! go on, but what they show is judged by the clients' authorities of now.
 
 pub mod files;
 pub mod stream;
 
 pub use files::Error;
 
+use crate::auth::peer::{Authorities, Verifier};
 use crate::config;
 use crate::metrics::Metrics;
 use crate::trail::Trail;
@@ -18,6 +19,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::Shaken;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, CertificateError, ServerConfig};
@@ -44,7 +48,25 @@ pub struct Tls {
     metrics: Arc<Metrics>,
     trail: Trail,
     now: RwLock<Configs>,
+    verifier: watch::Sender<Verifier>,
     seen: Mutex<Seen>,
+}
+
+/// Shakes hands by what was set when it was asked for.
+pub struct Acceptor {
+    acceptor: TlsAcceptor,
+    authorities: Authorities,
+}
+
+impl Acceptor {
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// As the connection fails, or the one side does not trust the other.
+    pub async fn accept(self, stream: TcpStream) -> io::Result<Shaken> {
+        let stream = self.acceptor.accept(stream).await?;
+        Ok((stream, self.authorities))
+    }
 }
 
 /// By port: they differ in the protocol that is agreed on.
@@ -81,6 +103,7 @@ impl Tls {
         Ok(Some(Arc::new(Self {
             settings: settings.clone(),
             now: RwLock::new(Configs::of(&assembled)),
+            verifier: watch::Sender::new(assembled.verifier),
             seen: Mutex::new(Seen {
                 looked: Ok(files.stamp()),
                 tried: Ok(files.stamp()),
@@ -115,13 +138,19 @@ impl Tls {
     }
 
     /// For the next handshake on a port.
-    pub fn acceptor(&self, port: Port) -> TlsAcceptor {
+    pub fn acceptor(&self, port: Port) -> Acceptor {
+        // Before the configuration: who shakes hands by an older one hears of the change.
+        let authorities = self.verifier.subscribe();
         let now = self.now.read();
         let config = match port {
             Port::Grpc => &now.grpc,
             Port::Http => &now.http,
         };
-        TlsAcceptor::from(Arc::clone(config))
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        Acceptor {
+            acceptor,
+            authorities,
+        }
     }
 
     /// A handshake came to nothing. Where it was for the client's certificate, he was
@@ -180,6 +209,7 @@ impl Tls {
             Ok(assembled) => {
                 *self.now.write() = Configs::of(&assembled);
                 tell(&assembled, &self.metrics, &self.trail);
+                self.verifier.send_replace(assembled.verifier);
             }
             Err(error) => {
                 self.metrics.tls_load_failures.increment(1);

@@ -1,18 +1,23 @@
 //! What is open when credentials end.
 
 use crate::place::{DEADLINE, arrivals, recently, until};
-use crate::port::{Bearer, CALLERS, Port, callers, publishing, reason, throughput};
+use crate::port::{Bearer, CALLERS, Port, Shown, callers, channel, publishing, reason, throughput};
 use crate::service::Service;
 use crate::signer::Signer;
 use quaymeter::answers::instant;
 use quaymeter::pb::stream_events_request::Message as Say;
 use quaymeter::pb::stream_events_response::Message as Hear;
+use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
 use quaymeter::pb::{self, StreamEventsRequest, StreamEventsResponse};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
-fn ended(status: &Status) {
+/// What a watch tells.
+pub type Watch = Streaming<pb::WatchThroughputResponse>;
+
+/// It ended with its credentials.
+pub fn ended(status: &Status) {
     assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
     assert_eq!(reason(status), ("CREDENTIALS_ENDED".into(), None));
 }
@@ -61,22 +66,25 @@ async fn heard(
     (acknowledged, status)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged() {
-    let port = Port::new(CALLERS);
-    let key = port.key("publisher");
-    let service = port.serve(&[]);
-    let (say, answers) = publishing(&service, Bearer::of(&key), "c").await.unwrap();
+/// Publishes, and brings its credentials' end about once something is counted: all that
+/// was taken is acknowledged before the stream ends.
+pub async fn publishes_to_the_end(
+    port: &Port,
+    service: &Service,
+    bearer: Bearer,
+    bring_about: impl FnOnce(),
+) {
+    let (say, answers) = publishing(service, bearer, "c").await.unwrap();
     let (grant, granted) = watch::channel(20_000);
     let sender = tokio::spawn(sending(say, granted));
     let hearing = tokio::spawn(heard(answers, grant));
-    let mut asking = throughput(&service, Bearer::of(port.operator())).await;
+    let mut asking = throughput(service, Bearer::of(port.operator())).await;
     let mut events = async || {
         let status = asking.get_status(pb::GetStatusRequest::default()).await;
         status.unwrap().into_inner().events
     };
     until("something is counted", async || events().await > 100).await;
-    port.revoke(&key);
+    bring_about();
     let (acknowledged, status) = hearing.await.unwrap();
     ended(&status);
     sender.await.unwrap();
@@ -86,11 +94,24 @@ async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged()
     })
     .await;
     assert_eq!(events().await as u64, acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged() {
+    let port = Port::new(CALLERS);
+    let key = port.key("publisher");
+    let service = port.serve(&[]);
+    publishes_to_the_end(&port, &service, Bearer::of(&key), || port.revoke(&key)).await;
     service.stop();
 }
 
 /// A watch that has told its first rows.
-pub async fn watching(service: &Service, bearer: Bearer) -> Streaming<pb::WatchThroughputResponse> {
+pub async fn watching(service: &Service, bearer: Bearer) -> Watch {
+    watching_over(Shown::new(channel(service).await, bearer)).await
+}
+
+/// The same over a connection that there is.
+pub async fn watching_over(line: Shown) -> Watch {
     let at = recently();
     let query = pb::GetThroughputRequest {
         from: Some(instant(at - at.rem_euclid(86_400_000) - 86_400_000)),
@@ -103,14 +124,14 @@ pub async fn watching(service: &Service, bearer: Bearer) -> Streaming<pb::WatchT
         query: Some(query),
         ..pb::WatchThroughputRequest::default()
     };
-    let mut client = throughput(service, bearer).await;
+    let mut client = ThroughputServiceClient::new(line);
     let mut watch = client.watch_throughput(request).await.unwrap().into_inner();
     assert!(watch.message().await.unwrap().unwrap().snapshot);
     watch
 }
 
 /// How a watch ends.
-async fn end(mut watch: Streaming<pb::WatchThroughputResponse>) -> Status {
+pub async fn end(mut watch: Watch) -> Status {
     let ending = async {
         loop {
             match watch.message().await {

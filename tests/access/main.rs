@@ -3,9 +3,12 @@
 #[path = "../support/authority.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod authority;
+mod authorities;
 mod certificates;
 mod client;
 mod ending;
+mod expiry;
+mod faulty;
 #[path = "../support/grid.rs"]
 mod grid;
 mod keys;

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,60 +1,55 @@
-//! The files behind who may call, read at the start and again whenever they change. A
-//! bad one changes nothing.
+//! The files behind who may call, and what was last good of each. One that cannot be used
+//! holds nobody's change up but its own: a key that was taken back in the key file is
+//! refused, whatever is wrong with the callers' file.
 
-use super::Known;
 use crate::auth::callers::{self, Callers, Source as Place};
-use crate::auth::cause::Cause;
+use crate::auth::file::Content;
+use crate::auth::jwks::Jwks;
 use crate::auth::jwks::held::Held;
-use crate::auth::jwks::remote::Remotes;
-use crate::auth::jwks::{self, Jwks};
 use crate::auth::keys::{self, Keys};
-use crate::auth::set::{Parts, Set};
+use crate::auth::set::Parts;
 use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::trail::Trail;
-use crate::trail::record::Change;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::MissedTickBehavior;
-
-/// How often the files are looked at. One that has changed is read once two looks
-/// found it the same: of one that is half written, callers would be missing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The file of API keys in a data directory.
 const KEYS: &str = "callers.keys";
-
-/// Bytes of a file that are looked at: larger ones are refused anyway.
-const LOOKED_BYTES_MAX: u64 = 16 << 20;
-
-/// Bytes of credentials that are named in the audit trail at once.
-const LISTED_BYTES_MAX: usize = 32 << 10;
 
 /// Where it is said who may call.
 pub(super) struct Source {
     callers: PathBuf,
     keys: PathBuf,
-    /// Files of issuers' keys that the callers' file names.
-    jwks: Mutex<Vec<PathBuf>>,
+    /// Held while they are read, and until it holds: else the older files might come last.
+    pub(super) good: Mutex<Good>,
     seen: Mutex<Seen>,
-    /// While they are read.
-    loading: Mutex<()>,
 }
 
-/// What tells one state of the files from another.
-type Stamp = Vec<Option<[u8; 32]>>;
+/// What was last good of each file.
+#[derive(Default)]
+pub(super) struct Good {
+    pub(super) parts: Parts,
+    /// Of what they held then: the callers' file, the keys, and issuers' keys.
+    hashes: Vec<(PathBuf, Option<Hash>)>,
+}
+
+type Hash = [u8; 32];
+
+/// What tells one state of a file from another: what it holds and who may read it, or why
+/// it cannot be read.
+type Look = Result<(Hash, u32), io::ErrorKind>;
+
+/// Of all files.
+type Stamp = Vec<(PathBuf, Look)>;
 
 #[derive(Default)]
 struct Seen {
     /// At the last look.
     looked: Stamp,
-    /// Before the last attempt to read them.
+    /// At the last attempt to read them.
     tried: Stamp,
 }
 
@@ -74,9 +69,11 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         #[source]
-        why: Box<dyn std::error::Error + Send + Sync>,
+        why: Why,
     },
 }
+
+type Why = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where the API keys of a service are.
 pub fn key_file(config: &Config) -> PathBuf {
@@ -84,195 +81,149 @@ pub fn key_file(config: &Config) -> PathBuf {
     config.caller_keys.clone().unwrap_or_else(own)
 }
 
-impl Known {
-    /// Who may call by the files that a configuration names.
-    ///
-    /// # Errors
-    /// A file that cannot be used: a service does not start with half its callers.
-    pub fn open(config: &Config, metrics: Arc<Metrics>, trail: Trail) -> Result<Self, Error> {
-        let source = config.callers.as_ref().map(|callers| Source {
-            callers: callers.clone(),
+impl Source {
+    /// In the files that a configuration names; none if it names none.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        Some(Self {
+            callers: config.callers.clone()?,
             keys: key_file(config),
-            jwks: Mutex::default(),
+            good: Mutex::default(),
             seen: Mutex::default(),
-            loading: Mutex::default(),
-        });
-        let known = Self {
-            source,
-            set: RwLock::default(),
-            metrics,
-            trail,
-        };
-        if let Some(source) = &known.source {
-            known.load(source)?;
-            // A counter that begins to exist at 1 has no increase to see.
-            for cause in Cause::ALL {
-                let counter = known.metrics.unauthenticated.with([cause.name()]);
-                counter.absolute(0);
-            }
-        }
-        Ok(known)
+        })
     }
 
-    /// Reads the files whenever they have changed, and fetches issuers' keys. Ends never.
-    pub async fn follow(self: Arc<Self>) {
-        let mut remotes = Remotes::new(Arc::clone(&self.metrics), self.trail.clone());
-        let mut beat = tokio::time::interval(LOOK_EVERY);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            beat.tick().await;
-            self.aside(Self::look).await;
-            remotes.follow(&self.set().sources());
-        }
-    }
-
-    /// Reads the files, whether or not they have changed.
-    pub async fn reload(self: Arc<Self>) {
-        self.aside(Self::load_or_tell).await;
-    }
-
-    /// On a thread for blocking work: a disk may take its time.
-    async fn aside(self: &Arc<Self>, work: impl FnOnce(&Self, &Source) + Send + 'static) {
-        let known = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            if let Some(source) = &known.source {
-                work(&known, source);
-            }
-        });
-        // It does not panic; if the runtime is ending, so are we.
-        let _ = done.await;
-    }
-
-    fn look(&self, source: &Source) {
-        let stamp = source.stamp();
-        let mut seen = source.seen.lock();
+    /// Looks whether they are others than at the last attempt to read them, and as they
+    /// were at the last look: of one that is half written, callers would be missing.
+    pub(super) fn has_changed(&self) -> bool {
+        let stamp = self.stamp();
+        let mut seen = self.seen.lock();
         let settled = seen.looked == stamp;
         let changed = seen.tried != stamp;
         seen.looked = stamp;
-        drop(seen);
-        if changed && settled {
-            self.load_or_tell(source);
-        }
+        changed && settled
     }
 
-    fn load_or_tell(&self, source: &Source) {
-        match self.load(source) {
-            Ok(()) => tracing::info!("the callers were read again"),
-            Err(error) => {
-                self.metrics.callers_reload_failures.increment(1);
-                let fault = told(&error);
-                let failed = Change::new("callers", "fail").with("fault", &fault);
-                self.trail.changed(failed);
-                tracing::error!(fault, "the callers cannot be read: they stay as they were");
+    fn stamp(&self) -> Stamp {
+        let jwks = key_sets(&self.good.lock().parts.callers);
+        let named = [self.callers.clone(), self.keys.clone()];
+        let all = named.into_iter().chain(jwks);
+        all.map(|path| {
+            let look = look(&Content::read(&path));
+            (path, look)
+        })
+        .collect()
+    }
+
+    /// Reads them all. What cannot be used is what it was before. An issuer whose keys
+    /// could never be read has none, and nobody is let in by them.
+    pub(super) fn read(&self, before: &Good) -> (Good, Vec<Error>) {
+        let mut reading = Reading::after(before);
+        let callers = reading.part(&self.callers, Callers::of);
+        let callers = callers.unwrap_or_else(|| before.parts.callers.clone());
+        let keys = reading.part(&self.keys, Keys::of);
+        let keys = keys.unwrap_or_else(|| before.parts.keys.clone());
+        let mut jwks = HashMap::new();
+        for path in key_sets(&callers) {
+            let read = reading.part(&path, key_set);
+            let place = Place::File(path);
+            let kept = || before.parts.jwks.get(&place).cloned();
+            if let Some(held) = read.map(|jwks| Arc::new(Held::of(jwks))).or_else(kept) {
+                jwks.insert(place, held);
             }
         }
-    }
-
-    fn load(&self, source: &Source) -> Result<(), Error> {
-        // One after the other, or the older files might come last.
-        let _loading = source.loading.lock();
-        // From before we read: what changes meanwhile is found at the next look.
-        let stamp = source.stamp();
-        let hashes = hashes(&stamp);
-        source.seen.lock().tried = stamp;
-        let callers = Callers::load(&source.callers)?;
-        let count = callers.callers.len();
+        self.seen.lock().tried = reading.stamp;
         let parts = Parts {
-            keys: Keys::load(&source.keys)?,
-            jwks: jwks(&callers)?,
             callers,
+            keys,
+            jwks,
         };
-        *source.jwks.lock() = parts.jwks.keys().filter_map(file_of).collect();
-        let before = self.set();
-        let set = Arc::new(Set::new(parts, &before));
-        // Whoever is let in from here on is let in by the new one.
-        *self.set.write() = Arc::clone(&set);
-        let ended = before.end(&set);
-        let loaded = Change::new("callers", "load")
-            .with("callers", count)
-            .with("files_sha256", hashes)
-            .with("credentials_begun", listed(&set.begun(&before)))
-            .with("credentials_ended", listed(&ended));
-        self.trail.changed(loaded);
-        self.metrics.callers_reloads.increment(1);
-        self.metrics.callers.set(count as f64);
-        Ok(())
+        let hashes = reading.hashes;
+        (Good { parts, hashes }, reading.faults)
     }
 }
 
-impl Source {
-    /// Of all that the files hold.
-    fn stamp(&self) -> Stamp {
-        let jwks = self.jwks.lock();
-        let all = [&self.callers, &self.keys].into_iter().chain(&*jwks);
-        all.map(|path| content(path)).collect()
+impl Good {
+    /// Whether it comes of the same files.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.hashes == other.hashes
+    }
+
+    /// The files' hashes, for the audit trail.
+    pub(super) fn hashes(&self) -> String {
+        let hashes = self.hashes.iter();
+        let each = hashes.map(|(_, hash)| hash.map_or("none".into(), hex::encode));
+        each.collect::<Vec<_>>().join(" ")
+    }
+
+    fn hash(&self, path: &Path) -> Option<Hash> {
+        let mut hashes = self.hashes.iter();
+        hashes.find(|(of, _)| of == path)?.1
     }
 }
 
-/// Issuers' keys that are in files.
-fn jwks(callers: &Callers) -> Result<HashMap<Place, Arc<Held>>, Error> {
-    let mut found = HashMap::new();
-    for issuer in &callers.issuers {
-        if let Some(path) = file_of(&issuer.source) {
-            let read = read_jwks(&path);
-            let jwks = read.map_err(|why| Error::Jwks { path, why })?;
-            found.insert(issuer.source.clone(), Arc::new(Held::of(jwks)));
+/// Files that are being read.
+struct Reading<'a> {
+    before: &'a Good,
+    hashes: Vec<(PathBuf, Option<Hash>)>,
+    stamp: Stamp,
+    faults: Vec<Error>,
+}
+
+impl<'a> Reading<'a> {
+    fn after(before: &'a Good) -> Self {
+        Self {
+            before,
+            hashes: Vec::new(),
+            stamp: Stamp::new(),
+            faults: Vec::new(),
         }
     }
-    Ok(found)
+
+    /// What one of them says; none if it cannot be used, and then why is among the faults.
+    fn part<T, E: Into<Error>>(
+        &mut self,
+        path: &Path,
+        read: impl FnOnce(&Path, io::Result<Content>) -> Result<T, E>,
+    ) -> Option<T> {
+        let found = Content::read(path);
+        let look = look(&found);
+        let (part, hash) = match read(path, found) {
+            Ok(part) => (Some(part), look.ok().map(|(hash, _)| hash)),
+            Err(fault) => {
+                self.faults.push(fault.into());
+                (None, self.before.hash(path))
+            }
+        };
+        self.hashes.push((path.into(), hash));
+        self.stamp.push((path.into(), look));
+        part
+    }
 }
 
-fn read_jwks(path: &Path) -> Result<Jwks, Box<dyn std::error::Error + Send + Sync>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(jwks::BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(Jwks::parse(&bytes)?)
+fn look(found: &io::Result<Content>) -> Look {
+    match found {
+        Ok(content) => Ok((Sha256::digest(&content.bytes).into(), content.mode)),
+        Err(error) => Err(error.kind()),
+    }
 }
 
-fn file_of(source: &Place) -> Option<PathBuf> {
-    match source {
+/// Files of issuers' keys that a callers' file names.
+fn key_sets(callers: &Callers) -> BTreeSet<PathBuf> {
+    let issuers = callers.issuers.iter();
+    let files = issuers.filter_map(|issuer| match &issuer.source {
         Place::File(path) => Some(path.clone()),
         Place::Url { .. } => None,
-    }
+    });
+    files.collect()
 }
 
-/// The first of these, and how many more there are: a line of the audit trail is no
-/// longer than it may be.
-fn listed(names: &[String]) -> String {
-    let mut text = String::new();
-    for (number, name) in names.iter().enumerate() {
-        if text.len() + name.len() > LISTED_BYTES_MAX {
-            return format!("{text}and {} more", names.len() - number);
-        }
-        text = text + name + " ";
-    }
-    text.trim_end().into()
+fn key_set(path: &Path, found: io::Result<Content>) -> Result<Jwks, Error> {
+    let parsed = || -> Result<Jwks, Why> { Ok(Jwks::parse(&found?.bytes)?) };
+    parsed().map_err(|why| Error::Jwks {
+        path: path.into(),
+        why,
+    })
 }
 
-/// For the audit trail: the callers' file, the keys, and issuers' keys.
-fn hashes(stamp: &Stamp) -> String {
-    let each = stamp
-        .iter()
-        .map(|hash| hash.map_or("none".into(), hex::encode));
-    each.collect::<Vec<_>>().join(" ")
-}
-
-/// A hash of what a file holds; none if it cannot be read.
-fn content(path: &Path) -> Option<[u8; 32]> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(LOOKED_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(Sha256::digest(&bytes).into())
-}
-
-/// In one line, with its cause.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string().replace('\n', ";");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
+#[cfg(test)]
+mod tests;

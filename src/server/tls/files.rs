@@ -1,5 +1,6 @@
 //! The files of TLS: certificate, key and clients' authorities, read and put together.
 
+use crate::auth::peer::Verifier;
 use crate::config;
 use crate::config::ClientCertificates;
 use sha2::{Digest as _, Sha256};
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{
     NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier,
 };
@@ -109,6 +109,8 @@ pub struct Files {
 pub struct Assembled {
     /// For any protocol.
     pub config: ServerConfig,
+    /// Who judges clients' certificates in it.
+    pub verifier: Verifier,
     /// When the certificate ends, in seconds since 1970.
     pub expires_s: i64,
 }
@@ -154,7 +156,8 @@ impl Files {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(Error::Protocols)?;
-        let builder = match self.verifier(provider)? {
+        let verifier = self.verifier(provider)?;
+        let builder = match verifier.clone() {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
@@ -166,14 +169,15 @@ impl Files {
         })?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Assembled { config, expires_s })
+        Ok(Assembled {
+            config,
+            verifier,
+            expires_s,
+        })
     }
 
     /// Who judges clients' certificates, if they are asked for.
-    fn verifier(
-        &self,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Error> {
+    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier, Error> {
         let part = match (&self.client_ca, self.clients) {
             (_, ClientCertificates::None) | (None, _) => return Ok(None),
             (Some(part), ClientCertificates::Optional | ClientCertificates::Required) => part,

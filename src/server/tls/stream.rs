@@ -1,6 +1,6 @@
 //! A connection, in plain text or over TLS.
 
-use crate::auth::peer::PeerCertificate;
+use crate::auth::peer::{Authorities, PeerCertificate};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,36 +12,41 @@ use tokio_rustls::server::TlsStream;
 /// written, so they are to be few.
 const BUFFER_BYTES: usize = 32 << 10;
 
+/// What came of a handshake, and who judges the client's certificate from then on.
+pub type Shaken = (TlsStream<TcpStream>, Authorities);
+
 /// Bytes to and from a client.
 pub enum Stream {
     /// As they are.
     Plain(TcpStream),
-    /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// Encrypted; with the certificate that the client showed.
+    Tls(Box<TlsStream<TcpStream>>, Option<PeerCertificate>),
 }
 
 impl Stream {
     /// After a handshake.
-    pub fn tls(mut stream: TlsStream<TcpStream>) -> Self {
-        stream.get_mut().1.set_buffer_limit(Some(BUFFER_BYTES));
-        Self::Tls(Box::new(stream))
+    pub fn tls((mut stream, authorities): Shaken) -> Self {
+        let session = stream.get_mut().1;
+        session.set_buffer_limit(Some(BUFFER_BYTES));
+        let chain = session.peer_certificates().unwrap_or_default();
+        let shown = PeerCertificate::new(chain, authorities);
+        Self::Tls(Box::new(stream), shown)
     }
 
     /// What both kinds go over.
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream, _) => stream.get_ref().0,
         }
     }
 
     /// The certificate that the client showed.
     pub fn certificate(&self) -> Option<PeerCertificate> {
-        let Self::Tls(stream) = self else { return None };
-        let chain = stream.get_ref().1.peer_certificates()?;
-        chain
-            .first()
-            .map(|certificate| PeerCertificate::new(certificate.as_ref()))
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(_, shown) => shown.clone(),
+        }
     }
 }
 
@@ -53,7 +58,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream, _) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -66,7 +71,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream, _) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -77,28 +82,28 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream, _) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tls(stream, _) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream, _) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
