@@ -25,11 +25,13 @@ pub mod watch;
 
 mod counted;
 mod streams;
+#[cfg(test)]
+mod unseen;
 
 use crate::auth::caller::Caller;
 use crate::budget::{Budget, Held};
 use crate::event::Millis;
-use crate::meter::cell::Ahead;
+use crate::meter::cell::{Ahead, Cells, Owner};
 use crate::metrics::Metrics;
 use crate::pb::{self, throughput_service_server::ThroughputService};
 use crate::status;
@@ -166,15 +168,17 @@ impl Service {
         Asker::new(&Caller::of(extensions), &self.0.tokens, (self.0.clock)())
     }
 
-    /// Answers one question: takes a place, waits for the position, evaluates.
+    /// Answers one question, of no owners' cells but these: takes a place, waits for the
+    /// position, evaluates.
     async fn answer<T: Send + 'static>(
         &self,
         (asker, metadata): (Asker, &tonic::metadata::MetadataMap),
         at_least: &str,
+        owners: impl Fn(&Cells) -> Option<Vec<Owner>> + Send + 'static,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
         let _place = self.arrive((&asker, metadata), at_least).await?;
-        self.evaluate(asker, ask).await
+        self.evaluate_of(asker, owners, ask).await
     }
 
     /// A place among the calls in progress, once the position is reached.
@@ -209,8 +213,20 @@ impl Service {
         asker: Asker,
         ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
     ) -> Result<(T, pb::Freshness), Status> {
+        self.evaluate_of(asker, |_: &Cells| None, ask).await
+    }
+
+    /// The same of no owners' cells but these: see [`View::read_of`].
+    async fn evaluate_of<T: Send + 'static>(
+        &self,
+        asker: Asker,
+        owners: impl Fn(&Cells) -> Option<Vec<Owner>> + Send + 'static,
+        ask: impl FnOnce(&State, Millis) -> Result<T, Status> + Send + 'static,
+    ) -> Result<(T, pb::Freshness), Status> {
         let told = move |view: &View, now| {
-            view.read(|state| Ok((ask(state, now)?, asker.freshness(state, now))))
+            view.read_of(owners, |state| {
+                Ok((ask(state, now)?, asker.freshness(state, now)))
+            })
         };
         self.run(told).await
     }
@@ -256,6 +272,11 @@ impl Service {
         task.await
             .unwrap_or_else(|_| Err(status::internal("the question could not be evaluated")))
     }
+}
+
+/// What has no owner is posted at once: slots, vessel calls and all but the cells.
+fn of_nobody(_: &Cells) -> Option<Vec<Owner>> {
+    Some(Vec::new())
 }
 
 fn place(
@@ -323,16 +344,12 @@ impl ThroughputService for Service {
         let asker = self.asker(&extensions, &request);
         let sight = asker.sight().clone();
         let question = top::Question::parse(&request, &self.0.reporting, &sight)?;
-        let owners = question.owners();
-        let arrived = self.arrive((&asker, &metadata), &request.at_least);
-        let _place = arrived.await?;
-        let ask = move |view: &View, now| {
-            view.read_of(
-                |_| owners.clone(),
-                |state| Ok((question.leaders(&state.cells)?, asker.freshness(state, now))),
-            )
-        };
-        let (leaders, freshness) = self.run(ask).await?;
+        let question = Arc::new(question);
+        let named = Arc::clone(&question);
+        let owners = move |cells: &Cells| named.owners(cells);
+        let ask = move |state: &State, _| question.leaders(&state.cells);
+        let answered = self.answer((asker, &metadata), &request.at_least, owners, ask);
+        let (leaders, freshness) = answered.await?;
         let ranked = |(rank, (id, value)): (u32, (compact_str::CompactString, i64))| {
             let enterprise = Some(enterprises::named(&*self.0.directory, &sight, &id));
             pb::RankedEnterprise {
@@ -353,10 +370,11 @@ impl ThroughputService for Service {
     ) -> Result<Response<pb::ListEnterprisesResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
         let asker = self.asker(&extensions, &request);
-        let question = enterprises::Question::parse(&request, &asker)?;
-        let directory = self.0.directory.clone();
+        let question = Arc::new(enterprises::Question::parse(&request, &asker)?);
+        let (named, directory) = (Arc::clone(&question), self.0.directory.clone());
+        let owners = move |cells: &Cells| named.owners(cells);
         let ask = move |state: &State, _| Ok(question.page(&state.cells, &*directory));
-        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let answered = self.answer((asker, &metadata), &request.at_least, owners, ask);
         let (page, freshness) = answered.await?;
         let ((enterprises, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListEnterprisesResponse {
@@ -374,7 +392,7 @@ impl ThroughputService for Service {
         let asker = self.asker(&extensions, &request);
         let question = calls::Question::parse(&request, &self.0.reporting, &asker)?;
         let ask = move |state: &State, _| question.page(&state.cells);
-        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let answered = self.answer((asker, &metadata), &request.at_least, of_nobody, ask);
         let (page, freshness) = answered.await?;
         let ((calls, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListVesselCallsResponse {
@@ -392,7 +410,7 @@ impl ThroughputService for Service {
         let asker = self.asker(&extensions, &request);
         let question = no_shows::Question::parse(&request, &asker)?;
         let ask = move |state: &State, now| question.page(&state.cells, now);
-        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let answered = self.answer((asker, &metadata), &request.at_least, of_nobody, ask);
         let (page, freshness) = answered.await?;
         let ((rows, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListNoShowsResponse {
@@ -438,7 +456,8 @@ impl ThroughputService for Service {
             let counted = operates.then(|| counted::of_state(state));
             Ok((counted.unwrap_or_default(), state.position, now))
         };
-        let answered = self.answer((asker, &metadata), &request.at_least, ask);
+        let owners = move |_: &Cells| (!operates).then(Vec::new);
+        let answered = self.answer((asker, &metadata), &request.at_least, owners, ask);
         let ((mut answer, position, now), freshness) = answered.await?;
         answer.freshness = Some(freshness);
         answer.now = Some(ask::message(now));

@@ -8,9 +8,11 @@ pub mod position;
 mod state;
 pub mod token;
 
-use crate::meter::cell::{Cells, Change, Cooling, Owner, Round, Stored, Sweep, Wanted, Warm};
+use crate::meter::cell::{
+    Cells, Change, Cooling, Merge, Owner, Round, Stored, Sweep, Wanted, Warm,
+};
 use asked::Asked;
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use position::Position;
 pub use state::{Following, Published, SOURCE_IDLE_MS, SOURCES_MAX, SourceSeen, State};
 use std::convert::Infallible;
@@ -21,6 +23,10 @@ use tokio::time::Instant;
 
 /// Changes that are posted while who asks has the state; more are before, bit by bit.
 const POSTED_AT_ONCE: usize = 512;
+
+/// Owners who are sought in what is to be posted while who asks has the state; with more,
+/// that is done before.
+const SOUGHT_AT_ONCE: usize = 256;
 
 /// The position that was asked for was not reached in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,24 +105,31 @@ impl View {
     ///
     /// # Errors
     /// Those of `between`. What is posted stays so.
-    pub fn post<E>(
-        &self,
-        mut between: impl FnMut() -> Result<(), E>,
-    ) -> Result<Vec<Vec<Change>>, E> {
+    pub fn post<E>(&self, between: impl FnMut() -> Result<(), E>) -> Result<Vec<Vec<Change>>, E> {
         let merge = self.peek(|state| state.cells.to_post()).merge();
-        for part in merge.parts() {
-            let mut state = self.state.write();
-            state.cells.post(&merge, part);
-            // Who waits comes first: else the next part might be posted before.
-            RwLockWriteGuard::unlock_fair(state);
-            between()?;
-        }
+        self.post_parts(&merge, between)?;
         let mut state = self.state.write();
         let rounds = state.cells.posted(&merge);
         self.note(&state);
         drop((state, merge));
         let lists = rounds.into_iter().filter_map(Arc::into_inner);
         Ok(lists.map(Round::into_changes).collect())
+    }
+
+    /// Posts a merge, bit by bit.
+    fn post_parts<E>(
+        &self,
+        merge: &Merge,
+        mut between: impl FnMut() -> Result<(), E>,
+    ) -> Result<(), E> {
+        for part in merge.parts() {
+            let mut state = self.state.write();
+            state.cells.post(merge, part);
+            // Who waits comes first: else the next part might be posted before.
+            RwLockWriteGuard::unlock_fair(state);
+            between()?;
+        }
+        Ok(())
     }
 
     /// Changes that are published and not posted.
@@ -138,7 +151,7 @@ impl View {
 
     /// Asks the state, of no cells but those of these owners, what is to be posted, and
     /// what has no owner; of all, if no list is given. Which owners they are is asked of
-    /// the state that answers, because names come to it.
+    /// the state that answers, because names come to it: nothing else may change them.
     pub fn read_of<T>(
         &self,
         owners: impl Fn(&Cells) -> Option<Vec<Owner>>,
@@ -171,18 +184,34 @@ impl View {
         if wanted.as_ref().is_some_and(Vec::is_empty) {
             return ask(&state);
         }
-        drop(state);
-        if wanted.is_none() && self.unposted() > POSTED_AT_ONCE {
-            // Nothing is called in between, so nothing fails.
-            let _ = self.post(|| Ok::<(), Infallible>(()));
-        }
+        let before = self.post_before(state, wanted.as_deref());
         let mut state = self.state.write();
         match owners(&state.cells) {
-            Some(owners) => state.cells.post_of(&owners),
+            Some(owners) => state.cells.post_of_after(&owners, before),
             None => state.cells.post_all(),
         }
         self.note(&state);
         ask(&RwLockWriteGuard::downgrade(state))
+    }
+
+    /// Posts bit by bit what would keep others waiting; gives the number of the last round
+    /// that the owners have all of then. Nothing up to it is for those of whom a name comes
+    /// later.
+    fn post_before(&self, state: RwLockReadGuard<'_, State>, wanted: Option<&[Owner]>) -> u64 {
+        let many = wanted.filter(|owners| owners.len() > SOUGHT_AT_ONCE);
+        let to_post = many.map(|owners| (state.cells.to_post(), owners));
+        drop(state);
+        // Nothing is called in between, so nothing fails.
+        let nothing = || Ok::<(), Infallible>(());
+        if wanted.is_none() && self.unposted() > POSTED_AT_ONCE {
+            let _ = self.post(nothing);
+        }
+        let Some((to_post, owners)) = to_post else {
+            return 0;
+        };
+        let merge = to_post.merge_of(owners);
+        let _ = self.post_parts(&merge, nothing);
+        merge.last().unwrap_or(0)
     }
 
     /// What is known without waiting.
@@ -273,153 +302,4 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Millis;
-    use crate::event::{Classifier, Role};
-    use crate::meter::Counts;
-    use crate::meter::cell::{Days, Keeping, Posting};
-    use crate::meter::figure::{Figure, Meaning};
-    use compact_str::CompactString;
-    use jiff::tz::TimeZone;
-    use std::time::Duration;
-
-    fn view() -> View {
-        let keeping = Keeping {
-            zone: TimeZone::UTC,
-            quarter_days: 45,
-            day_days: 1095,
-        };
-        View::new(State::new(Cells::new(keeping), 0, None, Counts::default()))
-    }
-
-    fn publish(view: &View, position: u64, sources: &[(CompactString, SourceSeen)]) {
-        let appended_at = sources
-            .iter()
-            .map(|(_, seen)| seen.last_active)
-            .max()
-            .unwrap_or(0);
-        let counts = Counts::default();
-        view.publish(Published {
-            rounds: Vec::new(),
-            position,
-            appended_at,
-            counts,
-            sources,
-        });
-    }
-
-    fn seen(name: &str, last_active: Millis, actual: Millis) -> (CompactString, SourceSeen) {
-        (
-            name.into(),
-            SourceSeen {
-                last_active,
-                latest_actual: Some(actual),
-            },
-        )
-    }
-
-    #[tokio::test]
-    async fn a_position_is_waited_for_until_the_deadline() {
-        let view = view();
-        publish(&view, 7, &[]);
-        let soon = Instant::now() + Duration::from_millis(20);
-        let at = Position::embedded;
-        assert_eq!(view.reached(&at(7), soon).await, Ok(()));
-        let late = view.reached(&at(8), soon).await;
-        let missed = NotReached {
-            wanted: at(8),
-            reached: at(7),
-        };
-        assert_eq!(late, Err(missed));
-        assert!(Instant::now() >= soon);
-        let later = soon + Duration::from_secs(60);
-        let nine = at(9);
-        let (reached, ()) = tokio::join!(view.reached(&nine, later), async {
-            publish(&view, 9, &[]);
-        });
-        assert_eq!(reached, Ok(()));
-    }
-
-    #[test]
-    fn complete_through_is_the_least_over_active_sources() {
-        let view = view();
-        publish(
-            &view,
-            1,
-            &[seen("a", 1_000_000, 900_000), seen("b", 1_000_000, 500_000)],
-        );
-        assert_eq!(view.read(|s| s.complete_through(1_000_000)), Some(500_000));
-        publish(&view, 2, &[seen("a", 1_600_000, 800_000)]);
-        // b has been silent for 15 minutes and a millisecond.
-        assert_eq!(view.read(|s| s.complete_through(1_900_001)), Some(900_000));
-        assert_eq!(view.read(|s| s.complete_through(9_000_000)), None);
-    }
-
-    #[test]
-    fn questions_count_as_asked_and_what_the_writer_does_does_not() {
-        let view = view();
-        publish(&view, 7, &[]);
-        view.wanted(&[]);
-        view.coolable(0);
-        view.cut();
-        view.gather(9).unwrap();
-        assert_eq!(view.scan(|state| state.position), view.position());
-        assert!(!view.asked.is_any());
-        view.read(|_| ());
-        assert!(view.asked.is_any());
-    }
-
-    #[test]
-    fn who_asks_for_an_owner_sees_what_is_not_posted_for_others() {
-        let view = view();
-        let owners = [1, 2].map(|enterprise| Owner {
-            enterprise,
-            role: Role::Fleet,
-            classifier: Classifier::Actual,
-        });
-        let passed = |enterprise| {
-            Change::Posting(Posting {
-                sign: 1,
-                facility: 0,
-                classifier: Classifier::Actual,
-                at: 0,
-                slot_end: None,
-                call: None,
-                parties: [(Role::Fleet, enterprise)].into_iter().collect(),
-                figures: [(Figure::of(Meaning::TrucksIn), 1)].into_iter().collect(),
-            })
-        };
-        view.publish(Published {
-            rounds: Round::cut(vec![passed(1), passed(2)], &mut Days::of(TimeZone::UTC)),
-            position: 7,
-            appended_at: 0,
-            counts: Counts::default(),
-            sources: &[],
-        });
-        let has_cells = |state: &State| owners.map(|owner| state.cells.owner(owner).is_some());
-        let of = |owners: Vec<Owner>| move |_: &Cells| Some(owners.clone());
-        assert_eq!(view.read_of(of(Vec::new()), has_cells), [false, false]);
-        // Between two looks at the state, a name came to it.
-        let looks = AtomicUsize::new(0);
-        let named = |_: &Cells| match looks.fetch_add(1, Ordering::Relaxed) {
-            0 => Some(vec![owners[0]]),
-            _ => Some(vec![owners[1]]),
-        };
-        assert_eq!(view.read_of(named, has_cells), [false, true]);
-        assert_eq!(view.unposted(), 2);
-        assert_eq!(view.read(has_cells), [true, true]);
-        assert_eq!(view.unposted(), 0);
-    }
-
-    #[test]
-    fn sources_are_bounded_and_the_longest_idle_goes_first() {
-        let view = view();
-        let many: Vec<_> = (0..SOURCES_MAX as i64 + 5)
-            .map(|n| seen(&format!("s{n}"), 1_000_000 + n, 10 + n))
-            .collect();
-        publish(&view, 1, &many);
-        assert_eq!(view.read(|s| s.sources.len()), SOURCES_MAX);
-        assert_eq!(view.read(|s| s.complete_through(1_000_000)), Some(15));
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ mod cold;
 mod days;
 mod few;
 mod follow;
+mod looked;
 mod outbox;
 mod packed;
 mod post;
@@ -36,7 +37,7 @@ pub use round::{Merge, Round, Share};
 pub use series::{Series, Total};
 pub use shelf::{Bare, Records, Shelf, Unread, Wanted, Warm};
 pub use storing::Cooling;
-pub use unposted::ToPost;
+pub use unposted::{ToPost, Whose};
 
 use super::codes;
 use super::figure::{Figure, Figures};
@@ -80,6 +81,12 @@ impl Owner {
     fn number(self) -> u64 {
         let (role, classifier) = (self.role as u16, self.classifier as u16);
         u64::from(self.enterprise) << 32 | u64::from(role) << 16 | u64::from(classifier)
+    }
+
+    /// The least and the greatest number of an enterprise's owners.
+    fn numbers_of(enterprise: NameId) -> (u64, u64) {
+        let first = u64::from(enterprise) << 32;
+        (first, first | u64::from(u32::MAX))
     }
 
     /// The owner of such a number.

@@ -82,13 +82,13 @@ impl Asker {
     /// Of which state an answer is. When something came last, and how far all sources
     /// are, tells of everybody; offsets tell how much there is of everything.
     pub fn freshness(&self, state: &State, now: Millis) -> pb::Freshness {
-        let everybodys = self.operates || self.sight.is_everything();
-        let told = |at: Option<Millis>| at.filter(|_| everybodys).map(ask::message);
+        let of_all = (self.operates || self.sight.is_everything()).then_some(state);
+        let complete_through = of_all.and_then(|state| state.complete_through(now));
         let reach = state.reach.partitions().filter(|_| self.operates);
         pb::Freshness {
             position: state.reach.encode(&self.tokens),
-            appended_at: told(state.appended_at),
-            complete_through: told(state.complete_through(now)),
+            appended_at: of_all.and_then(|state| state.appended_at).map(ask::message),
+            complete_through: complete_through.map(ask::message),
             reach: reach
                 .map(|(partition, offset)| pb::PartitionReach { partition, offset })
                 .collect(),

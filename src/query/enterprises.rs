@@ -4,7 +4,7 @@ use super::ask;
 use super::asker::Asker;
 use super::page::Fingerprint;
 use super::sight::{RoleSet, Sight};
-use crate::event::{Classifier, Role};
+use crate::event::Role;
 use crate::meter::cell::{Cells, Owner};
 use crate::pb;
 use crate::status;
@@ -111,6 +111,18 @@ impl Question {
         (page, token)
     }
 
+    /// Whose cells must be posted for it; none if those of all.
+    pub fn owners(&self, cells: &Cells) -> Option<Vec<Owner>> {
+        let named = self.seen()?;
+        let owners = named.filter_map(|(id, roles)| Some(roles.owners(cells.names.find(id)?)));
+        Some(owners.flatten().collect())
+    }
+
+    /// Those after the page before that the caller may see; none if he may see all.
+    fn seen(&self) -> Option<impl Iterator<Item = (&str, RoleSet)>> {
+        Some(self.sight.visible()?.filter(|(id, _)| self.is_beyond(id)))
+    }
+
     fn is_beyond(&self, id: &str) -> bool {
         self.after.as_ref().is_none_or(|after| id > &**after)
     }
@@ -133,14 +145,13 @@ impl Question {
         found
     }
 
-    /// Those after the page before that the caller may see, looked up one by one: who
-    /// else there is costs no time. None if he may see all.
+    /// The same of those whom the caller may see, looked up one by one: nobody else is
+    /// looked at. None if he may see all.
     fn visible(
         &self,
         cells: &Cells,
         directory: &dyn Directory,
     ) -> Option<BTreeMap<String, pb::Enterprise>> {
-        let visible = self.sight.visible()?.filter(|(id, _)| self.is_beyond(id));
         let one = |(id, roles): (&str, RoleSet)| {
             let known = directory.find(id).map(|known| seen(known, &self.sight));
             let counted = roles_with_cells(cells, id, roles);
@@ -151,7 +162,7 @@ impl Question {
             enterprise.roles.extend(counted);
             Some((id.to_owned(), enterprise))
         };
-        Some(visible.filter_map(one).collect())
+        Some(self.seen()?.filter_map(one).collect())
     }
 
     fn admits(&self, enterprise: &pb::Enterprise) -> bool {
@@ -164,27 +175,15 @@ impl Question {
     }
 }
 
-/// The roles of some in which an enterprise has cells.
+/// The roles of some in which an enterprise has cells, each maybe more than once.
 fn roles_with_cells(cells: &Cells, id: &str, roles: RoleSet) -> Vec<i32> {
     let Some(enterprise) = cells.names.find(id) else {
         return Vec::new();
     };
-    let has_cells = |&role: &Role| {
-        let classifiers = [
-            Classifier::Actual,
-            Classifier::Estimated,
-            Classifier::Planned,
-        ];
-        classifiers.into_iter().any(|classifier| {
-            let series = cells.owner(Owner {
-                enterprise,
-                role,
-                classifier,
-            });
-            series.is_some_and(|series| !series.is_empty())
-        })
+    let has_cells = |owner: &Owner| {
+        let series = cells.owner(*owner);
+        series.is_some_and(|series| !series.is_empty())
     };
-    let all = (1..).map_while(|number| Role::try_from(number).ok());
-    let those = all.filter(|&role| roles.has(role)).filter(has_cells);
-    those.map(Into::into).collect()
+    let those = roles.owners(enterprise).filter(has_cells);
+    those.map(|owner| owner.role.into()).collect()
 }

@@ -4,7 +4,7 @@ use super::grain;
 use super::selection::Selection;
 use super::sight::Sight;
 use crate::event::Millis;
-use crate::meter::cell::{Ahead, Cells, Day, Owner, QUARTER_MS, ToRead, Total};
+use crate::meter::cell::{Ahead, Cells, Day, Owner, QUARTER_MS, ToRead, Total, Whose};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use crate::pb::Grain;
@@ -194,8 +194,10 @@ impl Plan {
                 each(self.row_of(day, &rows), owner, total);
             }
         }
-        let is_wanted = |owner: &Owner| wanted.owner(owner);
-        cells.unposted_totals(days, is_wanted, |owner, day, more| {
+        let (named, is_wanted) = (wanted.named(), |owner: &Owner| wanted.owner(owner));
+        let whose = named.as_deref();
+        let whose = whose.map_or(Whose::All(&is_wanted), Whose::Named);
+        cells.unposted_totals(days, &whose, |owner, day, more| {
             count(visits, 1)?;
             each(self.row_of(day, &rows), owner, Total::Hot(more));
             Ok::<(), Status>(())

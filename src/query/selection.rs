@@ -139,30 +139,12 @@ impl Resolved<'_> {
         named.into_iter().filter_map(found).collect()
     }
 
-    /// The selected owners, whether or not they have cells; none if that is all of some
-    /// roles.
+    /// The selected owners, whether or not they have cells, those of an enterprise together;
+    /// none if that is all of some roles.
     pub fn named(&self) -> Option<Vec<Owner>> {
-        let enterprises = self.enterprises.as_ref()?;
-        let mut owners = Vec::new();
-        for &enterprise in enterprises.keys() {
-            for role in (1..).map_while(|number| Role::try_from(number).ok()) {
-                for &classifier in &[
-                    Classifier::Actual,
-                    Classifier::Estimated,
-                    Classifier::Planned,
-                ] {
-                    let owner = Owner {
-                        enterprise,
-                        role,
-                        classifier,
-                    };
-                    if self.owner(&owner) {
-                        owners.push(owner);
-                    }
-                }
-            }
-        }
-        Some(owners)
+        let enterprises = self.enterprises.as_ref()?.iter();
+        let owners = enterprises.flat_map(|(&id, roles)| roles.owners(id));
+        Some(owners.filter(|owner| self.owner(owner)).collect())
     }
 }
 

@@ -3,8 +3,9 @@
 
 use crate::auth::caller::Caller;
 use crate::auth::rights::{Read, Roles};
-use crate::event::{Millis, Role};
-use crate::meter::cell::{Cells, Day, Quarter, utc_day_of};
+use crate::event::{Classifier, Millis, Role};
+use crate::meter::cell::{Cells, Day, Owner, Quarter, utc_day_of};
+use crate::meter::names::NameId;
 use crate::pb;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,12 @@ pub struct Sight {
     /// The UTC day of the question.
     today: Day,
 }
+
+const CLASSIFIERS: [Classifier; 3] = [
+    Classifier::Actual,
+    Classifier::Estimated,
+    Classifier::Planned,
+];
 
 /// Some roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,19 @@ impl RoleSet {
     /// Whether a role is one of them.
     pub fn has(self, role: Role) -> bool {
         self.0 & bit(role) != 0
+    }
+
+    /// An enterprise's owners in them, whether or not they have cells.
+    pub fn owners(self, enterprise: NameId) -> impl Iterator<Item = Owner> {
+        let roles = (1..).map_while(|number| Role::try_from(number).ok());
+        let roles = roles.filter(move |&role| self.has(role));
+        roles.flat_map(move |role| {
+            CLASSIFIERS.map(|classifier| Owner {
+                enterprise,
+                role,
+                classifier,
+            })
+        })
     }
 }
 

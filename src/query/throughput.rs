@@ -24,9 +24,6 @@ use tonic::Status;
 /// clients take by default.
 pub const MESSAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
-/// Owners that a question seeks one by one in what is not posted yet.
-const OWNERS_MAX: usize = 256;
-
 /// The most bytes of one figure once encoded …
 const FIGURE_BYTES: usize = 20;
 
@@ -109,14 +106,13 @@ impl Question {
         })
     }
 
-    /// Whose cells must be posted for it; none if those of all, or of many. Totals of days
-    /// are answered with what is to be posted.
+    /// Whose cells must be posted for it; none if those of all. Totals of days are answered
+    /// with what is to be posted.
     pub fn owners(&self, cells: &Cells) -> Option<Vec<Owner>> {
         if self.is_of_totals() {
             return Some(Vec::new());
         }
-        let named = self.selection.resolve(&cells.names).named();
-        named.filter(|owners| owners.len() <= OWNERS_MAX)
+        self.selection.resolve(&cells.names).named()
     }
 
     /// What the rows after a key need from the shelf: see [`super::ahead`].

@@ -67,8 +67,11 @@ impl Question {
     }
 
     /// Whose cells must be posted for it; none if those of all.
-    pub fn owners(&self) -> Option<Vec<Owner>> {
-        self.plan.has_totals(&self.selection).then(Vec::new)
+    pub fn owners(&self, cells: &Cells) -> Option<Vec<Owner>> {
+        if self.plan.has_totals(&self.selection) {
+            return Some(Vec::new());
+        }
+        self.selection.resolve(&cells.names).named()
     }
 
     /// The leaders: ids and values, by rank.

@@ -6,19 +6,20 @@ use crate::methods::{Outcome, outcome};
 use crate::port::{Bearer, CALLERS, Port, Shown};
 use crate::service::Service;
 use std::fs::read_to_string;
+use std::path::PathBuf;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity as Shows};
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// A port behind TLS, its authority, and a service there.
-struct Secured {
-    port: Port,
-    authority: Authority,
-    service: Service,
+pub struct Secured {
+    pub port: Port,
+    pub authority: Authority,
+    pub service: Service,
 }
 
 impl Secured {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut callers = CALLERS.to_owned();
         for (name, certificate) in [
             ("publisher", "spiffe://port.example/publisher"),
@@ -32,11 +33,12 @@ impl Secured {
         let port = Port::new(&callers);
         let authority = Authority::new(port.place.path("").as_path(), "authority");
         let own = authority.server("service");
+        trust(&port, &[&authority]);
         let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
         let settings = [
             ("--tls-cert", text(&own.cert)),
             ("--tls-key", text(&own.key)),
-            ("--tls-client-ca", text(&authority.file())),
+            ("--tls-client-ca", text(&clients(&port))),
             ("--tls-clients", "optional".into()),
         ];
         let settings: Vec<_> = settings
@@ -51,8 +53,19 @@ impl Secured {
         }
     }
 
+    /// From now on these authorities vouch for clients.
+    pub fn trust(&self, authorities: &[&Authority]) {
+        trust(&self.port, authorities);
+    }
+
     /// A connection that shows a certificate and a token, or neither.
-    async fn shown(&self, identity: Option<&Identity>, bearer: Bearer) -> Shown {
+    pub async fn shown(&self, identity: Option<&Identity>, bearer: Bearer) -> Shown {
+        let channel = self.endpoint(identity).connect().await;
+        Shown::new(channel.unwrap(), bearer)
+    }
+
+    /// What such a connection is made to.
+    pub fn endpoint(&self, identity: Option<&Identity>) -> Endpoint {
         let address = self.service.grpc.rsplit('/').next().unwrap();
         let pem = |path| read_to_string(path).unwrap();
         let ca = Certificate::from_pem(pem(self.authority.file()));
@@ -61,9 +74,19 @@ impl Secured {
             tls = tls.identity(Shows::from_pem(pem(cert.clone()), pem(key.clone())));
         }
         let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
-        let channel = endpoint.tls_config(tls).unwrap().connect().await;
-        Shown::new(channel.unwrap(), bearer)
+        endpoint.tls_config(tls).unwrap()
     }
+}
+
+/// Who vouches for clients.
+fn clients(port: &Port) -> PathBuf {
+    port.place.path("clients.pem")
+}
+
+fn trust(port: &Port, authorities: &[&Authority]) {
+    let files = authorities.iter().map(|authority| authority.file());
+    let pem: String = files.map(|file| read_to_string(file).unwrap()).collect();
+    std::fs::write(clients(port), pem).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

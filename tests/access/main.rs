@@ -7,6 +7,7 @@ mod authorities;
 mod certificates;
 mod client;
 mod ending;
+mod enterprises;
 mod expiry;
 mod faulty;
 #[path = "../support/grid.rs"]
@@ -19,6 +20,7 @@ mod methods;
 mod place;
 mod port;
 mod reload;
+mod rules;
 mod secrets;
 mod publishing;
 #[path = "../e2e/service.rs"]

@@ -1,7 +1,8 @@
 //! Every method for every kind of caller.
 
-use crate::methods::{Outcome, all, asks, outcome};
+use crate::methods::{Outcome, outcome};
 use crate::port::{Bearer, Port, Shown, callers, channel, id};
+use crate::rules::RULES;
 use crate::service::Service;
 use crate::signer::Signer;
 use serde_json::Value;
@@ -19,15 +20,9 @@ async fn judged(service: &Service, what: &str, bearer: Bearer, right: Option<&st
 
 /// The same over a connection that there is.
 pub async fn judged_by(shown: &Shown, what: &str, right: Option<&str>) {
-    for path in all() {
-        let expected = match (asks(&path), right) {
-            (None, _) => Outcome::In,
-            (Some(_), None) => Outcome::Unknown,
-            (Some([""]), Some(_)) => Outcome::In,
-            (Some(rights), Some(his)) if rights.contains(&his) => Outcome::In,
-            (Some(rights), Some(_)) => Outcome::Lacks(rights[0].into()),
-        };
-        assert_eq!(outcome(shown, &path).await, expected, "{what}: {path}");
+    for rule in RULES {
+        let (path, expected) = (rule.path, rule.outcome(right));
+        assert_eq!(outcome(shown, path).await, expected, "{what}: {path}");
     }
 }
 

@@ -32,23 +32,6 @@ pub fn all() -> Vec<String> {
     paths
 }
 
-/// What a method asks of its caller, by the specification: one of these rights, that
-/// he is known (`""`), or nothing at all.
-pub fn asks(path: &str) -> Option<&'static [&'static str]> {
-    let (service, method) = path.rsplit_once('/').unwrap();
-    match service {
-        "/grpc.health.v1.Health" => None,
-        "/quaymeter.v1.IngestService" => Some(&["publish"]),
-        "/quaymeter.v1.AdminService" => Some(&["operate"]),
-        "/quaymeter.v1.ThroughputService" => match method {
-            "DumpCells" | "LookupEvent" | "ListCellEvents" => Some(&["operate"]),
-            "GetStatus" => Some(&["read", "operate"]),
-            _ => Some(&["read"]),
-        },
-        _ => Some(&[""]),
-    }
-}
-
 /// How a call of a method ended that says nothing, once it was let in: its first answer
 /// or its status.
 pub async fn called(shown: &Shown, path: &str) -> Result<(), Status> {
@@ -74,18 +57,21 @@ pub enum Outcome {
 
 /// Whether a caller is let in to a method.
 pub async fn outcome(shown: &Shown, path: &str) -> Outcome {
-    let Err(status) = called(shown, path).await else {
-        return Outcome::In;
-    };
+    let called = called(shown, path).await;
+    called.map_or_else(|status| told(&status, path), |()| Outcome::In)
+}
+
+/// The same, by the status with which the call ended.
+pub fn told(status: &Status, path: &str) -> Outcome {
     match status.code() {
         Code::Unauthenticated => {
-            assert_eq!(reason(&status), ("UNAUTHENTICATED".into(), None), "{path}");
+            assert_eq!(reason(status), ("UNAUTHENTICATED".into(), None), "{path}");
             let message = "credentials that are known here are needed";
             assert_eq!(status.message(), message, "{path}");
             Outcome::Unknown
         }
         Code::PermissionDenied => {
-            let (reason, right) = reason(&status);
+            let (reason, right) = reason(status);
             assert_eq!(reason, "NOT_ALLOWED", "{path}");
             match right {
                 Some(right) => Outcome::Lacks(right),

@@ -243,6 +243,27 @@ async fn an_enterprise_that_may_not_be_seen_is_answered_like_one_that_is_not_the
     assert_ne!(of("ygt:seen").await, of("ygt:nobody").await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_posted_for_those_who_may_not_be_seen() {
+    let mut port = Port::new("Asia/Shanghai", CLOCK);
+    let his = serve(&port, limited("a")).await;
+    let everybodys = serve(&port, known("all", Read::All, false)).await;
+    // A service that starts has all posted.
+    port.post(&[seen(), unseen()].concat());
+    let waiting = port.view.unposted();
+    assert!(waiting > seen().len());
+    let asked = over().ask(&mut client(&his).await).await;
+    let is_seen = |one: &grid::Asked| one.answers.concat().contains("trucks_in: 2");
+    assert!(asked.iter().any(is_seen));
+    let mut his = client(&his).await;
+    let watched = his.watch_throughput(watching(&[Dimension::Facility]));
+    let (told, _) = next(&mut watched.await.unwrap().into_inner()).await;
+    assert!(told.contains("trucks_in: 2"), "{told}");
+    assert_eq!(port.view.unposted(), waiting);
+    over().ask(&mut client(&everybodys).await).await;
+    assert_eq!(port.view.unposted(), 0);
+}
+
 fn watching(by: &[Dimension]) -> pb::WatchThroughputRequest {
     pb::WatchThroughputRequest {
         query: Some(pb::GetThroughputRequest {

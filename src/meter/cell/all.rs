@@ -1,6 +1,7 @@
 //! All cells. They change only by [`Cells::take`], before which whatever that
 //! changes must be in memory: [`Cells::wanted`] says what is not.
 
+use super::looked::Looked;
 use super::outbox::{Outbox, Value};
 use super::series::Hot;
 use super::slots::Slots;
@@ -39,6 +40,7 @@ pub struct Cells {
     pub(super) unposted: Unposted,
     pub(super) out: Outbox,
     pub(super) sweeps: Vec<Sweep>,
+    pub(super) looked: Looked,
 }
 
 /// Cells as they were stored, but for those on the shelf.
@@ -95,6 +97,7 @@ impl Cells {
             unposted: Unposted::default(),
             out: Outbox::default(),
             sweeps: Vec::new(),
+            looked: Looked::default(),
         }
     }
 
@@ -131,7 +134,14 @@ impl Cells {
     /// none of them.
     pub fn owners(&self) -> impl Iterator<Item = (Owner, &Series)> {
         let owners = self.owners.iter().map(|(&owner, series)| (owner, series));
+        let owners = owners.inspect(|_| self.looked.note());
         owners.filter(|(_, series)| !series.is_empty())
+    }
+
+    /// How many owners and slots were looked at.
+    #[cfg(test)]
+    pub fn looked(&self) -> usize {
+        self.looked.count()
     }
 
     /// An owner's cells.
@@ -199,7 +209,10 @@ impl Cells {
         let oldest = i64::from(self.oldest_quarter()) * QUARTER_MS;
         let any = self.census.slot_starts();
         let starts = starts.start.max(oldest).max(any.start)..starts.end.min(any.end);
-        self.slots.visit(&*self.shelf, starts, each)
+        self.slots.visit(&*self.shelf, starts, &mut |key, figures| {
+            self.looked.note();
+            each(key, figures)
+        })
     }
 
     /// What these changes need in memory.

@@ -38,6 +38,7 @@ impl Cells {
             let Some((owner, last)) = owner.zip(merge.last()) else {
                 continue;
             };
+            self.looked.note();
             let series = self.owners.entry(owner).or_default();
             let posted = series.posted;
             series.posted = posted.max(last);

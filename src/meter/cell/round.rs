@@ -162,11 +162,29 @@ impl Round {
 
     /// What of it counts for an owner.
     pub(super) fn of_owner(&self, owner: Owner) -> &[Share] {
-        let number = owner.number();
-        let start = self.shares.partition_point(|share| share.owner < number);
-        let from = &self.shares[start..];
-        let len = from.iter().take_while(|share| share.owner == number);
-        &from[..len.count()]
+        within(&self.shares, (owner.number(), owner.number()))
+    }
+
+    /// Those of some owners for whom anything of it counts, each with that. They are
+    /// sought one by one, those of an enterprise that stand together within what is its.
+    pub(super) fn of_owners<'a>(
+        &'a self,
+        owners: &'a [Owner],
+    ) -> impl Iterator<Item = (Owner, &'a [Share])> {
+        let enterprises = owners.chunk_by(|a, b| a.enterprise == b.enterprise);
+        let found = enterprises.filter_map(|owners| {
+            let numbers = Owner::numbers_of(owners.first()?.enterprise);
+            let shares = within(&self.shares, numbers);
+            (!shares.is_empty()).then_some((owners, shares))
+        });
+        found.flat_map(|(owners, shares)| {
+            let of =
+                move |owner: &Owner| (*owner, within(shares, (owner.number(), owner.number())));
+            owners
+                .iter()
+                .map(of)
+                .filter(|(_, shares)| !shares.is_empty())
+        })
     }
 }
 
@@ -180,13 +198,13 @@ impl Merge {
     /// What they post for some owners.
     pub(super) fn of_owners(rounds: Vec<Numbered>, owners: &[Owner]) -> Self {
         let shares = gathered(&rounds, |round| {
-            owners.iter().flat_map(|&owner| round.of_owner(owner))
+            round.of_owners(owners).flat_map(|(_, shares)| shares)
         });
         Self { rounds, shares }
     }
 
     /// The number of the last round; none if there is none.
-    pub(super) fn last(&self) -> Option<u64> {
+    pub fn last(&self) -> Option<u64> {
         self.rounds.last().map(|(number, _)| *number)
     }
 
@@ -232,6 +250,12 @@ fn gathered<'a, I: Iterator<Item = &'a Share>>(
     }
     shares.sort_by_key(|share| (share.owner, share.place));
     shares
+}
+
+/// Those of some shares, which are in order, whose owners have numbers from one to another.
+fn within(shares: &[Share], (first, last): (u64, u64)) -> &[Share] {
+    let from = &shares[shares.partition_point(|share| share.owner < first)..];
+    &from[..from.partition_point(|share| share.owner <= last)]
 }
 
 fn posting(change: &Change) -> Option<&Posting> {
@@ -323,10 +347,23 @@ mod tests {
             let ends = all.parts().map(|part| (part[0].owner, part[part.len() - 1].owner));
             let ends: Vec<_> = ends.collect();
             prop_assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0));
-            let fleet = Owner { enterprise: 3, role: Role::Fleet, classifier: Classifier::Actual };
-            let some = Merge::of_owners(numbered, &[fleet]);
+            let owner = |enterprise, role| Owner {
+                enterprise,
+                role,
+                classifier: Classifier::Actual,
+            };
+            // The first is a fleet too, of which nobody asks.
+            let (yard, fleet) = (owner(1, Role::Yard), owner(3, Role::Fleet));
+            let named = [yard, owner(3, Role::Yard), fleet, owner(NameId::MAX, Role::Fleet)];
+            for (_, round) in &numbered {
+                let sought: Vec<_> = round.of_owners(&named).collect();
+                let all = round.owners().filter(|(owner, _)| named.contains(owner));
+                prop_assert_eq!(sought, all.collect::<Vec<_>>());
+            }
+            let some = Merge::of_owners(numbered, &named);
             let found: usize = some.parts().map(<[Share]>::len).sum();
-            prop_assert_eq!(found, owners.iter().filter(|&&whose| whose == 3).count());
+            let of_fleet = owners.iter().filter(|&&whose| whose == 3).count();
+            prop_assert_eq!(found, owners.len() + of_fleet);
         }
     }
 }

@@ -26,6 +26,19 @@ impl ToPost {
     pub fn merge(self) -> Merge {
         Merge::of(self.0)
     }
+
+    /// Brings together what of them is for some owners.
+    pub fn merge_of(self, owners: &[Owner]) -> Merge {
+        Merge::of_owners(self.0, owners)
+    }
+}
+
+/// Whose shares are asked for.
+pub enum Whose<'a> {
+    /// Those of these owners, who are sought: nobody else is looked at.
+    Named(&'a [Owner]),
+    /// Those of all of whom this holds.
+    All(&'a dyn Fn(&Owner) -> bool),
 }
 
 impl Unposted {
@@ -50,12 +63,13 @@ impl Unposted {
     }
 
     fn all(&self) -> Vec<Numbered> {
-        self.rounds.iter().cloned().collect()
+        self.after(0).cloned().collect()
     }
 
-    fn after(&self, number: u64) -> impl Iterator<Item = &Round> {
+    /// Those after a number.
+    fn after(&self, number: u64) -> impl Iterator<Item = &Numbered> {
         let from = self.rounds.partition_point(|(of, _)| *of <= number);
-        self.rounds.range(from..).map(|(_, round)| &**round)
+        self.rounds.range(from..)
     }
 }
 
@@ -105,7 +119,15 @@ impl Cells {
 
     /// Posts what there is for some owners.
     pub fn post_of(&mut self, owners: &[Owner]) {
-        let merge = Merge::of_owners(self.unposted.all(), owners);
+        self.post_of_after(owners, 0);
+    }
+
+    /// The same, if they have all of the rounds up to a number already.
+    pub fn post_of_after(&mut self, owners: &[Owner], number: u64) {
+        let mut named = owners.iter();
+        debug_assert!(named.all(|&owner| self.is_posted_until(owner, number)));
+        let rounds = self.unposted.after(number).cloned().collect();
+        let merge = Merge::of_owners(rounds, owners);
         merge.parts().for_each(|part| self.post(&merge, part));
     }
 
@@ -127,15 +149,16 @@ impl Cells {
     pub fn unposted_totals<E>(
         &self,
         days: Range<Day>,
-        wanted: impl Fn(&Owner) -> bool,
+        whose: &Whose<'_>,
         mut each: impl FnMut(Owner, Day, &Figures) -> Result<(), E>,
     ) -> Result<(), E> {
         let days = days.start.max(self.oldest_day())..days.end;
         let mut sum = Figures::default();
         for (number, round) in &self.unposted.rounds {
-            let owners = round.owners().filter(|(owner, _)| wanted(owner));
-            for (owner, shares) in owners.filter(|(owner, _)| self.posted_to(*owner) < *number) {
-                for shares in shares.chunk_by(Share::is_of_day) {
+            let add = |(owner, shares): (Owner, &[Share])| {
+                let due = self.posted_to(owner) < *number;
+                let of_days = shares.chunk_by(Share::is_of_day).filter(|_| due);
+                for shares in of_days {
                     let day = shares.first().map(Share::day);
                     let Some(day) = day.filter(|day| days.contains(day)) else {
                         continue;
@@ -144,7 +167,16 @@ impl Cells {
                     round.add_to(&mut sum, shares);
                     each(owner, day, &sum)?;
                 }
-            }
+                Ok(())
+            };
+            let looked = |_: &(Owner, &[Share])| self.looked.note();
+            match whose {
+                Whose::Named(owners) => round.of_owners(owners).inspect(looked).try_for_each(add),
+                Whose::All(wanted) => {
+                    let all = round.owners().inspect(looked);
+                    all.filter(|(owner, _)| wanted(owner)).try_for_each(add)
+                }
+            }?;
         }
         Ok(())
     }
@@ -156,7 +188,12 @@ impl Cells {
 
     /// Whether all that counts for an owner is posted.
     pub(super) fn is_posted(&self, owner: Owner) -> bool {
+        self.is_posted_until(owner, u64::MAX)
+    }
+
+    /// Whether what counts for an owner in the rounds up to a number is posted.
+    fn is_posted_until(&self, owner: Owner, number: u64) -> bool {
         let mut rounds = self.unposted.after(self.posted_to(owner));
-        rounds.all(|round| round.of_owner(owner).is_empty())
+        rounds.all(|(of, round)| *of > number || round.of_owner(owner).is_empty())
     }
 }
