@@ -69,13 +69,8 @@ impl Mapper {
     /// found and what was expected.
     pub fn map(&self, event: &Value) -> Result<pb::Event, Refusal> {
         if !event.is_object() {
-            let found = event.to_string();
-            return Err(Refusal::new(
-                Reason::Malformed,
-                "event",
-                &found,
-                "an object",
-            ));
+            let found = shape::kind(event);
+            return Err(Refusal::new(Reason::Malformed, "event", found, "an object"));
         }
         let event_id = shape::required(event, &shape::EVENT_ID)?;
         if let Some(retracted) = shape::text(event, &shape::RETRACTED_ID) {
@@ -182,5 +177,26 @@ fn timestamp(at: Millis) -> pbjson_types::Timestamp {
     pbjson_types::Timestamp {
         seconds: at.div_euclid(1000),
         nanos,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_stands_where_it_does_not_belong_is_not_repeated() {
+        let mapper = Mapper::new(Fallback::default());
+        let flag = json!({"eventID": "a", "isRetracted": {"driver": "zhangwei"}});
+        for (event, told) in [
+            (json!("zhangwei"), "event: found text"),
+            (json!(["zhangwei"]), "event: found an array"),
+            (flag, "isRetracted: found an object"),
+        ] {
+            let refusal = mapper.map(&event).expect_err("no event").to_string();
+            assert!(refusal.contains(told), "{refusal}");
+            assert!(!refusal.contains("zhangwei"), "{refusal}");
+        }
     }
 }

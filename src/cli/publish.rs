@@ -91,7 +91,9 @@ pub struct Args {
     pub batch: u16,
 
     /// Write every refused event to this file, one JSON object a line: where it
-    /// was read, why it was refused, and the event as it was read.
+    /// was read, why it was refused, and the event as it was read, so that it
+    /// can be mended and sent again. Plates and drivers stand there in clear:
+    /// the file is for you alone (mode 0600).
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
 

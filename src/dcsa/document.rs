@@ -6,6 +6,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
+/// What a document is.
+pub const WANTED: &str = "an array of events, an object with `events`, or an event";
+
 /// Calls `each` for every event of a document, in order.
 ///
 /// # Errors
@@ -36,7 +39,7 @@ impl<'de, F: FnMut(Value)> Visitor<'de> for Document<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of events, an object with `events`, or an event")
+        f.write_str(WANTED)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {

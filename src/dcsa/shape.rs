@@ -106,6 +106,18 @@ pub(super) const OPERATORS: [(&str, &str); 3] = [
     ),
 ];
 
+/// What a value is, and nothing of what is in it: where it does not belong, it may be anything.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// The text at a pointer; a number is taken as it is written, empty text as
 /// none.
 pub(super) fn at<'a>(event: &'a Value, pointer: &str) -> Option<Cow<'a, str>> {
@@ -146,11 +158,10 @@ pub(super) fn flag(event: &Value, field: &Field) -> Result<bool, Refusal> {
             None | Some(Value::Null) => {}
             Some(Value::Bool(set)) => return Ok(*set),
             Some(other) => {
-                let found = other.to_string();
                 return Err(Refusal::new(
                     Reason::Malformed,
                     field.name,
-                    &found,
+                    kind(other),
                     "true or false",
                 ));
             }

@@ -6,14 +6,18 @@ use crate::service::{Service, quaymeter};
 use crate::stream::Stream;
 use quaymeter::pb::event::Detail;
 use quaymeter::pb::{self, GateDirection};
+use serde_json::{Map, Value};
 use std::path::Path;
 
 pub const PLATE: &str = "浙B8QX71";
 pub const TRAILER: &str = "浙B7WV2挂";
 pub const DRIVER: &str = "driver-330206-zhangwei";
 
+/// A driver whom a reporter knows by a number.
+const NUMBER: &str = "330206198801017713";
+
 /// What must not be found, and parts of it.
-pub const SECRETS: [&str; 5] = [PLATE, TRAILER, DRIVER, "8QX71", "zhangwei"];
+pub const SECRETS: [&str; 6] = [PLATE, TRAILER, DRIVER, NUMBER, "8QX71", "zhangwei"];
 
 /// Gate moves and a dispatch step that name a truck and who drives it: three that are
 /// fine, four to be refused, two that are odd.
@@ -63,6 +67,65 @@ fn as_lines(events: &[pb::Event]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Lines that are no events, with a truck or a driver at the fault: cut off behind the plate,
+/// with a number for a driver, and with a driver where he does not belong.
+fn broken() -> Vec<String> {
+    let whole = as_lines(&personal("line")[..1]);
+    let (before, _) = whole.split_once(PLATE).unwrap();
+    let driver = format!("\"{DRIVER}\"");
+    let with = |old: &str, new: &str| {
+        assert_eq!(whole.matches(old).count(), 1, "{old} in {whole}");
+        whole.replace(old, new)
+    };
+    vec![
+        format!("{before}{PLATE}\""),
+        with(&driver, NUMBER),
+        with("\"driverRef\"", &driver),
+        with("\"GATE_DIRECTION_IN\"", &driver),
+        with("\"CNNBO/BLCT2\"", NUMBER),
+        with(
+            "\"gateMove\":{",
+            &format!("\"gateMove\":{driver},\"visit\":{{"),
+        ),
+        format!("{{\"eventId\":\"line\",\"occurredAt\":{driver}}}"),
+        format!("{{\"eventId\":\"line\",\"revision\":{driver}}}"),
+        format!("{DRIVER} {PLATE}"),
+    ]
+}
+
+/// The same for DCSA's lines.
+fn broken_dcsa() -> Vec<String> {
+    vec![
+        format!("[\"{PLATE}\"]"),
+        format!("\"{DRIVER}\""),
+        NUMBER.to_owned(),
+        format!("{{\"events\":\"{PLATE}\"}}"),
+        format!("{{\"eventID\":\"line\",\"isRetracted\":\"{DRIVER}\"}}"),
+        format!("{{\"eventID\":\"{DRIVER}"),
+    ]
+}
+
+/// Sends a file of these lines and keeps what is told of them, in the file of rejects too,
+/// but for the events, which are kept there as they were read.
+fn published(dir: &Path, service: &Service, format: &str, lines: &[String]) -> String {
+    let [file, rejects] = ["lines", "rejects"].map(|name| dir.join(format!("{format}-{name}")));
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut publish = quaymeter();
+    publish.args(["publish", "--source", "tos", "--to", &service.grpc]);
+    publish
+        .args(["--format", format, "--rejects"])
+        .arg(&rejects);
+    let mut told = asked(publish.arg(&file));
+    assert!(told.contains("refused"), "{told}");
+    let rejects = std::fs::read_to_string(&rejects).unwrap();
+    for reject in rejects.lines() {
+        let mut reject: Map<String, Value> = serde_json::from_str(reject).unwrap();
+        assert!(reject.remove("event").is_some(), "{reject:?}");
+        told += &format!("{reject:?}\n");
+    }
+    told
+}
+
 /// What a command tells, and complains of.
 pub fn asked(command: &mut std::process::Command) -> String {
     let output = command.output().unwrap();
@@ -72,12 +135,13 @@ pub fn asked(command: &mut std::process::Command) -> String {
 
 /// Sends by each way, by way of a file in a directory, and keeps all that is told.
 pub async fn sent(dir: &Path, service: &Service) -> Vec<(&'static str, String)> {
-    let file = dir.join("personal.ndjson");
-    std::fs::write(&file, as_lines(&personal("file"))).unwrap();
-    let mut publish = quaymeter();
-    publish.args(["publish", "--source", "tos", "--to", &service.grpc]);
-    let file = asked(publish.arg(&file));
-    assert!(file.contains("refused"), "{file}");
+    let mut lines = vec![as_lines(&personal("file"))];
+    lines.extend(broken());
+    let mut file = published(dir, service, "ndjson", &lines);
+    for known in ["tractor_plate", "gateMove.driverRef", "expected a string"] {
+        assert!(file.contains(known), "{known} is not in {file}");
+    }
+    file += &published(dir, service, "dcsa", &broken_dcsa());
     let mut unary = String::new();
     let mut client = ingest(&service.grpc).await;
     for (way, strict) in [("unary", false), ("strict", true)] {

@@ -160,16 +160,8 @@ impl Reader {
         if let Err(refusal) = line.check_length(dcsa::DOCUMENT_BYTES_MAX) {
             return Ok(Err(refusal));
         }
-        if let Err(error) = document::each(&line.text, |event| self.mapper.note(&event)) {
-            let expected = error.to_string();
-            let field = format!("column {}", error.column());
-            let found = "no JSON document";
-            return Ok(Err(Refusal::new(
-                Reason::Malformed,
-                &field,
-                found,
-                &expected,
-            )));
+        if let Err(refusal) = each(&line.text, |event| self.mapper.note(&event)) {
+            return Ok(Err(refusal));
         }
         self.dcsa_events(name, &line.text, index)?;
         Ok(Ok(()))
@@ -187,17 +179,17 @@ impl Reader {
             );
         }
         // All is checked and remembered before the first event is sent.
-        document::each(&bytes, |event| self.mapper.note(&event)).context("parse as JSON")?;
+        each(&bytes, |event| self.mapper.note(&event)).context("parse as JSON")?;
         self.dcsa_events(name, &bytes, &mut 0)
     }
 
     /// The events of a document that is known to be JSON.
     fn dcsa_events(&mut self, name: &Arc<str>, text: &[u8], index: &mut u64) -> anyhow::Result<()> {
         let mut count = 0;
-        document::each(text, |_| count += 1)?;
+        each(text, |_| count += 1)?;
         let step = text.len() as u64 / u64::max(count, 1);
         let mut handed = Ok(());
-        document::each(text, |event| {
+        each(text, |event| {
             if handed.is_ok() {
                 handed = self.dcsa_event(name, &event, *index, step);
                 *index += 1;
@@ -250,6 +242,11 @@ impl Reader {
         let events = std::mem::take(&mut self.events);
         self.out.blocking_send((origins, events)).map_err(|_| Ended)
     }
+}
+
+/// The events of a DCSA document; of one that cannot be read nothing is repeated.
+fn each(text: &[u8], each: impl FnMut(Value)) -> Result<(), Refusal> {
+    document::each(text, each).map_err(|error| Refusal::no_json(&error, document::WANTED))
 }
 
 /// The event with its encoded size, if no message is too small for it.

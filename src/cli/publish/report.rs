@@ -9,8 +9,9 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -76,7 +77,7 @@ struct Counts {
     warnings: BTreeMap<String, Reason>,
     rejects: Option<BufWriter<File>>,
     /// The first fault of writing rejects.
-    fault: Option<std::io::Error>,
+    fault: Option<io::Error>,
     last: Option<String>,
 }
 
@@ -90,7 +91,7 @@ impl Tally {
     pub fn new(rejects: Option<&Path>) -> anyhow::Result<Self> {
         let tally = Self::default();
         if let Some(path) = rejects {
-            let file = File::create(path)
+            let file = rejects_file(path)
                 .with_context(|| format!("create the rejects file {}", path.display()))?;
             tally.lock().rejects = Some(BufWriter::new(file));
         }
@@ -157,6 +158,18 @@ impl Tally {
     }
 }
 
+/// A file for its owner alone: events stand in it as they were read, with plates and drivers.
+fn rejects_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(path)?;
+    // One that was there has a mode already; a pipe or a terminal keeps it.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
 fn explain(text: &mut String, what: &str, reasons: &BTreeMap<String, Reason>) {
     let mut sorted: Vec<_> = reasons.iter().collect();
     sorted.sort_by_key(|(_, reason)| std::cmp::Reverse(reason.count));
@@ -213,7 +226,7 @@ impl Reason {
 }
 
 /// Writes one line: JSON as it was read, else its text as a string.
-fn write_reject(out: &mut impl Write, reject: &Reject<'_>, text: &str) -> std::io::Result<()> {
+fn write_reject(out: &mut impl Write, reject: &Reject<'_>, text: &str) -> io::Result<()> {
     let mut line = serde_json::to_string(reject)?;
     line.pop();
     line.push_str(",\"event\":");
@@ -278,5 +291,33 @@ impl Observer<Arc<[Origin]>> for Watch {
         } else {
             self.bar.println(told);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rejects_file_is_its_owners_alone_whatever_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects.ndjson");
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        Tally::new(Some(&path)).unwrap();
+        assert_eq!(mode(), 0o600);
+        std::fs::write(&path, "of an earlier run").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        Tally::new(Some(&path)).unwrap();
+        assert_eq!(mode(), 0o600);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_device_keeps_its_mode() {
+        let device = Path::new("/dev/null");
+        let mode = || device.metadata().unwrap().permissions().mode();
+        let before = mode();
+        rejects_file(device).unwrap();
+        assert_eq!(mode(), before);
     }
 }
