@@ -19,7 +19,7 @@ const DIGITS: usize = 64;
 
 /// The last record of a chain: its number and its hash. Whoever noted it elsewhere can
 /// tell later whether the chain still has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Head {
     /// Counted from 1; 0 before the first.
     pub seq: u64,

@@ -195,6 +195,22 @@ fn a_file_that_is_gone_is_missed() {
 }
 
 #[test]
+fn each_head_that_was_noted_must_be_met() {
+    let (directory, _) = written(5);
+    let report = verify(directory.path(), SERVICE, &[]).unwrap().unwrap();
+    let good = report.head;
+    let forged = Head {
+        hash: [7; 32],
+        ..good
+    };
+    assert_eq!(faults(directory.path(), &[good, good]), [""; 0]);
+    for heads in [[good, forged], [forged, good]] {
+        let told = format!("{forged} is none of its records");
+        assert_eq!(faults(directory.path(), &heads), [told]);
+    }
+}
+
+#[test]
 fn the_oldest_files_go_when_there_are_too_many_and_a_record_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let few = Limits {

@@ -60,7 +60,7 @@ pub fn lines(
 
 struct Following<'a> {
     wanted: &'a [Head],
-    met: HashSet<u64>,
+    met: HashSet<Head>,
     /// Ends of files that records say were removed.
     removed: HashSet<String>,
     before: Option<Head>,
@@ -87,7 +87,7 @@ impl<'a> Following<'a> {
     fn file(&mut self, path: &Path) -> Result<(), Error> {
         let (wanted, met, removed) = (self.wanted, &mut self.met, &mut self.removed);
         let walked = walk(path, |_, line, head| {
-            met.extend(wanted.contains(&head).then_some(head.seq));
+            met.extend(wanted.contains(&head).then_some(head));
             removed.extend(line.last_hash.clone());
         });
         let walked = walked.map_err(files::disk("read", path))?;
@@ -127,7 +127,7 @@ impl<'a> Following<'a> {
             ));
         }
         for head in self.wanted {
-            if !self.met.contains(&head.seq) {
+            if !self.met.contains(head) {
                 self.fault(format!("{head} is none of its records"));
             }
         }

@@ -290,6 +290,11 @@ async fn what_is_changed_cut_off_or_removed_is_found() {
         .collect();
     assert_eq!(heads.len(), 2, "{told}");
     assert_eq!(verified(&port, &heads).0, 0);
+    // Each of them, also beside another of the same number.
+    let (number, _) = heads[0].split_once(':').unwrap();
+    let forged = format!("{number}:{}", "0".repeat(64));
+    let (status, told) = verified(&port, &[heads[0], &forged]);
+    assert_eq!(status, 2, "{told}");
     let path = first_file(&directory(&port));
     let whole = fs::read_to_string(&path).unwrap();
     fs::write(

@@ -1,5 +1,6 @@
 //! The Dockerfile, as far as it can be judged without an engine: it builds with the
-//! pinned Rust what the tree has, and the image is what the chart expects.
+//! pinned Rust what the tree has, as a release is built, and the image is what the chart
+//! expects.
 
 use crate::pods::pods;
 use crate::tools::{rendered, root, text};
@@ -69,11 +70,25 @@ fn it_is_built_with_the_pinned_rust() {
     assert_eq!(variables()["RUSTUP_TOOLCHAIN"], version);
     // Of one release, or the libraries that it is linked with are not there.
     assert_eq!(stages[1], format!("debian:{debian}-slim"));
-    assert!(
-        all("RUN")
-            .iter()
-            .any(|run| run.contains("cargo build --release --locked"))
-    );
+}
+
+/// With the list of crates in it, by the tool that a release has.
+#[test]
+fn it_is_built_as_a_release_is() {
+    let script = |name: &str| fs::read_to_string(root().join("scripts").join(name)).unwrap();
+    let (tools, release) = (script("install-tools"), script("release"));
+    let version = tools
+        .lines()
+        .find_map(|line| line.strip_prefix("readonly cargo_auditable="))
+        .expect("a version");
+    let build = release
+        .lines()
+        .find_map(|line| line.strip_prefix("\"$tools/cargo-auditable\" "))
+        .expect("how it is built");
+    let runs = all("RUN");
+    let installed = format!("cargo install --locked --version {version} cargo-auditable");
+    assert_eq!(runs[1..3], [installed, format!("cargo {build}")]);
+    assert!(last("COPY").starts_with("--from=build /src/target/release/quaymeter "));
 }
 
 /// Whatever the build needs of the tree gets into it: Cargo finds every target that it
