@@ -1,9 +1,10 @@
 //! What every event is held to, wherever it came from.
 
 use prost::Message as _;
+use quaymeter::event::fault::Fault;
 use quaymeter::pb;
 use quaymeter::pseudonym::Pseudonyms;
-use quaymeter::wire::{self, Judge};
+use quaymeter::wire::{self, Accepted, Judge};
 
 /// 2026-11-23T04:00Z.
 pub const NOW_MS: i64 = 1_795_406_400_000;
@@ -13,9 +14,8 @@ const DAY_MS: i64 = 86_400_000;
 /// The most characters of what was found that are told.
 const FOUND_CHARS_MAX: usize = 80;
 
-/// Judges an event as ingest does. What is accepted comes back from its bytes as it
-/// is; what is refused is told by field and expectation.
-pub fn hold(event: pb::Event) {
+/// Judges an event as ingest does.
+pub fn judged(event: pb::Event) -> Result<Accepted, Fault> {
     let pseudonyms = Pseudonyms::with_key(1, &[7; 32]);
     let judge = Judge {
         now: NOW_MS,
@@ -25,9 +25,15 @@ pub fn hold(event: pb::Event) {
         strict: false,
         pseudonyms: &pseudonyms,
     };
+    wire::accept(event, &judge)
+}
+
+/// What is accepted comes back from its bytes as it is; what is refused is told by
+/// field and expectation.
+pub fn hold(event: pb::Event) {
     let sent = pb::Event::decode(&event.encode_to_vec()[..]);
     assert_eq!(sent.as_ref(), Ok(&event), "not as it was sent");
-    match wire::accept(event, &judge) {
+    match judged(event) {
         Ok(accepted) => {
             let bytes = wire::encode(&accepted.event);
             let again = wire::decode(&bytes).expect("what was accepted");

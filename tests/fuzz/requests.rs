@@ -127,3 +127,18 @@ fn events(path: &str, messages: &[&[u8]]) -> Vec<pb::Event> {
     };
     messages.iter().flat_map(of_message).collect()
 }
+
+/// Otherwise what is told of a log would never be reached.
+#[test]
+fn what_is_to_be_explained_is_read_from_a_log() {
+    SERVICE.with(|service| {
+        for name in ["LookupEvent", "ListCellEvents"] {
+            let mut methods = service.methods().iter();
+            let method = methods.find(|method| method.path.ends_with(name)).unwrap();
+            for message in service::valid(&method.path) {
+                let status = service.call(method, &[&message]);
+                assert_eq!(status.code(), Code::Ok, "{name}: {status:?}");
+            }
+        }
+    });
+}

@@ -1,20 +1,15 @@
 //! Every method of every service, with a valid request of each.
 
-use crate::everything::everything;
-use crate::place::{arrivals, recently};
+mod questions;
+
+use crate::place::arrivals;
 use prost::Message;
-use quaymeter::answers::instant;
 use quaymeter::pb;
 use quaymeter::pb::stream_events_request::Message as Say;
+use questions::Question;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-
-macro_rules! path {
-    ($method:literal) => {
-        concat!("/quaymeter.v1.ThroughputService/", $method)
-    };
-}
 
 /// A method.
 pub struct Endpoint {
@@ -23,43 +18,66 @@ pub struct Endpoint {
     pub messages: Vec<Vec<u8>>,
 }
 
-/// All of them, and one that does not exist.
+fn one(path: &'static str, message: Vec<u8>) -> Endpoint {
+    let messages = vec![message];
+    Endpoint { path, messages }
+}
+
+fn rows(questions: Vec<Question>) -> Vec<Endpoint> {
+    let rows = questions.into_iter();
+    rows.map(|(path, message)| one(path, message)).collect()
+}
+
+/// All of them, and what is no method.
 pub fn all() -> Vec<Endpoint> {
-    let one = |path, message: Vec<u8>| Endpoint {
-        path,
-        messages: vec![message],
-    };
-    let mut all = vec![
-        one("/quaymeter.v1.IngestService/PublishEvents", publish()),
-        Endpoint {
-            path: "/quaymeter.v1.IngestService/StreamEvents",
-            messages: stream(),
-        },
-        one("/quaymeter.v1.NoService/Nothing", publish()),
-        one("/", Vec::new()),
-    ];
-    all.extend(questions().map(|(path, message)| one(path, message)));
+    let mut all = served();
+    all.push(one("/quaymeter.v1.NoService/Nothing", publish()));
+    all.push(one("/", Vec::new()));
+    all
+}
+
+/// Every method that is served. First come those that read the log: what is sent to the
+/// others makes it longer, and each of their calls dearer.
+pub fn served() -> Vec<Endpoint> {
+    let mut all = rows(questions::explained());
+    all.push(one("/quaymeter.v1.AdminService/Backup", backup()));
+    all.push(one("/quaymeter.v1.IngestService/PublishEvents", publish()));
+    all.push(Endpoint {
+        path: "/quaymeter.v1.IngestService/StreamEvents",
+        messages: stream(),
+    });
+    all.extend(rows(questions::counted()));
+    all.extend(health());
+    all.extend(reflection());
+    all
+}
+
+fn health() -> [Endpoint; 2] {
     let health = HealthCheckRequest {
         service: "quaymeter.v1.IngestService".into(),
     };
-    for path in [
+    let paths = [
         "/grpc.health.v1.Health/Check",
         "/grpc.health.v1.Health/Watch",
-    ] {
-        all.push(one(path, health.encode_to_vec()));
-    }
+    ];
+    paths.map(|path| one(path, health.encode_to_vec()))
+}
+
+fn reflection() -> [Endpoint; 2] {
     let symbol = MessageRequest::FileContainingSymbol("quaymeter.v1.Event".into());
     let reflection = ServerReflectionRequest {
         host: "localhost".into(),
         message_request: Some(symbol),
     };
-    for path in [
+    let paths = [
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    ] {
-        all.push(one(path, reflection.encode_to_vec()));
-    }
-    all
+    ];
+    paths.map(|path| one(path, reflection.encode_to_vec()))
+}
+
+fn backup() -> Vec<u8> {
+    pb::BackupRequest::default().encode_to_vec()
 }
 
 fn publish() -> Vec<u8> {
@@ -90,69 +108,4 @@ fn stream() -> Vec<Vec<u8>> {
     let batches = [Say::Batch(batch(1)), Say::Batch(batch(2))];
     let messages = std::iter::once(Say::Open(open)).chain(batches);
     messages.map(request).collect()
-}
-
-/// Methods of the `ThroughputService` by name.
-fn questions() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    let mut throughput = everything();
-    throughput.page_size = 10;
-    throughput.zone = "Asia/Shanghai".into();
-    throughput.filter = Some(pb::Filter {
-        enterprises: vec!["ygt:F1".into()],
-        facilities: vec!["CNNBO/BLCT2".into(), "CNNBO".into()],
-        roles: vec![pb::Role::Fleet.into()],
-        ..Default::default()
-    });
-    let watch = pb::WatchThroughputRequest {
-        query: Some(throughput.clone()),
-        ..Default::default()
-    };
-    let dump = pb::DumpCellsRequest {
-        grain: pb::Grain::Day.into(),
-        ..Default::default()
-    };
-    let status = pb::GetStatusRequest {
-        at_least: "nonsense".into(),
-    };
-    let others = [
-        (path!("GetThroughput"), throughput.encode_to_vec()),
-        (path!("WatchThroughput"), watch.encode_to_vec()),
-        (path!("DumpCells"), dump.encode_to_vec()),
-        (path!("GetStatus"), status.encode_to_vec()),
-    ];
-    lists().into_iter().chain(others)
-}
-
-fn lists() -> [(&'static str, Vec<u8>); 4] {
-    let hour = 3_600_000;
-    let (from, to) = (Some(instant(recently())), Some(instant(recently() + hour)));
-    let top = pb::ListTopEnterprisesRequest {
-        role: pb::Role::Fleet.into(),
-        measure: pb::Measure::TruckPassages.into(),
-        from,
-        to,
-        limit: 3,
-        ..Default::default()
-    };
-    let enterprises = pb::ListEnterprisesRequest {
-        contains: "甬".into(),
-        page_size: 3,
-        ..Default::default()
-    };
-    let calls = pb::ListVesselCallsRequest {
-        from,
-        to,
-        ..Default::default()
-    };
-    let shows = pb::ListNoShowsRequest {
-        from,
-        to,
-        ..Default::default()
-    };
-    [
-        (path!("ListTopEnterprises"), top.encode_to_vec()),
-        (path!("ListEnterprises"), enterprises.encode_to_vec()),
-        (path!("ListVesselCalls"), calls.encode_to_vec()),
-        (path!("ListNoShows"), shows.encode_to_vec()),
-    ]
 }

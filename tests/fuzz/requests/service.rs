@@ -1,6 +1,8 @@
 //! The services of a process without its sockets: what is appended goes nowhere, and
-//! what is asked about was posted by hand.
+//! what is asked about was posted by hand. What is explained is read from a log of its
+//! own.
 
+mod past;
 mod valid;
 mod void;
 
@@ -20,6 +22,7 @@ use quaymeter::ingest::{Appends, Budgets, Ingest, Keys, Limits};
 use quaymeter::log::Durable;
 use quaymeter::log::committer::{Committer, Options};
 use quaymeter::log::embedded::{self, Log};
+use quaymeter::meter::Counts;
 use quaymeter::meter::figure::Meaning;
 use quaymeter::metrics::Metrics;
 use quaymeter::pb::ingest_service_server::IngestServiceServer;
@@ -29,8 +32,8 @@ use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::query;
 use quaymeter::trace::Tracer;
 use quaymeter::trail::Trail;
-use quaymeter::view::View;
 use quaymeter::view::token::Tokens;
+use quaymeter::view::{Published, View};
 use quaymeter::worker;
 use std::path::Path;
 use std::pin::Pin;
@@ -76,7 +79,8 @@ impl Service {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let (stop, stopped) = watch::channel(false);
         let _entered = runtime.enter();
-        let view = port();
+        let log = past::Remembered::new();
+        let view = port(log.end());
         let ingest = ingest(Arc::clone(&view), stopped.clone());
         let query = query::Service::new(
             view,
@@ -87,6 +91,7 @@ impl Service {
             Budget::new(256 << 20),
             tokens(),
         );
+        let query = query.explaining(log.past());
         let routes = Routes::new(IngestServiceServer::new(ingest))
             .add_service(ThroughputServiceServer::new(query))
             .prepare();
@@ -160,8 +165,8 @@ fn tokens() -> Tokens {
     Tokens::new(&[7; 32])
 }
 
-/// Some figures of two enterprises.
-fn port() -> Arc<View> {
+/// Some figures of two enterprises, and this position of the log.
+fn port(position: u64) -> Arc<View> {
     let mut port = Port::new("Asia/Shanghai", "2026-11-23T04:00:00Z");
     let boxes = [(Meaning::Boxes(Movement::Loaded, Fullness::Laden), 3)];
     let hour = 3_600_000;
@@ -176,6 +181,13 @@ fn port() -> Arc<View> {
         posts.push(post);
     }
     port.post(&posts);
+    port.view.publish(Published {
+        rounds: Vec::new(),
+        position,
+        appended_at: NOW_MS,
+        counts: Counts::default(),
+        sources: &[],
+    });
     port.view
 }
 

@@ -70,10 +70,13 @@ const ALTER: &str = "alter the topic; quaymeter alters none";
 const REPLICAS: &str = "reassign its partitions to more brokers, or set kafka.replication";
 const FEWER: &str = "set kafka.partitions to what there is. Adding partitions is refused: a facility's \
      later events would go to another partition than its earlier ones and be counted without them. \
-     For more of them, send the events anew into new topics, under another kafka.prefix";
-const MORE: &str = "if it was made with so many, set kafka.partitions to that. If partitions were added \
+     For more of them, make new topics, under another kafka.prefix, and copy the events into them with \
+     `quaymeter topics migrate`";
+const MORE: &str = "if it was made with so many, set kafka.partitions to that; for fewer, copy the events into \
+     new topics, under another kafka.prefix, with `quaymeter topics migrate`. If partitions were added \
      later, facilities have moved: their later events are in other partitions than their earlier ones \
-     and would be counted without them; send the events anew into new topics, under another kafka.prefix";
+     and would be counted without them; `topics migrate` leaves out what is not in its facility's \
+     partition, so send the events anew into new topics";
 const UNEQUAL: &str = "what is counted of a partition of events is kept in the partition of cells of the \
      same number, so both must have as many: use new topics, under another kafka.prefix";
 
