@@ -1,6 +1,8 @@
 //! Follows the changelogs of all partitions: what is committed is shown to who asks,
 //! and kept in the mirror.
 
+mod patience;
+
 use super::kept::{Kept, Reached};
 use super::mark::Broken;
 use super::mirror::{self, Mirror, Place};
@@ -9,6 +11,7 @@ use crate::log::kafka::tail::{Next, Tail};
 use crate::meter::cell::Keeping;
 use crate::metrics::Metrics;
 use crate::view::View;
+use patience::{Course, Patience};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +38,12 @@ pub enum Error {
     /// What was read, or the store.
     #[error("follow the changelogs")]
     Mirror(#[from] mirror::Error),
+    /// Changelogs have not ended, and nothing comes of them.
+    #[error("load the changelogs: those of partitions {loading:?} do not end, and nothing comes")]
+    Silent {
+        /// Which.
+        loading: BTreeSet<u32>,
+    },
     /// It was stopped while it was loading.
     #[error("load the changelogs: stopped")]
     Stopped,
@@ -81,11 +90,23 @@ impl Follower {
     /// Reads all that is committed, and gives the view of it.
     ///
     /// # Errors
-    /// Those of the changelogs, of the store; it was stopped.
+    /// Those of the changelogs, of the store; nothing comes of them; it was stopped.
     pub fn load(&mut self, keeping: Keeping) -> Result<Arc<View>, Error> {
-        let mut loading: BTreeSet<u32> = (0..self.mirror.places().len() as u32).collect();
         let started = Instant::now();
-        let mut told = started;
+        self.read(started)?;
+        let state = self.mirror.load(keeping)?;
+        for partition in 0..self.mirror.places().len() as u32 {
+            self.tell(partition);
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::info!(seconds, "loaded the changelogs");
+        Ok(Arc::new(View::new(state)))
+    }
+
+    /// Reads all changelogs to their ends.
+    fn read(&mut self, started: Instant) -> Result<(), Error> {
+        let mut loading: BTreeSet<u32> = (0..self.mirror.places().len() as u32).collect();
+        let (mut told, mut patience) = (started, Patience::new(started));
         while !loading.is_empty() {
             if self.is_stopped() {
                 return Err(Error::Stopped);
@@ -99,38 +120,48 @@ impl Follower {
                     "the changelogs of partitions have not ended yet"
                 );
             }
-            let (mirror, loading) = (&mut self.mirror, &mut loading);
-            let doubt = self.tail.next(POLLED, |next| {
-                match next {
-                    Next::Record {
-                        partition,
-                        place,
-                        key,
-                        value,
-                    } => {
-                        let taken = mirror.take(partition, place, (key, value));
-                        return Ok(doubted(taken)?.err());
-                    }
-                    // The end of what is stable may lie within a transaction, beside
-                    // another one that is open; then another end comes.
-                    Next::End { partition } if mirror.is_whole(partition) => {
-                        loading.remove(&partition);
-                    }
-                    Next::End { .. } | Next::Nothing => {}
+            if self.load_next(&mut loading)? {
+                patience.came(Instant::now());
+            }
+            match patience.course(Instant::now()) {
+                Course::GoOn => {}
+                Course::Anew => {
+                    tracing::warn!(?loading, "nothing comes of changelogs: opened anew");
+                    self.tail.open_anew(&self.mirror.places())?;
                 }
-                Ok::<Option<Doubt>, mirror::Error>(None)
-            })??;
-            if let Some(doubt) = doubt {
-                self.doubt(&doubt)?;
+                Course::GiveUp => return Err(Error::Silent { loading }),
             }
         }
-        let state = self.mirror.load(keeping)?;
-        for partition in 0..self.mirror.places().len() as u32 {
-            self.tell(partition);
+        Ok(())
+    }
+
+    /// Takes what comes next; whether the load is further then. The records of partitions
+    /// that have ended may come for ever, and bring it no further.
+    fn load_next(&mut self, loading: &mut BTreeSet<u32>) -> Result<bool, Error> {
+        let mirror = &mut self.mirror;
+        let (further, doubt) = self.tail.next(POLLED, |next| {
+            Ok::<_, mirror::Error>(match next {
+                Next::Record {
+                    partition,
+                    place,
+                    key,
+                    value,
+                } => {
+                    let taken = mirror.take(partition, place, (key, value));
+                    (loading.contains(&partition), doubted(taken)?.err())
+                }
+                // The end of what is stable may lie within a transaction, beside
+                // another one that is open; then another end comes.
+                Next::End { partition } if mirror.is_whole(partition) => {
+                    (loading.remove(&partition), None)
+                }
+                Next::End { .. } | Next::Nothing => (false, None),
+            })
+        })??;
+        if let Some(doubt) = doubt {
+            self.doubt(&doubt)?;
         }
-        let seconds = started.elapsed().as_secs_f64();
-        tracing::info!(seconds, "loaded the changelogs");
-        Ok(Arc::new(View::new(state)))
+        Ok(further)
     }
 
     /// Follows until it is stopped.

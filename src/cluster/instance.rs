@@ -110,6 +110,7 @@ impl Instance {
         let mirror = Mirror::open(store, parts.partitions as u16, clock)?;
         let slices = mirror.slices();
         let tail = Tail::open(&parts.connection, &parts.member.cells, &mirror.places())?;
+        tracing::info!("assigned the changelogs");
         let [stop_engine, stop_follower] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let mut follower = Follower::new(
             tail,

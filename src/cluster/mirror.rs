@@ -45,12 +45,25 @@ struct Reached {
     partial: bool,
 }
 
+impl Reached {
+    /// Whether all of it was written so lately that nothing after it is compacted. What
+    /// was read of a transaction before is not known any more.
+    fn is_seamless(&self, now: Millis) -> bool {
+        let age = now.saturating_sub(self.at);
+        self.at > 0 && !self.partial && (0..SEAMLESS_MS).contains(&age)
+    }
+}
+
 /// Tells the time, in ms since 1970-01-01T00:00Z.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
 /// A mirror that was written longer ago may have missed that something is gone: a
 /// changelog keeps that for a week (`delete.retention.ms`).
 const STALE_MS: i64 = 5 * 86_400_000;
+
+/// A mirror that was written less long ago misses nothing of what came since: a changelog
+/// keeps every record for an hour (`min.compaction.lag.ms`).
+const SEAMLESS_MS: i64 = 30 * 60_000;
 
 /// Whether the mirror in a store is of so long ago that it must be made anew.
 ///
@@ -113,6 +126,9 @@ struct Slice {
     tally: Tally,
     /// Whether all of it was loaded; then each transaction is told.
     loaded: bool,
+    /// Whether nothing that is still to be loaded can have been compacted: then each
+    /// transaction must follow from the one before it, as when it is loaded.
+    seamless: bool,
     /// Where its chain is broken: what comes is of no use until it is counted anew.
     broken: Option<Place>,
     /// What stands before this place is void.
@@ -133,8 +149,10 @@ impl Mirror {
             let store = Arc::new(store.slice(number));
             let stored = store.get(Table::Meta, REACHED)?;
             let reached = stored.map(|bytes| checkpoint::decode(&bytes, "reach of a mirror"));
+            let reached: Reached = reached.transpose()?.unwrap_or_default();
             Ok(Slice {
-                reached: reached.transpose()?.unwrap_or_default(),
+                seamless: reached.is_seamless(clock()),
+                reached,
                 progress: checkpoint::progress(&store)?,
                 broken: broken_in(&store)?,
                 store,
@@ -166,10 +184,11 @@ impl Mirror {
         self.slices.iter().map(|slice| slice.reached.next).collect()
     }
 
-    /// Whether what was taken of a changelog ends with a whole transaction.
+    /// Whether what was taken of a changelog ends with a whole transaction. Of a broken one
+    /// nothing more is taken, so that the rest of a transaction would be awaited for ever.
     pub fn is_whole(&self, partition: u32) -> bool {
         let slice = self.slices.get(partition as usize);
-        slice.is_none_or(|slice| !slice.reached.partial)
+        slice.is_none_or(|slice| slice.broken.is_some() || !slice.reached.partial)
     }
 
     /// How far into the log all is counted, by partition.
@@ -227,7 +246,7 @@ impl Mirror {
         }
         // A tombstone of the mark is what a topic that was made anew may have.
         let mark = Mark::decode(value.unwrap_or_default()).map_err(broken)?;
-        let before = match slice.loaded {
+        let before = match slice.loaded || slice.seamless {
             true => Before::All(slice.reached.to),
             false => Before::Compacted(slice.reached.to),
         };
@@ -262,7 +281,6 @@ impl Mirror {
             return Ok(());
         };
         slice.forget_puts();
-        slice.reached.partial = false;
         slice.broken = Some(place);
         let mut batch = Batch::default();
         batch.put(Table::Meta, BROKEN, Some(&mark::number(place)));
@@ -366,3 +384,6 @@ impl Slice {
         Ok(self.store.write_soon(batch)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

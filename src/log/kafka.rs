@@ -8,6 +8,8 @@
 //! line.
 
 pub mod alone;
+mod answer;
+mod apart;
 pub mod connection;
 pub mod copy;
 pub mod dead_letter;

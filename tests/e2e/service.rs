@@ -1,6 +1,7 @@
 //! The real binary on real sockets.
 
-use std::io::{BufRead, BufReader};
+use std::fs::{File, metadata};
+use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -29,6 +30,26 @@ pub fn quaymeter() -> Command {
     command
 }
 
+/// Where a process writes its errors from now on, if that is a file.
+fn errors(child: &Child) -> Option<File> {
+    let path = format!("/proc/{}/fd/2", child.id());
+    // To open a pipe would take from whoever reads it.
+    let is_file = metadata(&path).is_ok_and(|of| of.is_file());
+    let mut file = is_file.then(|| File::open(path).ok()).flatten()?;
+    file.seek(SeekFrom::End(0)).ok()?;
+    Some(file)
+}
+
+/// What it has written there.
+fn said(errors: Option<File>) -> String {
+    let Some(mut file) = errors else {
+        return "what it said is among what the tests say".into();
+    };
+    let mut bytes = Vec::new();
+    let read = file.read_to_end(&mut bytes);
+    format!("it said ({read:?}): {}", String::from_utf8_lossy(&bytes))
+}
+
 impl Service {
     /// Starts it on free ports and waits until it says that it listens.
     pub fn start(dir: &Path, settings: &[&str]) -> Self {
@@ -52,12 +73,15 @@ impl Service {
     /// Starts what a `serve` command says and waits until it says that it listens.
     pub fn of(command: Command) -> Self {
         let started = Self::start_or_end(command);
-        started.unwrap_or_else(|status| panic!("the service ended before it listened: {status}"))
+        started.unwrap_or_else(|(status, said)| {
+            panic!("the service ended before it listened: {status}; {said}")
+        })
     }
 
-    /// The same of one that may end instead: then how.
-    pub fn start_or_end(mut command: Command) -> Result<Self, ExitStatus> {
+    /// The same of one that may end instead: then how, and what it said.
+    pub fn start_or_end(mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stderr = errors(&child);
         let stdout = child.stdout.take().unwrap();
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
@@ -68,10 +92,13 @@ impl Service {
         });
         let line = match told.recv_timeout(DEADLINE) {
             Ok(line) => line,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(child.wait().unwrap()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err((child.wait().unwrap(), said(stderr)));
+            }
             Err(error @ mpsc::RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
-                panic!("the service said nothing: {error}; {:?}", child.wait());
+                let (status, said) = (child.wait(), said(stderr));
+                panic!("the service did not listen: {error}; {status:?}; {said}");
             }
         };
         let word = |key: &str| {

@@ -16,9 +16,11 @@ use quaymeter::pseudonym::Pseudonyms;
 use quaymeter::simulate::{Options, Simulation};
 use quaymeter::view::position::Position;
 use quaymeter::view::token::Tokens;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -74,10 +76,7 @@ impl World {
             replicas,
             ..Self::bare(broker, partitions)
         };
-        let mut create = quaymeter();
-        let settings = world.settings();
-        create.args(["topics", "create"]).args(settings);
-        let created = create.output().unwrap();
+        let created = world.command(&["topics", "create"], &[]);
         assert!(created.status.success(), "{created:?}");
         world
     }
@@ -86,12 +85,8 @@ impl World {
         format!("{}.{name}", self.prefix)
     }
 
-    /// The settings of all that work on them.
-    pub fn settings(&self) -> Vec<String> {
-        self.settings_by(self.broker.bootstrap())
-    }
-
-    fn settings_by(&self, brokers: &str) -> Vec<String> {
+    /// The settings of all that work on them, with the addresses of the brokers.
+    fn settings_at(&self, brokers: &str) -> Vec<String> {
         let partitions = self.partitions.to_string();
         let pairs = [
             ("--log", "kafka"),
@@ -152,7 +147,8 @@ impl World {
 
     /// What a command says that works on these topics.
     pub fn command(&self, words: &[&str], more: &[&str]) -> Output {
-        self.commanded(words, more).output().unwrap()
+        let ended = ended_within(DEADLINE, self.commanded(words, more));
+        ended.unwrap_or_else(|said| panic!("{words:?} did not end: {said:?}"))
     }
 
     /// The same, not run yet.
@@ -163,7 +159,7 @@ impl World {
     /// The same, with the addresses at which it finds the brokers.
     pub fn commanded_at(&self, brokers: &str, words: &[&str], more: &[&str]) -> Command {
         let mut command = quaymeter();
-        command.args(words).args(self.settings_by(brokers));
+        command.args(words).args(self.settings_at(brokers));
         command.args(more);
         command
     }
@@ -194,6 +190,23 @@ impl World {
         command.arg("--pseudonym-key").arg(self.keys()).args(more);
         command
     }
+}
+
+/// What a command said that ended in time. Else it is killed, and what it had said is the
+/// error.
+pub fn ended_within(wait: Duration, mut command: Command) -> Result<Output, Output> {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command = command.stdin(Stdio::null());
+    let child = command.spawn().unwrap();
+    let id = Pid::from_child(&child);
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    if let Ok(output) = ended.recv_timeout(wait) {
+        return Ok(output.unwrap());
+    }
+    // It may have ended just now.
+    let _ = kill_process(id, Signal::KILL);
+    Err(ended.recv().unwrap().unwrap())
 }
 
 /// A day that ends now: the service judges by its clock.

@@ -2,7 +2,10 @@
 //! whatever is acknowledged, or sent again, is counted once.
 
 use crate::broker::Broker;
-use crate::instances::{DEADLINE, PARTITIONS, World, assert_audited, assert_meant};
+use crate::instances::{
+    DEADLINE, PARTITIONS, World, a_day, assert_audited, assert_meant, deliver_meant,
+};
+use crate::place::until;
 use crate::producer::client_of;
 use crate::proxy::{self, At, Proxy, Request, Way};
 use crate::service::Service;
@@ -10,6 +13,7 @@ use crate::underway::{RATE, Underway, day_of};
 use quaymeter::log::kafka::transactions::TRANSACTION_TIMEOUT;
 use quaymeter::simulate::Simulation;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use std::fs::{File, read_to_string};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -183,6 +187,33 @@ async fn a_network_that_is_open_in_one_direction_alone_is_outlived() {
         proxy.heal();
     }
     assert_all_meant(&world, instances, &day, loads).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_cut_off_while_it_loads_says_so_asks_anew_and_starts() {
+    let Some((world, proxy)) = world() else {
+        return;
+    };
+    let near = world.start("near");
+    let day = a_day(141, EVENTS / 6);
+    let positions = deliver_meant(&near, &day).await;
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut serve = world.serving_at(&proxy.bootstrap(), "far", &[]);
+    serve.stderr(File::create(&log).unwrap());
+    let starting = tokio::task::spawn_blocking(move || Service::of(serve));
+    // Nobody else comes by the proxy, and nothing is fetched before the changelogs.
+    proxy.cut_at(At::Request(Request::Fetch)).await;
+    for line in ["have not ended yet", "nothing comes of changelogs"] {
+        until(line, async || read_to_string(&log).unwrap().contains(line)).await;
+    }
+    proxy.heal();
+    let far = starting.await.unwrap();
+    assert_meant(&far, &day, &positions).await;
+    for instance in [near, far] {
+        assert_audited(&world, &instance);
+        instance.stop();
+    }
 }
 
 /// Waits for what is under way, and whether every instance answers what was meant.

@@ -221,7 +221,7 @@ fn without(gate: &Gate, prefix: &str, grants: &[Grant], lacking: usize) -> Strin
             false => assert_eq!(instance.ended().code(), Some(1), "{lacks:?}"),
         }
     });
-    if let Err(status) = status {
+    if let Err((status, _)) = status {
         assert_eq!(status.code(), Some(1), "{lacks:?}");
     }
     let said = read_to_string(&log).unwrap();

@@ -37,6 +37,7 @@ pub enum Way {
 #[repr(i16)]
 pub enum Request {
     Produce = 0,
+    Fetch = 1,
     AddOffsetsToTransaction = 25,
     EndTransaction = 26,
     CommitOffsetsOfTransaction = 28,

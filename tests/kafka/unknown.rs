@@ -1,13 +1,10 @@
 //! Who is not let in by brokers, or meets others than he should.
 
 use crate::gate::{Gate, HOUR, PASSWORD, USER, claims, credentials, gate};
-use crate::instances::World;
+use crate::instances::{World, ended_within};
 use crate::place::text;
 use crate::signer::Signer;
-use rustix::process::{Pid, Signal, kill_process};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon he must be told. Brokers who refuse are asked for 2 s, because they may just be
@@ -83,22 +80,6 @@ fn tokens(gate: &Gate) -> Vec<Case> {
     ]
 }
 
-/// What a command said that ended in time; else it is killed.
-fn ended(mut command: Command) -> Option<Output> {
-    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    let id = Pid::from_child(&child);
-    let (sender, ended) = mpsc::channel();
-    thread::spawn(move || sender.send(child.wait_with_output()));
-    match ended.recv_timeout(SOON) {
-        Ok(output) => Some(output.unwrap()),
-        Err(_) => {
-            kill_process(id, Signal::KILL).unwrap();
-            None
-        }
-    }
-}
-
 /// Runs a command, which must fail soon and say why, and no secret.
 fn told(case: &Case, world: &World, at: &str, words: &[&str]) {
     let shown: Vec<&str> = case.shown.iter().map(String::as_str).collect();
@@ -106,7 +87,8 @@ fn told(case: &Case, world: &World, at: &str, words: &[&str]) {
         ["serve"] => world.serving_at(at, case.what, &shown),
         words => world.commanded_at(at, words, &shown),
     };
-    let output = ended(command).unwrap_or_else(|| panic!("{}: it goes on", case.what));
+    let output = ended_within(SOON, command);
+    let output = output.unwrap_or_else(|said| panic!("{}: it goes on: {said:?}", case.what));
     let (told, errors) = text(&output);
     assert_eq!(output.status.code(), Some(1), "{}: {errors}", case.what);
     for part in case.told {

@@ -1,6 +1,8 @@
 //! Follows all partitions of a changelog: what is committed, in order.
 
 use super::alone;
+use super::answer::within;
+use super::apart::Apart;
 use super::connection::{Connection, Context};
 use super::failure::{Failure, subject};
 use crate::log::Kind;
@@ -9,6 +11,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::time::Duration;
+
+/// How long the client may take to be made and to be told its partitions. No broker is
+/// asked for that, and the library would wait for it for ever.
+const OPENED: Duration = Duration::from_secs(10);
+
+/// What is tried then.
+const ASSIGN: &str = "assign the changelogs";
 
 /// What comes next.
 #[derive(Debug)]
@@ -35,42 +44,34 @@ pub enum Next<'a> {
 
 /// A consumer of all partitions, in no group.
 pub struct Tail {
-    consumer: BaseConsumer<Context>,
+    consumer: Apart<BaseConsumer<Context>>,
+    connection: Connection,
     topic: String,
-    group: String,
 }
 
 impl Tail {
     /// Reads a topic from these offsets on, one for each partition.
     ///
     /// # Errors
-    /// A configuration that the client does not take.
+    /// A configuration that the client does not take; one that hangs.
     pub fn open(connection: &Connection, topic: &str, from: &[i64]) -> Result<Self, Failure> {
-        // A commit is waited for by whoever asks for what he sent.
-        let fetching = [
-            ("fetch.wait.max.ms", "50"),
-            ("fetch.queue.backoff.ms", "5"),
-            ("queued.max.messages.kbytes", "16384"),
-        ];
-        let made = alone::consumer(connection, alone::COMMITTED, &fetching);
-        let consumer = made.map_err(Failure::of("make a consumer"))?;
-        let mut all = TopicPartitionList::new();
-        for (partition, &offset) in (0..).zip(from) {
-            let offset = match offset {
-                // The first of a compacted topic may be any.
-                0 => rdkafka::Offset::Beginning,
-                offset => rdkafka::Offset::Offset(offset),
-            };
-            let added = all.add_partition_offset(topic, partition, offset);
-            added.map_err(Failure::of("assign a partition"))?;
-        }
-        let assigned = consumer.assign(&all);
-        assigned.map_err(Failure::of("assign the changelogs"))?;
+        let (of, at) = (connection.clone(), places(topic, from)?);
+        let opened = within(OPENED, move || assigned(&of, &at));
+        let late = || Failure::unanswered(ASSIGN, OPENED);
         Ok(Self {
-            consumer,
+            consumer: Apart::of(opened.ok_or_else(late)??),
+            connection: connection.clone(),
             topic: topic.to_owned(),
-            group: connection.group().to_owned(),
         })
+    }
+
+    /// Reads from these offsets on with another client, whatever this one is waiting for.
+    ///
+    /// # Errors
+    /// Those of [`Tail::open`].
+    pub fn open_anew(&mut self, from: &[i64]) -> Result<(), Failure> {
+        *self = Self::open(&self.connection, &self.topic, from)?;
+        Ok(())
     }
 
     /// Waits for what comes next, and hands it over.
@@ -90,7 +91,7 @@ impl Tail {
                 partition: partition as u32,
             })),
             Some(Err(error)) => {
-                let about = subject(&error, &self.topic, &self.group);
+                let about = subject(&error, &self.topic, self.connection.group());
                 let failure = Failure::of("read topic")(error).with(about);
                 match failure.kind {
                     // The client goes on trying.
@@ -103,6 +104,37 @@ impl Tail {
             }
         }
     }
+}
+
+/// All partitions of a topic, each at its offset.
+fn places(topic: &str, from: &[i64]) -> Result<TopicPartitionList, Failure> {
+    let mut all = TopicPartitionList::new();
+    for (partition, &offset) in (0..).zip(from) {
+        let offset = match offset {
+            // The first of a compacted topic may be any.
+            0 => rdkafka::Offset::Beginning,
+            offset => rdkafka::Offset::Offset(offset),
+        };
+        let added = all.add_partition_offset(topic, partition, offset);
+        added.map_err(Failure::of("assign a partition"))?;
+    }
+    Ok(all)
+}
+
+fn assigned(
+    connection: &Connection,
+    at: &TopicPartitionList,
+) -> Result<BaseConsumer<Context>, Failure> {
+    // A commit is waited for by whoever asks for what he sent.
+    let fetching = [
+        ("fetch.wait.max.ms", "50"),
+        ("fetch.queue.backoff.ms", "5"),
+        ("queued.max.messages.kbytes", "16384"),
+    ];
+    let made = alone::consumer(connection, alone::COMMITTED, &fetching);
+    let consumer = made.map_err(Failure::of("make a consumer"))?;
+    consumer.assign(at).map_err(Failure::of(ASSIGN))?;
+    Ok(consumer)
 }
 
 fn source(failure: &Failure) -> String {

@@ -1,11 +1,10 @@
 //! Transactions of a producer that has a name: whoever comes with the same one ends what
 //! was left open, and shuts the former out. Every call blocks.
 
-mod answer;
 #[cfg(test)]
 mod tests;
 
-use self::answer::within;
+use super::answer::within;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
 use crate::log::Kind;
@@ -165,7 +164,8 @@ impl Transactions {
         self.again(|| {
             let committed = self.producer.commit_transaction(STEP);
             committed.map_err(Failure::of("commit a transaction"))
-        })
+        })?;
+        Ok(())
     }
 
     /// Puts offsets of a group into the transaction. While the group's coordinator is gone

@@ -3,10 +3,11 @@
 
 use super::{Difference, Found, Plan, TopicPlan, differences};
 use crate::log::Kind;
+use crate::log::kafka::apart::Apart;
 use crate::log::kafka::connection::{Connection, Context, Trouble};
 use crate::log::kafka::{Error, is_passing};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use std::collections::BTreeMap;
@@ -19,6 +20,10 @@ use std::time::{Duration, Instant};
 
 /// How long brokers have for anything that is asked here.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// After this time the client library is given up, which should have told long since that
+/// no broker has answered.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// How long it is tried, at least, when every broker that is known refuses or has
 /// let a connection time out: one may just be starting, but who waits wants to be told.
@@ -41,6 +46,10 @@ const LISTEN: Duration = Duration::from_millis(10);
 pub struct Admin {
     connection: Connection,
     context: Context,
+    clients: Apart<Clients>,
+}
+
+struct Clients {
     /// Asks for metadata. The other client never tells what is wrong with it.
     probe: BaseProducer<Context>,
     admin: AdminClient<Context>,
@@ -92,8 +101,10 @@ impl Admin {
         Ok(Self {
             connection: connection.clone(),
             context,
-            probe: probe.map_err(no_client)?,
-            admin: admin.map_err(no_client)?,
+            clients: Apart::of(Clients {
+                probe: probe.map_err(no_client)?,
+                admin: admin.map_err(no_client)?,
+            }),
         })
     }
 
@@ -155,7 +166,7 @@ impl Admin {
             .iter()
             .fold(new, |new, (name, value)| new.set(name, value));
         let options = options().operation_timeout(Some(WITHIN));
-        let results = wait(self.admin.create_topics([&new], &options));
+        let results = wait(self.clients.admin.create_topics([&new], &options));
         let failed = |source| Error::Failed {
             operation: "create topic",
             subject: format!(
@@ -204,7 +215,7 @@ impl Admin {
 
     fn settings(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
         let asked = [ResourceSpecifier::Topic(name)];
-        let told = wait(self.admin.describe_configs(&asked, &options()));
+        let told = wait(self.clients.admin.describe_configs(&asked, &options()));
         let failed = |source| failed("describe topic", name, source);
         let mut settings = BTreeMap::new();
         for resource in told.map_err(|error| failed(code(&error)))? {
@@ -223,7 +234,8 @@ impl Admin {
     fn metadata(&self, topic: &str) -> Result<Metadata, Error> {
         let begun = Instant::now();
         loop {
-            let error = match self.probe.client().fetch_metadata(Some(topic), TRY) {
+            let client = self.clients.probe.client();
+            let error = match client.fetch_metadata(Some(topic), TRY) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => code(&error),
             };
@@ -253,22 +265,27 @@ impl Admin {
 
     /// What the client told so far.
     fn trouble(&self) -> Trouble {
-        self.probe.poll(LISTEN);
+        self.clients.probe.poll(LISTEN);
         self.context.trouble()
     }
 }
 
-/// Waits for what the client library answers in any case, within the options'
-/// time. A runtime's own way to wait panics on the threads of another.
-fn wait<T>(answer: impl Future<Output = T>) -> T {
+/// Waits for what the client library answers, within the options' time unless it hangs.
+/// A runtime's own way to wait panics on the threads of another.
+fn wait<T>(answer: impl Future<Output = KafkaResult<T>>) -> KafkaResult<T> {
+    let deadline = Instant::now() + GIVEN_UP;
     let waker = Waker::from(Arc::new(Waiting(thread::current())));
     let mut context = task::Context::from_waker(&waker);
     let mut answer = pin!(answer);
     loop {
-        match answer.as_mut().poll(&mut context) {
-            Poll::Ready(answer) => return answer,
-            Poll::Pending => thread::park(),
+        if let Poll::Ready(answer) = answer.as_mut().poll(&mut context) {
+            return answer;
         }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
+        }
+        thread::park_timeout(left);
     }
 }
 
