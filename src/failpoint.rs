@@ -37,6 +37,18 @@ pub const BACKUP_PLACES: [&str; 5] = [
     "backup.named",
 ];
 
+/// The places of a commit to Kafka, in order: a partition's values are put and its mark
+/// is not, the broker has all records, it has the offsets too, all is committed and nobody
+/// here knows, the engine knows, the mirror has all but the last commit.
+pub const KAFKA_PLACES: [&str; 6] = [
+    "kafka.mark.before",
+    "kafka.offsets.before",
+    "kafka.commit.before",
+    "kafka.commit.after",
+    "kafka.known",
+    "kafka.followed",
+];
+
 /// On Kafka: partitions are to be given up, and are not yet.
 pub const GROUP_PLACE: &str = "group.taken";
 

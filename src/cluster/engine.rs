@@ -343,6 +343,7 @@ impl Engine {
                 });
             }
         }
+        failpoint::reached("kafka.followed");
         let started = Instant::now();
         self.pace.begins(started);
         let kept = Arc::clone(&self.setup.kept);
@@ -351,6 +352,7 @@ impl Engine {
         let metrics = &self.setup.metrics;
         metrics.commit_retries.increment(self.group.retries());
         let done = committed?;
+        failpoint::reached("kafka.known");
         metrics.dead_letters.increment(done.dead_letters as u64);
         metrics.commit_values.record(done.values as f64);
         let (chunks, points) = self.desk.sizes();

@@ -1,22 +1,21 @@
 //! Whatever happens to instances and to the broker, each instance answers what was meant.
 
 use crate::broker::Broker;
-use crate::instances::{World, a_day, assert_audited, assert_meant, deliver_meant};
+use crate::caught::{Changelogs, until};
+use crate::chained::assert_chained;
+use crate::instances::{PARTITIONS, World, a_day, assert_audited, assert_meant, deliver_meant};
+use crate::place;
 use crate::service::Service;
 use crate::underway::{RATE, Underway, day_of};
 use quaymeter::failpoint::GROUP_PLACE;
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::watch;
 
 const EVENTS: u32 = 6_000;
-
-/// How often an instance is killed; `KAFKA_KILLS` says how often in a long run, and
-/// `KAFKA_SEED` repeats one.
-const KILLS: u32 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_instance_takes_every_instance_answers() {
@@ -41,53 +40,53 @@ async fn what_one_instance_takes_every_instance_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_instance_loses_nothing_and_counts_nothing_twice() {
-    let kills = std::env::var("KAFKA_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let given = std::env::var("KAFKA_SEED").ok();
-    let seed = given.map_or_else(rand::random, |seed| seed.parse().unwrap());
-    let (mut random, started) = (ChaCha8Rng::seed_from_u64(seed), Instant::now());
-    let world = World::new();
-    let stays = world.start("stays");
-    let mut killed = world.start("killed");
-    let day = day_of(seed, kills * RATE * 3 / 2);
-    let underway = Underway::begin(&day, &stays, Some(RATE));
-    let mut at = 0;
-    for _ in 0..kills {
-        at += random.random_range(1..2 * u64::from(RATE));
-        underway.reaches(at).await;
-        killed.kill();
-        killed = tokio::task::block_in_place(|| world.start("killed"));
-    }
-    let positions = underway.delivered().await;
-    assert_meant(&stays, &day, &positions).await;
-    assert_meant(&killed, &day, &positions).await;
-    // Whatever it had, the other one has it all now.
-    stays.stop();
-    assert_meant(&killed, &day, &positions).await;
-    assert_audited(&world, &killed);
-    killed.stop();
-    let (events, seconds) = (day.counts().sent, started.elapsed().as_secs());
-    println!("{kills} kills, seed {seed}, {events} events in {seconds} s: all cells as meant");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_wakes_up_after_its_partitions_moved_commits_nothing() {
     let world = World::new();
-    let (awake, asleep) = (world.start("awake"), world.start("asleep"));
-    let day = day_of(31, EVENTS);
-    let underway = Underway::begin(&day, &awake, Some(3 * RATE));
-    underway.reaches(u64::from(EVENTS) / 3).await;
-    asleep.signal("STOP");
-    let positions = underway.delivered().await;
-    // Its partitions are counted by the other one, once its session is over.
-    assert_meant(&awake, &day, &positions).await;
+    let awake = world.start("awake");
+    let (asleep, told) = told_by(&world, "asleep");
+    let (changelogs, mut dice) = (Changelogs::of(&world), ChaCha8Rng::seed_from_u64(31));
+    until("it should have partitions", &asleep, |of| {
+        !of.partitions.is_empty()
+    })
+    .await;
+    let day = day_of(31, 3 * EVENTS / 2);
+    let underway = Underway::begin(&day, &awake, Some(RATE));
+    let open = changelogs.catch(&asleep, &mut dice).await;
+    // Its partitions are counted by the other one, once its session is over and the broker
+    // has ended what it left open.
+    until("it should count all partitions", &awake, |of| {
+        of.partitions.len() == PARTITIONS as usize
+    })
+    .await;
+    assert!(!changelogs.are_open(&open));
+    let before = beginnings(&told);
+    // It goes on with its commit, and is fenced.
     asleep.signal("CONT");
-    assert_meant(&asleep, &day, &positions).await;
-    assert_meant(&awake, &day, &positions).await;
+    place::until("it begins again", async || beginnings(&told) > before).await;
+    let positions = underway.delivered().await;
+    for instance in [&asleep, &awake] {
+        assert_meant(instance, &day, &positions).await;
+    }
     for instance in [awake, asleep] {
         assert_audited(&world, &instance);
         instance.stop();
     }
+    assert_chained(&world);
+}
+
+/// Starts an instance that says to a file what goes on.
+fn told_by(world: &World, name: &str) -> (Service, PathBuf) {
+    let told = world.data(&format!("{name}.log"));
+    let mut command = world.serving_at(world.broker.bootstrap(), name, &[]);
+    command.stderr(fs::File::create(&told).unwrap());
+    (Service::of(command), told)
+}
+
+/// How often an instance has dropped what it had counted and could not commit.
+fn beginnings(told: &Path) -> usize {
+    let told = fs::read_to_string(told).unwrap();
+    told.matches("counting begins again from what is committed")
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,17 +6,21 @@ mod audited;
 #[allow(dead_code, reason = "other tests need more of it")]
 mod authority;
 mod broker;
+mod caught;
+mod chained;
 #[path = "../traces/collector.rs"]
 #[allow(dead_code, reason = "shared with the tests of traces")]
 mod collector;
 mod compacted;
 mod counted;
 mod exported;
+mod fed;
 mod gate;
 mod grants;
 mod harness;
 mod healed;
 mod instances;
+mod killed;
 mod moved;
 #[path = "../bounded/memory.rs"]
 #[expect(dead_code, reason = "other tests ask it more")]
@@ -27,6 +31,8 @@ mod overload;
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 mod place;
 mod permitted;
+#[cfg(feature = "failpoints")]
+mod points;
 mod producer;
 mod proxy;
 #[path = "../e2e/raw.rs"]

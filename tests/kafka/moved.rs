@@ -119,6 +119,7 @@ async fn an_import_that_was_killed_goes_on_where_it_ended() {
     assert_eq!(count(&world) as u64, end);
     let instance = world.start("first");
     assert_meant(&instance, &day, &[world.end()]).await;
+    assert_audited(&world, &instance);
     instance.stop();
 }
 

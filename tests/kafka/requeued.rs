@@ -1,6 +1,6 @@
 //! Dead letters: shown, and put back once they are events of ours.
 
-use crate::instances::{DEADLINE, World, a_day, assert_meant};
+use crate::instances::{DEADLINE, World, a_day, assert_audited, assert_meant};
 use crate::producer::client_of;
 use crate::strangers::poison;
 use bytes::Bytes;
@@ -134,5 +134,6 @@ async fn what_was_put_away_counts_once_it_is_put_back_in_its_place() {
         !nothing.status.success() && errors.contains("--all"),
         "{errors}"
     );
+    assert_audited(&wrong, &instance);
     instance.stop();
 }

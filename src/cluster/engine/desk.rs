@@ -5,6 +5,7 @@ use super::traced::Traced;
 use crate::cluster::mark::{self, KEY, Tally};
 use crate::cluster::owned::{Counted, Owned, Terms};
 use crate::cluster::records::Fetch;
+use crate::failpoint;
 use crate::log::Offset;
 use crate::log::kafka::dead_letter::DeadLetter;
 use crate::log::kafka::group::Group;
@@ -233,6 +234,7 @@ impl Desk {
                 tally.take(&key, value.as_deref());
                 group.put(partition, &key, value.as_deref())?;
             }
+            failpoint::reached("kafka.mark.before");
             let (from, to) = (owned.committed(), owned.position());
             let mark = tally.mark((partition, self.partitions), from, to);
             let undecodable = |_| Error::Mark {

@@ -7,6 +7,7 @@ mod tests;
 use super::answer::within;
 use super::connection::{Connection, Context};
 use super::failure::Failure;
+use crate::failpoint;
 use crate::log::Kind;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -160,11 +161,14 @@ impl Transactions {
         group: ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
         self.drain()?;
+        failpoint::reached("kafka.offsets.before");
         self.put_offsets(offsets, group)?;
+        failpoint::reached("kafka.commit.before");
         self.again(|| {
             let committed = self.producer.commit_transaction(STEP);
             committed.map_err(Failure::of("commit a transaction"))
         })?;
+        failpoint::reached("kafka.commit.after");
         Ok(())
     }
 
