@@ -6,6 +6,8 @@ mod authority;
 mod authorities;
 mod certificates;
 mod client;
+#[path = "../support/declared.rs"]
+mod declared;
 mod ending;
 mod enterprises;
 mod expiry;

@@ -3,34 +3,10 @@
 
 use crate::place::DEADLINE;
 use crate::port::{Shown, reason};
-use prost::Message;
-use prost_types::FileDescriptorSet;
-use quaymeter::pb;
 use std::str::FromStr as _;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
-
-/// The paths of all methods that are served.
-pub fn all() -> Vec<String> {
-    let sets = [
-        pb::DESCRIPTORS,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ];
-    let mut paths = Vec::new();
-    for set in sets {
-        for file in FileDescriptorSet::decode(set).unwrap().file {
-            for service in &file.service {
-                let name = format!("/{}.{}/", file.package(), service.name());
-                let methods = service.method.iter();
-                paths.extend(methods.map(|method| format!("{name}{}", method.name())));
-            }
-        }
-    }
-    paths
-}
 
 /// How a call of a method ended that says nothing, once it was let in: its first answer
 /// or its status.

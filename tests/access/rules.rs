@@ -1,7 +1,8 @@
 //! What each method asks of its caller, by the specification, and of whom it answers: a
 //! row for each method there is.
 
-use crate::methods::{Outcome, all};
+use crate::declared::declared;
+use crate::methods::Outcome;
 use crate::place::{DAY_MS, QUARTER_MS, event, recently};
 use prost::Message;
 use quaymeter::answers::instant;
@@ -267,5 +268,5 @@ fn told<T: std::fmt::Debug>(rows: &[T], more: &impl std::fmt::Debug) -> (bool, S
 fn every_method_has_one_row_and_every_row_a_method() {
     let rows: BTreeSet<_> = RULES.iter().map(|rule| rule.path.to_owned()).collect();
     assert_eq!(rows.len(), RULES.len());
-    assert_eq!(rows, all().into_iter().collect());
+    assert_eq!(rows, declared().into_iter().collect());
 }

@@ -4,6 +4,8 @@
 mod bomb;
 mod churn;
 mod crowd;
+#[path = "../support/declared.rs"]
+mod declared;
 mod dribble;
 mod everything;
 #[expect(dead_code, reason = "shared with the tests of survival")]

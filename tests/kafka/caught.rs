@@ -2,7 +2,7 @@
 
 use crate::instances::{DEADLINE, World};
 use crate::place::get;
-use crate::producer::client_of;
+use crate::producer::looks_at;
 use crate::service::Service;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -88,16 +88,10 @@ pub struct Changelogs {
 
 impl Changelogs {
     pub fn of(world: &World) -> Self {
-        let consumer = |isolation| {
-            let mut client = client_of(&world.broker);
-            client
-                .set("group.id", "looks")
-                .set("isolation.level", isolation);
-            client.create().unwrap()
-        };
+        let [committed, all] = looks_at(&world.broker);
         Self {
-            all: consumer("read_uncommitted"),
-            committed: consumer("read_committed"),
+            all,
+            committed,
             topic: world.topic("cells"),
         }
     }

@@ -6,7 +6,7 @@ use crate::instances::{
     DEADLINE, PARTITIONS, World, a_day, assert_audited, assert_meant, deliver_meant,
 };
 use crate::place::until;
-use crate::producer::client_of;
+use crate::producer::looks_at;
 use crate::proxy::{self, At, Proxy, Request, Way};
 use crate::service::Service;
 use crate::underway::{RATE, Underway, day_of};
@@ -41,17 +41,8 @@ struct Inside {
 
 impl Inside {
     fn of(broker: &Broker) -> Self {
-        let consumer = |isolation| {
-            let mut client = client_of(broker);
-            client
-                .set("group.id", "looks")
-                .set("isolation.level", isolation);
-            client.create().unwrap()
-        };
-        Self {
-            all: consumer("read_uncommitted"),
-            committed: consumer("read_committed"),
-        }
+        let [committed, all] = looks_at(broker);
+        Self { all, committed }
     }
 
     /// Whether a transaction of a changelog is open.

@@ -29,6 +29,17 @@ pub fn client_of(broker: &Broker) -> ClientConfig {
     client
 }
 
+/// Who looks into their topics, at what is committed and at all there is.
+pub fn looks_at(broker: &Broker) -> [BaseConsumer; 2] {
+    ["read_committed", "read_uncommitted"].map(|isolation| {
+        let mut client = client_of(broker);
+        client
+            .set("group.id", "looks")
+            .set("isolation.level", isolation);
+        client.create().unwrap()
+    })
+}
+
 /// How the library reaches them.
 pub fn connection_to(brokers: &str) -> Connection {
     let config = Config::resolve(Sources {
