@@ -84,7 +84,7 @@ settings! {
         calls: usize = "4096", Within(1, 1_000_000), "Calls at the same time other than open event streams, at most";
         watches: usize = "256", Within(0, 100_000), "Open watches, at most";
         store_cache_bytes: u64 = "33554432", Within(MIB, 65_536 * MIB), "Bytes of memory in which the store keeps what it read, at most";
-        caller_batch_events: u32 = "1000", Within(1, 10_000), "Events in a batch of a caller with a limit of events in a second, at most, unless the callers' file gives him a number of his own";
+        caller_batch_events: u32 = "250", Within(1, 10_000), "Events in a batch of a caller with a limit of events in a second, at most, unless the callers' file gives him a number of his own";
         caller_events_per_s: u32 = "5000", Within(0, 1_000_000_000), "Events that a caller may send in a second, unless the callers' file gives him a number of his own; 0 means as many as are taken";
         connections: usize = "20000", Within(1, 1_000_000), "Open gRPC connections, at most";
     }
@@ -119,6 +119,8 @@ settings! {
 /// First, second, n: the first must be at least the second plus n.
 const AT_LEAST: &[(&str, &str, i64)] = &[
     ("quarter_days", "horizon_days", 2),
+    // A slot, kept as long as quarter-hours, is found by its owner's day, which may begin a
+    // UTC day before it.
     ("day_days", "quarter_days", 1),
     ("limits.stream_credit_events", "limits.batch_events", 0),
     ("limits.buffered_bytes", "limits.message_bytes", 0),

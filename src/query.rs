@@ -274,7 +274,7 @@ impl Service {
     }
 }
 
-/// What has no owner is posted at once: slots, vessel calls and all but the cells.
+/// What has no owner is posted at once: vessel calls and all but the cells.
 fn of_nobody(_: &Cells) -> Option<Vec<Owner>> {
     Some(Vec::new())
 }
@@ -408,9 +408,11 @@ impl ThroughputService for Service {
     ) -> Result<Response<pb::ListNoShowsResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
         let asker = self.asker(&extensions, &request);
-        let question = no_shows::Question::parse(&request, &asker)?;
+        let question = Arc::new(no_shows::Question::parse(&request, &asker)?);
+        let named = Arc::clone(&question);
+        let owners = move |cells: &Cells| Some(named.owners(cells));
         let ask = move |state: &State, now| question.page(&state.cells, now);
-        let answered = self.answer((asker, &metadata), &request.at_least, of_nobody, ask);
+        let answered = self.answer((asker, &metadata), &request.at_least, owners, ask);
         let (page, freshness) = answered.await?;
         let ((rows, next_page_token), freshness) = (page, Some(freshness));
         self.respond(pb::ListNoShowsResponse {

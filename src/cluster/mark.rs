@@ -7,7 +7,7 @@ use crate::store::{Bytes, Table};
 use serde::{Deserialize, Serialize};
 
 /// The version of the changelog's format.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The key of a partition's mark in its changelog. No put begins so.
 pub const KEY: &[u8] = b"__pos";

@@ -2,7 +2,6 @@
 //! of its facility's partition, under that partition's numbers.
 
 use super::naming::Naming;
-use crate::event::Millis;
 use crate::meter::cell::{Day, DayRecord, Owner, Records, Shelf, SlotKey, Unread};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
@@ -68,10 +67,15 @@ impl Shelf for OfSlices {
         Ok(None)
     }
 
-    fn slots(&self, starts: Range<Millis>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+    fn slots(&self, day: Day, whose: Option<Owner>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
         let mut all = Vec::new();
         for (partition, slice) in self.slices.iter().enumerate() {
-            let slots = slice.slots(starts.clone())?;
+            let own = |owner| self.naming.read().own_owner(partition, owner);
+            let own = whose.map(own);
+            if own == Some(None) {
+                continue;
+            }
+            let slots = slice.slots(day, own.flatten())?;
             let naming = self.naming.read();
             all.extend(
                 slots

@@ -126,33 +126,35 @@ pub struct CallKey {
     pub day: Day,
 }
 
-/// An appointment slot's figures.
+/// An appointment slot's figures. Slots are kept by the UTC day on which they start, and
+/// of a day each owner's together, so that who asks for his passes over nobody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlotKey {
+    /// Whose.
+    pub owner: Owner,
     /// When it starts.
     pub start: Millis,
     /// When it ends.
     pub end: Millis,
     /// The facility's name.
     pub facility: NameId,
-    /// Whose.
-    pub owner: Owner,
 }
 
 impl SlotKey {
-    /// The least key of slots that start at `start` or later.
-    pub fn first(start: Millis) -> Self {
-        let owner = Owner {
-            enterprise: NameId::MIN,
-            role: Role::Unspecified,
-            classifier: Classifier::Unspecified,
-        };
-        Self {
-            start,
-            end: Millis::MIN,
-            facility: NameId::MIN,
+    /// The UTC day on which it starts.
+    pub fn day(&self) -> Day {
+        utc_day_of(self.start)
+    }
+
+    /// The least and the greatest key of an owner.
+    pub(super) fn ends_of(owner: Owner) -> [Self; 2] {
+        let at = |instant, facility| Self {
             owner,
-        }
+            start: instant,
+            end: instant,
+            facility,
+        };
+        [at(Millis::MIN, NameId::MIN), at(Millis::MAX, NameId::MAX)]
     }
 }
 
@@ -198,10 +200,10 @@ impl Posting {
     fn slots(&self) -> impl Iterator<Item = SlotKey> + '_ {
         self.slot_end.into_iter().flat_map(move |end| {
             self.owners().map(move |owner| SlotKey {
+                owner,
                 start: self.at,
                 end,
                 facility: self.facility,
-                owner,
             })
         })
     }
@@ -281,8 +283,8 @@ pub enum Sweep {
     Day(Owner, Day),
     /// The quarter-hours of an owner's day.
     Quarters(Owner, Day),
-    /// All slots that start before this instant.
-    Slots(Millis),
+    /// All slots that start before this UTC day.
+    Slots(Day),
 }
 
 /// The quarter-hour of an instant.

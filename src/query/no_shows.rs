@@ -6,11 +6,12 @@ use super::page::Fingerprint;
 use super::plan::{self, Plan};
 use super::selection::Selection;
 use crate::event::Millis;
-use crate::meter::cell::{Cells, Owner, SlotKey};
+use crate::meter::cell::{Cells, Owner, SlotKey, utc_day_of};
 use crate::meter::figure::{Figure, Figures, Meaning};
 use crate::pb::{self, AppointmentStage};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use tonic::Status;
 
 /// What tells a row from others, in the order of rows: slot start, slot end,
@@ -63,51 +64,95 @@ impl Question {
         })
     }
 
+    /// Whose cells must be posted for it: of whoever is asked for by name, the days tell
+    /// where his slots are.
+    pub fn owners(&self, cells: &Cells) -> Vec<Owner> {
+        let named = self.selection.resolve(&cells.names).named();
+        named.unwrap_or_default()
+    }
+
     /// A page, and the token of the next one.
     pub fn page(&self, cells: &Cells, now: Millis) -> Result<(Vec<pb::NoShowRow>, String), Status> {
         self.plan.check_reach(cells, self.selection.sight())?;
-        let mut rows = self.rows(cells, self.ended_by.unwrap_or(now))?;
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let more = rows.len() > self.limit;
-        rows.truncate(self.limit);
-        let token = match rows.last() {
-            Some((last, _)) if more => self.request.token(last),
+        let mut first = self.first(cells, self.ended_by.unwrap_or(now))?;
+        let next = match first.is_over() {
+            true => first.0.pop_last(),
+            false => None,
+        };
+        let token = match first.0.last_key_value() {
+            Some((last, _)) if next.is_some() => self.request.token(last),
             _ => String::new(),
         };
-        Ok((rows.into_iter().map(|(_, row)| row).collect(), token))
+        Ok((first.0.into_values().collect(), token))
     }
 
-    /// More rows than a page holds, if there are so many; no row that is left
-    /// out starts before one that is given.
-    fn rows(&self, cells: &Cells, ended_by: Millis) -> Result<Vec<(Key, pb::NoShowRow)>, Status> {
+    /// The first rows after the page before: one more than a page holds, if there are so
+    /// many.
+    fn first(&self, cells: &Cells, ended_by: Millis) -> Result<First, Status> {
         let mut wanted = self.selection.resolve(&cells.names);
+        let named = wanted.named();
         let (from, to) = self.interval;
         // A token of another version of this service may say any instant.
         let from = self.after.as_ref().map_or(from, |after| after.0.min(to));
-        let (mut rows, mut visits): (Vec<(Key, pb::NoShowRow)>, _) = (Vec::new(), 0);
+        let (mut first, mut visits) = (First(BTreeMap::new(), self.limit + 1), 0);
         let mut counted = Ok(());
-        let sees_all = self.selection.sight().is_everything();
-        cells.slots(from..to, &mut |slot, figures| {
-            let is_wanted = wanted.owner(&slot.owner);
-            // A limit that others' slots use up would tell of them.
-            if sees_all || is_wanted {
-                counted = plan::count(&mut visits, 1);
-            }
-            let full = rows.len() > self.limit;
-            let behind = |last: &Key| last.0 < slot.start;
-            if counted.is_err() || (full && rows.last().is_some_and(|(last, _)| behind(last))) {
+        cells.slots(from..to, named.as_deref(), &mut |slot, figures| {
+            counted = plan::count(&mut visits, 1);
+            if counted.is_err() || first.is_before(slot) {
                 return false;
             }
-            let asked = slot.end <= ended_by && is_wanted;
-            if asked && wanted.facility(slot.facility) {
+            let is_within = (from..to).contains(&slot.start) && slot.end <= ended_by;
+            let is_asked = is_within && wanted.owner(&slot.owner);
+            if is_asked && first.may_have(slot) && wanted.facility(slot.facility) {
                 let key = key(cells, slot);
                 if self.after.as_ref().is_none_or(|after| key > *after) {
-                    rows.extend(row(&key, figures).map(|row| (key, row)));
+                    first.take(key, figures);
                 }
             }
             true
         })?;
-        counted.map(|()| rows)
+        counted.map(|()| first)
+    }
+}
+
+/// The first rows of what comes in the order of days, and of a day in none; at most so
+/// many.
+struct First(BTreeMap<Key, pb::NoShowRow>, usize);
+
+impl First {
+    /// Whether there are as many as there may be.
+    fn is_over(&self) -> bool {
+        self.0.len() >= self.1
+    }
+
+    /// When the last of them starts, once nothing behind it is taken.
+    fn end(&self) -> Option<Millis> {
+        let last = self.0.last_key_value().filter(|_| self.is_over());
+        last.map(|((start, ..), _)| *start)
+    }
+
+    /// Whether all of them are of days before a slot's.
+    fn is_before(&self, slot: &SlotKey) -> bool {
+        self.end().is_some_and(|end| utc_day_of(end) < slot.day())
+    }
+
+    /// Whether a slot's row may be one of them.
+    fn may_have(&self, slot: &SlotKey) -> bool {
+        self.end().is_none_or(|end| slot.start <= end)
+    }
+
+    fn take(&mut self, key: Key, figures: &Figures) {
+        let last = self.0.last_key_value().filter(|_| self.is_over());
+        if last.is_some_and(|(last, _)| key > *last) {
+            return;
+        }
+        let Some(row) = row(&key, figures) else {
+            return;
+        };
+        self.0.insert(key, row);
+        if self.0.len() > self.1 {
+            self.0.pop_last();
+        }
     }
 }
 

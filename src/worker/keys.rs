@@ -1,11 +1,13 @@
 //! The keys of stored cells: their bytes are ordered as the cells are asked for,
-//! an owner's by day and facility, slots by start.
+//! an owner's by day and facility, slots by the UTC day on which they start, then by owner.
 
 use crate::event::{Classifier, Millis, Role};
-use crate::meter::cell::{Day, Owner, SlotKey};
+use crate::meter::cell::{DAY_MS, Day, Owner, SlotKey};
 use crate::meter::names::NameId;
 
 const OWNER: usize = 6;
+
+const DAY: usize = 4;
 
 /// An owner's key, and the beginning of all keys of its cells.
 pub fn owner(owner: Owner) -> [u8; OWNER] {
@@ -16,10 +18,10 @@ pub fn owner(owner: Owner) -> [u8; OWNER] {
 
 /// The key of an owner's total of a day, and the beginning of those of its
 /// records.
-pub fn total(of: Owner, day: Day) -> [u8; OWNER + 4] {
-    let mut key = [0; OWNER + 4];
+pub fn total(of: Owner, on: Day) -> [u8; OWNER + DAY] {
+    let mut key = [0; OWNER + DAY];
     key[..OWNER].copy_from_slice(&owner(of));
-    key[OWNER..].copy_from_slice(&(day as u32 ^ 1 << 31).to_be_bytes());
+    key[OWNER..].copy_from_slice(&day(on));
     key
 }
 
@@ -32,18 +34,34 @@ pub fn record(of: Owner, day: Day, facility: NameId) -> [u8; OWNER + 8] {
 }
 
 /// The key of a slot.
-pub fn slot(of: &SlotKey) -> [u8; 20 + OWNER] {
-    let mut key = [0; 20 + OWNER];
-    key[..8].copy_from_slice(&instant(of.start));
-    key[8..16].copy_from_slice(&instant(of.end));
-    key[16..20].copy_from_slice(&of.facility.to_be_bytes());
-    key[20..].copy_from_slice(&owner(of.owner));
+pub fn slot(of: &SlotKey) -> [u8; DAY + OWNER + 16] {
+    let mut key = [0; DAY + OWNER + 16];
+    let (begun, rest) = key.split_at_mut(DAY + OWNER);
+    begun.copy_from_slice(&slots_of(of.owner, of.day()));
+    rest[..4].copy_from_slice(&(of.start.rem_euclid(DAY_MS) as u32).to_be_bytes());
+    rest[4..12].copy_from_slice(&(of.end as u64 ^ 1 << 63).to_be_bytes());
+    rest[12..].copy_from_slice(&of.facility.to_be_bytes());
     key
 }
 
-/// An instant, in the order of time.
-pub fn instant(at: Millis) -> [u8; 8] {
-    (at as u64 ^ 1 << 63).to_be_bytes()
+/// The beginning of the keys of all slots that start on a UTC day, in the order of days.
+pub fn day(on: Day) -> [u8; DAY] {
+    (on as u32 ^ 1 << 31).to_be_bytes()
+}
+
+/// The beginning of the keys of an owner's slots that start on a UTC day.
+pub fn slots_of(whose: Owner, on: Day) -> [u8; DAY + OWNER] {
+    let mut key = [0; DAY + OWNER];
+    key[..DAY].copy_from_slice(&day(on));
+    key[DAY..].copy_from_slice(&owner(whose));
+    key
+}
+
+/// What no key of theirs reaches: a start within its day is less.
+pub fn after_slots_of(whose: Owner, on: Day) -> [u8; DAY + OWNER + 4] {
+    let mut key = [0xff; DAY + OWNER + 4];
+    key[..DAY + OWNER].copy_from_slice(&slots_of(whose, on));
+    key
 }
 
 /// Reads a key of [`owner`].
@@ -62,10 +80,12 @@ pub fn owner_in(key: &[u8]) -> Option<Owner> {
 /// Reads a key of [`total`].
 pub fn total_in(key: &[u8]) -> Option<(Owner, Day)> {
     let (owner, day) = key.split_last_chunk()?;
-    Some((
-        owner_in(owner)?,
-        (u32::from_be_bytes(*day) ^ 1 << 31) as Day,
-    ))
+    Some((owner_in(owner)?, day_in(*day)))
+}
+
+/// Reads a key of [`day`].
+fn day_in(key: [u8; DAY]) -> Day {
+    (u32::from_be_bytes(key) ^ 1 << 31) as Day
 }
 
 /// Reads a key of [`record`].
@@ -77,15 +97,16 @@ pub fn record_in(key: &[u8]) -> Option<(Owner, Day, NameId)> {
 
 /// Reads a key of [`slot`].
 pub fn slot_in(key: &[u8]) -> Option<SlotKey> {
-    let (start, rest) = key.split_first_chunk()?;
-    let (end, rest) = rest.split_first_chunk()?;
-    let (facility, owner) = rest.split_first_chunk()?;
-    let instant = |bytes: [u8; 8]| (u64::from_be_bytes(bytes) ^ 1 << 63) as Millis;
-    Some(SlotKey {
-        start: instant(*start),
-        end: instant(*end),
-        facility: NameId::from_be_bytes(*facility),
+    let (day, rest) = key.split_first_chunk()?;
+    let (owner, rest) = rest.split_first_chunk::<OWNER>()?;
+    let (start, rest) = rest.split_first_chunk()?;
+    let (end, facility) = rest.split_first_chunk()?;
+    let start = Millis::from(u32::from_be_bytes(*start));
+    (start < DAY_MS).then_some(SlotKey {
         owner: owner_in(owner)?,
+        start: Millis::from(day_in(*day)) * DAY_MS + start,
+        end: (u64::from_be_bytes(*end) ^ 1 << 63) as Millis,
+        facility: NameId::from_be_bytes(facility.try_into().ok()?),
     })
 }
 
@@ -114,15 +135,43 @@ mod tests {
         let key = |&(owner, day, facility): &(Owner, Day, NameId)| record(owner, day, facility);
         assert!(records.is_sorted_by_key(key));
         assert!(records.iter().all(|of| record_in(&key(of)) == Some(*of)));
-        let starts = [Millis::MIN, -1, 0, 1, 1_793_491_200_000, Millis::MAX];
-        let slots = starts.map(|start| SlotKey {
-            start,
-            end: start.saturating_add(1),
-            facility: 7,
-            owner: some_owner(9),
-        });
+    }
+
+    #[test]
+    fn slots_are_ordered_by_day_and_an_owners_are_together() {
+        let mut slots = Vec::new();
+        for day in [-1, 0, 20_000] {
+            for enterprise in [0, 9, NameId::MAX] {
+                for within in [0, 1, DAY_MS - 1] {
+                    let start = day * DAY_MS + within;
+                    let ends = [Millis::MIN, start - 1, start, start + 1, Millis::MAX].into_iter();
+                    slots.extend(ends.map(|end| SlotKey {
+                        owner: some_owner(enterprise),
+                        start,
+                        end,
+                        facility: 7,
+                    }));
+                }
+            }
+        }
         assert!(slots.is_sorted_by_key(slot));
-        assert!(slots.iter().all(|of| slot_in(&slot(of)) == Some(*of)));
+        assert!(slots.is_sorted_by_key(|of| (of.day(), *of)));
+        for of in &slots {
+            let key = slot(of);
+            assert_eq!(slot_in(&key), Some(*of));
+            assert!(key.starts_with(&day(of.day())));
+            let (from, to) = (
+                slots_of(of.owner, of.day()),
+                after_slots_of(of.owner, of.day()),
+            );
+            let within = |other: &&SlotKey| {
+                let key = slot(other);
+                from[..] <= key[..] && key[..] < to[..]
+            };
+            let same = |other: &&SlotKey| (other.owner, other.day()) == (of.owner, of.day());
+            let theirs = slots.iter().filter(within);
+            assert!(theirs.eq(slots.iter().filter(same)));
+        }
     }
 
     #[test]
@@ -132,6 +181,11 @@ mod tests {
             assert_eq!(record_in(&key[..length]), None);
         }
         assert_eq!(owner_in(&[0, 0, 0, 1, 200, 1]), None);
+        assert!(slot_in(&[0; 26]).is_some());
+        assert_eq!(slot_in(&[0; 25]), None);
         assert_eq!(slot_in(&[0; 27]), None);
+        let mut beyond_its_day = [0; 26];
+        beyond_its_day[10] = 0xff;
+        assert_eq!(slot_in(&beyond_its_day), None);
     }
 }

@@ -3,7 +3,6 @@
 
 use super::checkpoint::Error;
 use super::keys;
-use crate::event::Millis;
 use crate::meter::cell::{Day, DayRecord, Owner, Records, Shelf, SlotKey, Sweep, Unread};
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
@@ -45,9 +44,18 @@ impl Shelf for OfStore {
         found.map(|bytes| decode(&bytes, "slot")).transpose()
     }
 
-    fn slots(&self, starts: Range<Millis>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
-        let range = keys::instant(starts.start)..keys::instant(starts.end);
-        let found = self.0.range(Table::Slots, &range.start, &range.end);
+    fn slots(&self, day: Day, whose: Option<Owner>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+        let (from, to) = match whose {
+            Some(owner) => (
+                keys::slots_of(owner, day).to_vec(),
+                keys::after_slots_of(owner, day).to_vec(),
+            ),
+            None => (
+                keys::day(day).to_vec(),
+                keys::day(day.saturating_add(1)).to_vec(),
+            ),
+        };
+        let found = self.0.range(Table::Slots, &from, &to);
         let read = found.map(|pair| {
             let (key, value) = pair.map_err(unread)?;
             let key = keys::slot_in(&key).ok_or_else(|| strange("slot"))?;
@@ -80,7 +88,7 @@ pub fn sweep(store: &Store, sweeps: &[Sweep], batch: &mut Batch) -> Result<(), E
                 }
             }
             Sweep::Slots(before) => {
-                let end = keys::instant(before);
+                let end = keys::day(before);
                 for pair in store.range(Table::Slots, &[0], &end) {
                     batch.put(Table::Slots, &pair?.0, None);
                 }

@@ -75,9 +75,9 @@ fn an_unknown_format_version_is_refused_and_nothing_is_touched() {
     place.serve(&[]).stop();
     let file = place.data().join("format.json");
     let known = std::fs::read_to_string(&file).unwrap();
-    for other in ["4", "2", "0", "null", "\"3\""] {
+    for other in ["5", "3", "0", "null", "\"4\""] {
         let unknown = known.replace(
-            "\"format_version\": 3",
+            "\"format_version\": 4",
             &format!("\"format_version\": {other}"),
         );
         assert_ne!(unknown, known);

@@ -85,7 +85,7 @@ impl Follower {
                 record.quarters.clear();
                 Some((key.clone(), Some(postcard::to_stdvec(&record).unwrap())))
             }
-            (Sweep::Slots(before), CellKey::Slot(slot)) if slot.start < before => {
+            (Sweep::Slots(before), CellKey::Slot(slot)) if slot.day() < before => {
                 Some((key.clone(), None))
             }
             _ => None,

@@ -47,7 +47,7 @@ impl InMemory {
                     }
                     true
                 }
-                (Sweep::Slots(before), CellKey::Slot(slot)) => slot.start >= before,
+                (Sweep::Slots(before), CellKey::Slot(slot)) => slot.day() >= before,
                 _ => true,
             });
         }
@@ -83,9 +83,11 @@ impl Shelf for InMemory {
         Ok(self.find(&CellKey::Slot(*key)))
     }
 
-    fn slots(&self, starts: Range<i64>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+    fn slots(&self, day: Day, whose: Option<Owner>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+        let is_asked =
+            |of: &SlotKey| of.day() == day && whose.is_none_or(|owner| of.owner == owner);
         Ok(self.all(|key, bytes| match key {
-            CellKey::Slot(slot) if starts.contains(&slot.start) => Some((*slot, decoded(bytes))),
+            CellKey::Slot(slot) if is_asked(slot) => Some((*slot, decoded(bytes))),
             _ => None,
         }))
     }
@@ -189,10 +191,29 @@ impl Shelved {
             found.unwrap();
             assert_eq!(ahead, now, "{owner:?}");
         }
+        self.ask_for_slots(&owners);
         let wanted = self
             .cells
             .to_read(owners.into_iter(), Day::MIN..Day::MAX, usize::MAX);
         self.ahead = wanted.read(&*self.shelf).unwrap();
+    }
+
+    /// Some owners' slots are those of all that are theirs.
+    fn ask_for_slots(&self, owners: &[Owner]) {
+        let ask = |whose: Option<&[Owner]>| {
+            let mut found = Vec::new();
+            let each = &mut |key: &SlotKey, figures: &Figures| {
+                found.push((key.day(), *key, figures.clone()));
+                true
+            };
+            self.cells.slots(i64::MIN..i64::MAX, whose, each).unwrap();
+            assert!(found.is_sorted_by_key(|(day, key, _)| (*day, *key)));
+            found
+        };
+        let some: Vec<Owner> = owners.iter().copied().step_by(2).collect();
+        let mut meant = ask(None);
+        meant.retain(|(_, key, _)| some.contains(&key.owner));
+        assert_eq!(ask(Some(&some)), meant);
     }
 
     /// As a worker does it: what was to be stored is on the shelf now, so all but a

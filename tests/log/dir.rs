@@ -114,7 +114,7 @@ fn another_format_is_refused_by_name() {
     fs::write(&file, r#"{"format_version": 9, "shape": "another"}"#).unwrap();
     let refused = DataDir::open(path.path(), &settings()).unwrap_err();
     let expected = format!(
-        "unknown format version 9 in {}: this program reads version 3",
+        "unknown format version 9 in {}: this program reads version 4",
         file.display()
     );
     assert_eq!(refused.to_string(), expected);

@@ -22,11 +22,17 @@ pub fn records(cells: &Cells) -> Vec<((Owner, Day, NameId), DayRecord)> {
 /// Every slot that has figures, in order.
 #[allow(dead_code, reason = "not every target asks for slots")]
 pub fn slots(cells: &Cells) -> Vec<(SlotKey, Figures)> {
-    let mut found = Vec::new();
-    let each = &mut |key: &SlotKey, figures: &Figures| {
-        found.push((*key, figures.clone()));
-        true
+    let asked = |whose: Option<&[Owner]>| {
+        let mut found = Vec::new();
+        let each = &mut |key: &SlotKey, figures: &Figures| {
+            found.push((*key, figures.clone()));
+            true
+        };
+        cells.slots(i64::MIN..i64::MAX, whose, each).unwrap();
+        found
     };
-    cells.slots(i64::MIN..i64::MAX, each).unwrap();
-    found
+    let all = asked(None);
+    let owners: Vec<Owner> = cells.owners().map(|(owner, _)| owner).collect();
+    assert_eq!(asked(Some(&owners)), all);
+    all
 }

@@ -7,15 +7,15 @@ use super::series::Hot;
 use super::slots::Slots;
 use super::unposted::Unposted;
 use super::{
-    Ahead, Bare, CallKey, Calls, CellKey, Census, Change, Day, DayRecord, Days, Keeping, Owner,
-    Packed, Posting, QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep, Totals,
-    Unread, Wanted, Warm, local_day, quarter_of,
+    Ahead, Bare, CallKey, Calls, CellKey, Census, Change, DAY_MS, Day, DayRecord, Days, Keeping,
+    Owner, Packed, Posting, QUARTER_MS, QUARTERS_PER_DAY, Quarter, Series, Shelf, SlotKey, Sweep,
+    Totals, Unread, Wanted, Warm, local_day, quarter_of,
 };
-use crate::event::Millis;
-use crate::meter::figure::Figures;
+use crate::event::{AppointmentStage, Millis};
+use crate::meter::figure::{Figure, Figures, Meaning};
 use crate::meter::names::{NameId, Names};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Cells {
             clock: parts.clock,
             calls: Calls::stored(parts.calls),
             owners,
-            slots: Slots::shelved(parts.census.slot_starts().end),
+            slots: Slots::shelved(parts.census.slot_days().end),
             census: parts.census,
             shelved_until,
             hot: 0,
@@ -196,30 +196,74 @@ impl Cells {
         }))
     }
 
-    /// Visits the slots that start in an interval, in order, until `each` says
-    /// that it is enough.
+    /// Visits the slots that start on the UTC days in which an interval lies, all or those
+    /// of some owners, whose cells must be posted and of whom nobody else is looked at: by
+    /// day and owner, until `each` says that it is enough.
     ///
     /// # Errors
     /// The shelf's.
     pub fn slots(
         &self,
         starts: Range<Millis>,
+        whose: Option<&[Owner]>,
         each: &mut dyn FnMut(&SlotKey, &Figures) -> bool,
     ) -> Result<(), Unread> {
         let oldest = i64::from(self.oldest_quarter()) * QUARTER_MS;
-        let any = self.census.slot_starts();
-        let starts = starts.start.max(oldest).max(any.start)..starts.end.min(any.end);
-        self.slots.visit(&*self.shelf, starts, &mut |key, figures| {
+        let days = utc_days(starts.start.max(oldest)..starts.end);
+        let mut each = |key: &SlotKey, figures: &Figures| {
             self.looked.note();
             each(key, figures)
-        })
+        };
+        for place in self.slot_places(days, whose) {
+            if !self.slots.visit(&*self.shelf, place, &mut each)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// On which of some UTC days slots may start, and of whom.
+    fn slot_places(
+        &self,
+        days: Range<Day>,
+        whose: Option<&[Owner]>,
+    ) -> BTreeSet<(Day, Option<Owner>)> {
+        let Some(owners) = whose else {
+            let any = self.census.slot_days();
+            let days = days.start.max(any.start)..days.end.min(any.end);
+            return days.map(|day| (day, None)).collect();
+        };
+        let mut places = BTreeSet::new();
+        for &owner in owners {
+            debug_assert!(self.is_posted(owner));
+            for day in self.booked(owner, &days) {
+                let around = day.saturating_sub(1)..=day.saturating_add(1);
+                let around = around.filter(|day| days.contains(day));
+                places.extend(around.map(|day| (day, Some(owner))));
+            }
+        }
+        places
+    }
+
+    /// An owner's days around some UTC days that have appointment steps. What is in a slot
+    /// is in its owner's day too, which is kept for longer and is one of the reporting zone:
+    /// it lies in the UTC day of that number and those beside it.
+    fn booked(&self, owner: Owner, days: &Range<Day>) -> impl Iterator<Item = Day> {
+        let around = days.start.saturating_sub(1)..days.end.saturating_add(1);
+        let series = self.owners.get(&owner).into_iter();
+        let totals = series.flat_map(move |series| series.totals(around.clone()));
+        let stages = (0..).map_while(|stage| AppointmentStage::try_from(stage).ok());
+        let steps: Vec<Figure> = stages
+            .map(|stage| Figure::of(Meaning::Appointment(stage)))
+            .collect();
+        totals.filter_map(move |(day, total)| (total.sum(&steps) != 0).then_some(day))
     }
 
     /// What these changes need in memory.
     pub fn wanted(&self, changes: &[Change]) -> Wanted {
         let mut wanted = Wanted::default();
         // No instant behind it lies in a day that is on the shelf.
-        let shelved_ms = (i64::from(self.shelved_until) + 2).saturating_mul(super::DAY_MS);
+        let shelved_ms = (i64::from(self.shelved_until) + 2).saturating_mul(DAY_MS);
         for change in changes {
             let Change::Posting(posting) = change else {
                 continue;
@@ -304,8 +348,21 @@ impl Cells {
         self.census.retain(oldest_quarter, oldest_day);
         let gone = self.calls.drop_before(oldest_day);
         gone.for_each(|key| self.out.gone(CellKey::Call(key)));
-        let oldest = i64::from(oldest_quarter) * QUARTER_MS;
+        let oldest = oldest_quarter.div_euclid(QUARTERS_PER_DAY);
         self.slots.drop_before(oldest);
         sweeps.push(Sweep::Slots(oldest));
+    }
+}
+
+/// The UTC days in which an interval lies, as far as they have numbers.
+fn utc_days(instants: Range<Millis>) -> Range<Day> {
+    let numbers = i64::from(Day::MIN)..=i64::from(Day::MAX);
+    let day = |at: Millis| {
+        at.div_euclid(DAY_MS)
+            .clamp(*numbers.start(), *numbers.end()) as Day
+    };
+    match instants.is_empty() {
+        true => 0..0,
+        false => day(instants.start)..day(instants.end - 1).saturating_add(1),
     }
 }

@@ -1,7 +1,6 @@
 //! How many cells there are, of each grain, on the shelf and off it.
 
-use super::{DAY_MS, Day, QUARTERS_PER_DAY, Quarter};
-use crate::event::Millis;
+use super::{Day, QUARTERS_PER_DAY, Quarter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -47,14 +46,12 @@ impl Census {
         }
     }
 
-    /// The UTC days on which slots start, as instants.
-    pub(super) fn slot_starts(&self) -> Range<Millis> {
-        let days = self
-            .slots
-            .first_key_value()
-            .zip(self.slots.last_key_value());
-        days.map_or(0..0, |((&first, _), (&last, _))| {
-            i64::from(first) * DAY_MS..(i64::from(last) + 1) * DAY_MS
+    /// The UTC days from the first to the last on which slots start.
+    pub(super) fn slot_days(&self) -> Range<Day> {
+        let (first, last) = (self.slots.first_key_value(), self.slots.last_key_value());
+        let ends = first.zip(last);
+        ends.map_or(0..0, |((&first, _), (&last, _))| {
+            first..last.saturating_add(1)
         })
     }
 

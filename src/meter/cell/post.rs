@@ -48,7 +48,7 @@ impl Cells {
         }
     }
 
-    /// Posts what counts for no owner: slots, and vessel calls.
+    /// Posts what does not wait: slots, and vessel calls.
     pub(super) fn post_apart(&mut self, round: &Round) {
         let oldest = self.oldest();
         for posting in round.postings() {

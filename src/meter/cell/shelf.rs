@@ -1,7 +1,6 @@
 //! The shelf: cells that are not in memory.
 
 use super::{Day, DayRecord, Owner, SlotKey};
-use crate::event::Millis;
 use crate::meter::figure::Figures;
 use crate::meter::names::NameId;
 use std::ops::Range;
@@ -36,11 +35,11 @@ pub trait Shelf: Send + Sync {
     /// They cannot be read.
     fn slot(&self, key: &SlotKey) -> Result<Option<Figures>, Unread>;
 
-    /// The slots that start in an interval, in order.
+    /// The slots that start on a UTC day, in order: all, or an owner's.
     ///
     /// # Errors
     /// They cannot be read.
-    fn slots(&self, starts: Range<Millis>) -> Result<Vec<(SlotKey, Figures)>, Unread>;
+    fn slots(&self, day: Day, whose: Option<Owner>) -> Result<Vec<(SlotKey, Figures)>, Unread>;
 }
 
 /// A shelf with nothing on it.
@@ -59,7 +58,7 @@ impl Shelf for Bare {
         Ok(None)
     }
 
-    fn slots(&self, _: Range<Millis>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
+    fn slots(&self, _: Day, _: Option<Owner>) -> Result<Vec<(SlotKey, Figures)>, Unread> {
         Ok(Vec::new())
     }
 }
