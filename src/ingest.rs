@@ -178,14 +178,19 @@ impl Shared {
         checked: &mut Checked,
         traced: Option<&Span>,
     ) -> Result<Position, Status> {
-        let appended = self.append_accepted(source, checked, traced).await;
-        let batch = trail::Batch {
-            accepted: checked.accepted,
-            refused: checked.refused,
-            durable: appended.is_ok(),
-            reasons: checked.reasons(),
+        let reasons = checked.reasons().to_vec();
+        let mut noted = Noted {
+            trail: &self.trail,
+            source,
+            batch: trail::Batch {
+                accepted: checked.accepted,
+                refused: checked.refused,
+                durable: false,
+                reasons: &reasons,
+            },
         };
-        self.trail.sent(source, &batch);
+        let appended = self.append_accepted(source, checked, traced).await;
+        noted.batch.durable = appended.is_ok();
         appended
     }
 
@@ -283,6 +288,20 @@ fn quota_bytes(
     decompressed.max(received as usize)
 }
 
+/// A batch that is being appended, which is noted however that ends: whoever gives his
+/// call up may have events in the log nevertheless.
+struct Noted<'a> {
+    trail: &'a Trail,
+    source: &'a str,
+    batch: trail::Batch<'a>,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.trail.sent(self.source, &self.batch);
+    }
+}
+
 /// Why nothing was appended, without the names of files.
 fn told(error: &log::Error) -> String {
     match error {
@@ -318,6 +337,10 @@ impl IngestService for Ingest {
             Ok(sender)
         });
         let sender = sender.inspect_err(|_| taken.iter().for_each(Taken::waste))?;
+        // They may have ended while the events were on their way in.
+        if sender.caller().has_ended() {
+            return Err(status::credentials_ended());
+        }
         if let Some(taken) = &taken {
             taken.call(events, bytes)?;
         }

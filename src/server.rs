@@ -14,6 +14,7 @@ mod guests;
 pub mod health;
 pub mod http;
 mod keeper;
+mod late;
 mod line;
 pub mod listeners;
 pub mod names;
@@ -217,9 +218,7 @@ impl Service {
             tracer: &tracer,
         })?;
         let view = Arc::clone(keeper.view());
-        // Instances that count one log have the same pseudonyms, and so they take each
-        // other's tokens too.
-        let tokens = Tokens::new(&pseudonyms.derive("tokens"));
+        let tokens = Tokens::new(&pseudonyms::token_key(&pseudonyms));
         let appends = keeper.appends(config.limits.buffered_bytes);
         let keys = Keys {
             pseudonyms: pseudonyms.into(),
@@ -323,7 +322,7 @@ impl Service {
 
     /// Who looks whether the pseudonyms' keys have changed.
     fn key_file(&self) -> pseudonyms::Keys {
-        let kept = self.keys.pseudonyms.clone();
+        let kept = (self.keys.pseudonyms.clone(), self.keys.tokens.clone());
         let told = (Arc::clone(&self.metrics), self.trail.clone());
         pseudonyms::Keys::new(&self.key_file, kept, Arc::clone(&self.clock), told)
     }

@@ -115,6 +115,17 @@ impl Caller {
         }
     }
 
+    /// Whether they are good no more.
+    pub fn has_ended(&self) -> bool {
+        // Without who would tell nobody vouches for him any more.
+        let taken_back = |ended: &watch::Receiver<Option<Ended>>| {
+            ended.borrow().is_some() || ended.has_changed().is_err()
+        };
+        self.ended.as_ref().is_some_and(taken_back)
+            || self.until.is_some_and(|until| until <= Instant::now())
+            || self.shown.as_ref().is_some_and(|of| !of.is_trusted())
+    }
+
     async fn taken_back(&self) -> Ended {
         let Some(ended) = &self.ended else {
             return pending().await;

@@ -1,16 +1,19 @@
 //! One batch of a stream: it waits until its caller's own limits let it go on, and only
-//! then is it judged and appended. What exceeds a limit costs no more than to be read.
+//! then is it judged and appended. What exceeds a limit costs no more than to be read. What
+//! still waits when its caller's credentials end is given up: it would be judged by rights
+//! that he has no more.
 
 use super::check::Checked;
 use super::sender::Sender;
 use super::weight::Weight;
 use super::{Shared, stopping};
+use crate::auth::caller::Caller;
 use crate::auth::quota::Queued;
 use crate::budget::Held;
-use crate::pb;
 use crate::trace::Span;
 use crate::turns::Share;
 use crate::view::position::Position;
+use crate::{pb, status};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -71,10 +74,13 @@ impl Waits {
 
     /// Until it may go on: meanwhile it is not acknowledged, so that what holds its
     /// caller back is his credit. What it held is given back.
-    async fn turn(self, draining: watch::Receiver<bool>) -> Result<(), Status> {
+    async fn turn(self, caller: &Caller, draining: watch::Receiver<bool>) -> Result<(), Status> {
         tokio::select! {
-            taken = self.queued.turn() => taken?,
+            // Whoever's turn it is just now has no more rights than who waits on.
+            biased;
+            _ = caller.ended() => return Err(status::credentials_ended()),
             () = super::draining(draining) => return Err(stopping()),
+            taken = self.queued.turn() => taken?,
         }
         drop(self.held);
         Ok(())
@@ -89,7 +95,8 @@ impl Batch {
     pub async fn append(self) -> Result<Appended, Status> {
         let (shared, mut traced) = (self.shared, self.traced);
         if let Some(waits) = self.waits {
-            waits.turn(shared.draining.clone()).await?;
+            let turn = waits.turn(self.sender.caller(), shared.draining.clone());
+            turn.await?;
         }
         let started = Instant::now();
         let manner = shared.manner(self.backfill, self.strict);

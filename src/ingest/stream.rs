@@ -149,8 +149,13 @@ async fn run(
 ) -> Result<(), Status> {
     let opened = opening(&mut incoming).await;
     let mut open = opened.inspect_err(|refused| waste(taken.as_ref(), refused))?;
-    let sender = Sender::of(origin.caller, taken, std::mem::take(&mut open.source))?;
-    check::named("client_id", &open.client_id)?;
+    let source = std::mem::take(&mut open.source);
+    let sender = Sender::of(origin.caller, taken.clone(), source);
+    let sender = sender.and_then(|sender| {
+        check::named("client_id", &open.client_id)?;
+        Ok(sender)
+    });
+    let sender = sender.inspect_err(|_| taken.iter().for_each(Taken::waste))?;
     // Of this source: it is the caller's, so nobody ends another's stream.
     let superseded = seat.claim((sender.source().to_owned(), open.client_id.clone()));
     let mut connection = Connection::new(shared, (open, sender, origin.traced_by), answers);

@@ -4,12 +4,12 @@
 //! A refused one is answered with no more than that it is; why stands in the extensions
 //! of the answer ([`Cause`](crate::auth::cause::Cause), [`Caller`]), for who keeps account.
 //!
-//! Whoever goes on calling on a connection on which nobody is known hears of it later and
-//! later, or loses the connection: what refuses at once keeps processors busy that others
-//! wait for.
+//! Whoever goes on with calls that are refused hears of it later, or loses the connection:
+//! what refuses at once keeps processors busy that others wait for.
 
 use super::admission::Peer;
 use super::guests::Guest;
+use super::late::Late;
 use crate::auth::known::{Known, Refusal};
 use crate::metrics::Metrics;
 use crate::status;
@@ -26,22 +26,26 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-/// A stranger's calls on a connection that are refused at once: whoever has the wrong
-/// key by mistake hears of it soon.
+/// The calls on a connection that are refused at once: whoever has the wrong key by mistake
+/// hears of it soon.
 const AT_ONCE_MAX: u32 = 16;
 
 /// Later ones hear of it so much later …
 const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
-/// … and as many of all strangers wait for it. With more, who calls again loses the
-/// connection.
+/// … and as many wait for it, of all strangers and of all who are known. With more, who
+/// calls again loses the connection.
 const WAITING_MAX: usize = 256;
+
+/// As the limits are named.
+const REFUSALS: [&str; 2] = ["refusals of strangers", "refusals of callers"];
 
 /// Wraps the server's services.
 #[derive(Clone)]
 pub struct Layer {
     known: Arc<Known>,
-    waiting: Arc<Semaphore>,
+    /// Strangers, and who are known.
+    waiting: [Arc<Semaphore>; 2],
     metrics: Arc<Metrics>,
 }
 
@@ -50,22 +54,26 @@ impl Layer {
     pub fn new(known: Arc<Known>, metrics: Arc<Metrics>) -> Self {
         Self {
             known,
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            waiting: [(); 2].map(|()| Arc::new(Semaphore::new(WAITING_MAX))),
             metrics,
         }
     }
 
     /// Answers a call that is not let in.
-    async fn refuse(self, path: String, refusal: Refusal, guest: Option<Guest>) -> Response<Body> {
-        let refused = refused(&path, refusal);
+    fn refuse(&self, path: &str, refusal: Refusal, guest: Option<Guest>) -> Response<Body> {
+        let mut refused = refused(path, refusal);
         let Some(guest) = guest else { return refused };
-        if guest.refused().is_none_or(|before| before < AT_ONCE_MAX) {
+        if guest.refused() < AT_ONCE_MAX {
             return refused;
         }
-        match self.waiting.try_acquire() {
-            Ok(_waits) => tokio::time::sleep(REFUSED_AFTER).await,
+        let whose = usize::from(guest.is_known());
+        match Arc::clone(&self.waiting[whose]).try_acquire_owned() {
+            Ok(waits) => {
+                let late = Late::by(REFUSED_AFTER).with(waits);
+                refused.extensions_mut().insert(late);
+            }
             Err(_) => {
-                self.metrics.limit("refusals of strangers").increment(1);
+                self.metrics.limit(REFUSALS[whose]).increment(1);
                 guest.dismiss();
             }
         }
@@ -118,13 +126,12 @@ where
         let caller = match self.layer.known.admit(&parts) {
             Ok(caller) => caller,
             Err(refusal) => {
-                let path = parts.uri.path().to_owned();
-                let refusing = self.layer.clone().refuse(path, refusal, guest);
-                return Box::pin(async move { Ok(refusing.await) });
+                let refused = self.layer.refuse(parts.uri.path(), refusal, guest);
+                return Box::pin(async move { Ok(refused) });
             }
         };
         if let Some(guest) = guest.filter(|_| caller.name().is_some()) {
-            guest.is_known();
+            guest.is_known_as(&caller);
         }
         // What nobody needs any more, nobody can show.
         parts.headers.remove(AUTHORIZATION);

@@ -64,7 +64,7 @@ pub fn connections(
             }
             let (place, _) = admitted?;
             if !asks {
-                place.guest().is_known();
+                place.guest().stays();
             }
             Some(place)
         };

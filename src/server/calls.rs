@@ -5,6 +5,7 @@ mod answer;
 mod places;
 
 use super::admission::Peer;
+use super::late::Late;
 use super::line::Line;
 use crate::auth::caller::Caller;
 use crate::auth::quota::Quotas;
@@ -160,11 +161,10 @@ where
         let (places, taken) = match self.shared.room.enter(kind, &caller) {
             Ok(entered) => entered,
             Err(Refused { status, after }) => {
-                let refused = Answer::new(status.into_http(), None, Places::default(), line);
-                return Box::pin(async move {
-                    tokio::time::sleep(after).await;
-                    Ok(refused)
-                });
+                let mut refused: Response<Body> = status.into_http();
+                refused.extensions_mut().insert(Late::by(after));
+                let refused = Answer::new(refused, None, Places::default(), line);
+                return Box::pin(async move { Ok(refused) });
             }
         };
         let (mut parts, body) = request.into_parts();

@@ -4,6 +4,7 @@
 use super::door::Door;
 use super::guests::{Guest, Guests, Place};
 use super::tls::stream::Stream;
+use crate::auth::caller::Caller;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -61,11 +62,11 @@ pub trait Side: Send + Sync + 'static {
 
 /// Whether a request may have the metrics, by its headers and extensions (the client's
 /// address is one, and his certificate if he showed any); else UNAUTHORIZED or FORBIDDEN.
-pub type Gate = Arc<dyn Fn(&Parts) -> Result<(), StatusCode> + Send + Sync>;
+pub type Gate = Arc<dyn Fn(&Parts) -> Result<Caller, StatusCode> + Send + Sync>;
 
 /// A gate for whoever reaches it.
 pub fn open_gate() -> Gate {
-    Arc::new(|_| Ok(()))
+    Arc::new(|_| Ok(Caller::anyone()))
 }
 
 #[derive(Clone)]
@@ -168,11 +169,12 @@ fn router(shared: Shared) -> Router {
 }
 
 async fn metrics(State(shared): State<Shared>, asked: Parts) -> Response {
-    if let Err(status) = (shared.gate)(&asked) {
-        return refused(status);
-    }
+    let caller = match (shared.gate)(&asked) {
+        Ok(caller) => caller,
+        Err(status) => return refused(status),
+    };
     if let Some(guest) = asked.extensions.get::<Guest>() {
-        guest.is_known();
+        guest.is_known_as(&caller);
     }
     match timeout(ANSWER_WITHIN, scrape(shared)).await {
         Ok(Some(pages)) => {

@@ -3,6 +3,7 @@
 
 use super::admission::Peer;
 use super::http::Gate;
+use super::late::Late;
 use super::observe;
 use crate::auth::caller::Caller;
 use crate::auth::cause::Cause;
@@ -75,7 +76,7 @@ impl<S, A, B> Service<Request<A>> for Noted<S>
 where
     S: Service<Request<A>, Response = Response<B>>,
     S::Future: Send + 'static,
-    B: Body + Unpin,
+    B: Body + Send + Unpin,
 {
     type Response = Response<Ending<B>>;
     type Error = S::Error;
@@ -100,7 +101,8 @@ where
         let trail = self.trail.clone();
         let response = self.inner.call(request);
         Box::pin(async move {
-            let response = response.await?;
+            let mut response = response.await?;
+            let late = response.extensions_mut().remove::<Late>();
             let extensions = response.extensions();
             let caller = extensions.get::<Caller>();
             call.caller = caller.and_then(name);
@@ -109,6 +111,9 @@ where
                 Some(refusal) => trail.refused(call.clone(), refusal),
                 None if asks => trail.read(call.clone(), asked.take()),
                 None => {}
+            }
+            if let Some(late) = late {
+                late.wait().await;
             }
             Ok(response.map(|body| Ending { body, trail, call }))
         })
@@ -183,7 +188,7 @@ pub fn gate(known: Arc<Known>, trail: Trail) -> Gate {
         let (status, caller, cause) = match admitted {
             Ok(caller) => {
                 trail.read(call(Some(&caller)), None);
-                return Ok(());
+                return Ok(caller);
             }
             Err(Refused::Lacks(right, caller)) => (StatusCode::FORBIDDEN, Some(caller), right),
             Err(Refused::Unknown(cause)) => (StatusCode::UNAUTHORIZED, None, cause.name()),

@@ -1,11 +1,12 @@
 //! Opaque tokens: base64url of a nonce and of what AES-256-GCM-SIV makes of a
 //! payload. Without the key nobody reads one, nobody makes one, and nobody tells
-//! whether two of them say the same.
+//! whether two of them say the same. Another key may take its place.
 
 use aes_gcm_siv::aead::{AeadInPlace as _, KeyInit as _};
 use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use parking_lot::RwLock;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 use std::sync::Arc;
@@ -33,16 +34,38 @@ pub enum Kind {
     Watch = 6,
 }
 
-/// Seals tokens and opens them, under one key. Cheap to clone.
+/// Seals tokens and opens them, under one key. Cheap to clone, and all clones have the
+/// same key.
 #[derive(Clone)]
-pub struct Tokens(Arc<Aes256GcmSiv>);
+pub struct Tokens(Arc<RwLock<Keyed>>);
+
+/// What seals and opens.
+struct Keyed {
+    key: [u8; KEY_BYTES],
+    now: Aes256GcmSiv,
+    /// Under the key before this one, if there was one: tokens that are under way are
+    /// opened still.
+    before: Option<Aes256GcmSiv>,
+}
 
 impl Tokens {
     /// Under this key. Services that take each other's tokens have the same.
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self(Arc::new(Aes256GcmSiv::new(
-            Key::<Aes256GcmSiv>::from_slice(key),
-        )))
+        Self(Arc::new(RwLock::new(Keyed {
+            key: *key,
+            now: cipher(key),
+            before: None,
+        })))
+    }
+
+    /// Seals under this key from now on. What was sealed under the one before it is
+    /// opened still; the same key changes nothing.
+    pub fn renew(&self, key: &[u8; KEY_BYTES]) {
+        let mut keyed = self.0.write();
+        if keyed.key != *key {
+            keyed.key = *key;
+            keyed.before = Some(std::mem::replace(&mut keyed.now, cipher(key)));
+        }
     }
 
     /// Under a key that nobody else has.
@@ -72,7 +95,8 @@ impl Tokens {
         let sealed = bytes.get_mut(NONCE_BYTES..).map(|payload| {
             let nonce = Nonce::from_slice(&nonce);
             let bound = bound(kind, purpose);
-            self.0.encrypt_in_place_detached(nonce, &bound, payload)
+            let keyed = self.0.read();
+            keyed.now.encrypt_in_place_detached(nonce, &bound, payload)
         });
         // It fails for gigabytes only.
         let Some(Ok(tag)) = sealed else {
@@ -88,18 +112,29 @@ impl Tokens {
         if token.len() > LENGTH_MAX {
             return None;
         }
-        let mut bytes = BASE64.decode(token).ok()?;
-        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_BYTES)?;
-        let (payload, tag) = sealed.split_at_mut_checked(sealed.len().checked_sub(TAG_BYTES)?)?;
-        let (nonce, tag) = (Nonce::from_slice(nonce), Tag::from_slice(tag));
+        let bytes = BASE64.decode(token).ok()?;
         let bound = bound(kind, purpose);
-        let opened = self
-            .0
-            .decrypt_in_place_detached(nonce, &bound, payload, tag);
-        opened.ok()?;
-        let (payload, rest) = postcard::take_from_bytes(payload).ok()?;
+        let payload = {
+            let keyed = self.0.read();
+            let now = opened(&keyed.now, &bound, bytes.clone());
+            now.or_else(|| opened(keyed.before.as_ref()?, &bound, bytes))?
+        };
+        let (payload, rest) = postcard::take_from_bytes(&payload).ok()?;
         rest.is_empty().then_some(payload)
     }
+}
+
+fn cipher(key: &[u8; KEY_BYTES]) -> Aes256GcmSiv {
+    Aes256GcmSiv::new(Key::<Aes256GcmSiv>::from_slice(key))
+}
+
+/// What was sealed, if this is what sealed it.
+fn opened(cipher: &Aes256GcmSiv, bound: &[u8], mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_BYTES)?;
+    let (payload, tag) = sealed.split_at_mut_checked(sealed.len().checked_sub(TAG_BYTES)?)?;
+    let (nonce, tag) = (Nonce::from_slice(nonce), Tag::from_slice(tag));
+    let opened = cipher.decrypt_in_place_detached(nonce, bound, payload, tag);
+    opened.is_ok().then(|| payload.to_vec())
 }
 
 /// What a token is good for.
@@ -143,6 +178,28 @@ mod tests {
         let other = Tokens::new(&[8; KEY_BYTES]);
         let opened = other.open::<(u64, String)>(Kind::Page, b"a question", &token);
         assert_eq!(opened, None);
+    }
+
+    #[test]
+    fn what_was_sealed_under_the_key_before_is_opened_still() {
+        let [first, second, third] = [7, 8, 9].map(|byte| [byte; KEY_BYTES]);
+        let (token, payload) = sealed();
+        let renewed = tokens();
+        let shared = renewed.clone();
+        let opens = |token: &str| shared.open::<(u64, String)>(Kind::Page, b"a question", token);
+        renewed.renew(&first);
+        renewed.renew(&second);
+        // As often as it is told, this is one change.
+        renewed.renew(&second);
+        assert_eq!(opens(&token), Some(payload.clone()));
+        let later = shared.seal(Kind::Page, b"a question", &payload);
+        let others = Tokens::new(&second);
+        let opened = others.open::<(u64, String)>(Kind::Page, b"a question", &later);
+        assert_eq!(opened, Some(payload.clone()));
+        assert_eq!(open(&later), None);
+        renewed.renew(&third);
+        assert_eq!(opens(&token), None);
+        assert_eq!(opens(&later), Some(payload));
     }
 
     #[test]

@@ -105,6 +105,59 @@ async fn a_revoked_key_ends_its_stream_once_all_that_was_taken_is_acknowledged()
     service.stop();
 }
 
+/// Who may send ten events a second.
+const SLOW: &str = r#"
+[[callers]]
+name = "slow"
+keys = "all"
+publish = { facilities = "all", enterprises = "all", vessel_calls = true }
+quota = { events_per_s = 10, batch_events = 10 }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_turn_when_its_key_is_revoked_is_not_taken() {
+    const STREAMS: u64 = 12;
+    let port = Port::new(&format!("{CALLERS}{SLOW}"));
+    let key = port.key("slow");
+    let service = port.serve(&[]);
+    let (mut open, mut hearing) = (Vec::new(), Vec::new());
+    // A second's worth on each.
+    for stream in 0..STREAMS {
+        let opened = publishing(&service, Bearer::of(&key), &format!("c{stream}")).await;
+        let (say, answers) = opened.unwrap();
+        let first = stream as u32 * 10;
+        let events = arrivals(first..first + 10);
+        let message = Some(Say::Batch(pb::StreamBatch {
+            sequence: 1,
+            events,
+        }));
+        say.send(StreamEventsRequest { message }).await.unwrap();
+        open.push(say);
+        let (grant, _) = watch::channel(0);
+        hearing.push(tokio::spawn(heard(answers, grant)));
+    }
+    let mut asking = throughput(&service, Bearer::of(port.operator())).await;
+    let mut events = async || {
+        let status = asking.get_status(pb::GetStatusRequest::default()).await;
+        status.unwrap().into_inner().events as u64
+    };
+    until("something is counted", async || events().await >= 10).await;
+    port.revoke(&key);
+    let mut acknowledged = 0;
+    for hearing in hearing {
+        let (events, status) = hearing.await.unwrap();
+        ended(&status);
+        acknowledged += events;
+    }
+    assert!(acknowledged < 10 * STREAMS, "all was taken");
+    until("what was acknowledged is counted", async || {
+        events().await >= acknowledged
+    })
+    .await;
+    assert_eq!(events().await, acknowledged);
+    service.stop();
+}
+
 /// A watch that has told its first rows.
 pub async fn watching(service: &Service, bearer: Bearer) -> Watch {
     watching_over(Shown::new(channel(service).await, bearer)).await
