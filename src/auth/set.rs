@@ -71,10 +71,12 @@ impl Set {
             mut jwks,
         } = parts;
         for issuer in issuers {
-            // What was fetched is kept; a file was read anew.
-            let held = jwks.remove(&issuer.source);
-            let held = held.or_else(|| before.held(&issuer.source));
-            let trusted = Trusted::new(issuer, held.unwrap_or_default());
+            // What was fetched is kept; a file was read anew. Issuers with one source have
+            // the same keys, so that what is taken away is gone for all of them.
+            let held = jwks.entry(issuer.source.clone());
+            let held = held.or_insert_with_key(|source| before.held(source).unwrap_or_default());
+            let held = Arc::clone(held);
+            let trusted = Trusted::new(issuer, held);
             let by_issuer = &mut making.set.by_issuer;
             by_issuer.insert(trusted.issuer.name.clone(), trusted);
         }

@@ -36,11 +36,8 @@ impl Noting {
         let Some(Change { of, action, detail }) = self.noted.take() else {
             return Ok(());
         };
-        let action = Change::new(of, "fail").with("action", action);
-        let failed = Change {
-            detail: action.detail.into_iter().chain(detail).collect(),
-            ..action
-        };
+        let mut failed = Change::new(of, "fail").with("failed", action);
+        failed.detail.extend(detail);
         self.writer.append(&[Record::Changed(failed)])
     }
 }

@@ -3,6 +3,7 @@
 use super::noted::changing;
 use super::settings;
 use crate::config::Config;
+use crate::log::dir::{Error, stored_settings};
 use crate::pseudonym::{Day, Known, Pseudonyms, key_file};
 use crate::trail::record::Change;
 use anyhow::Context as _;
@@ -81,9 +82,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Erase(args) => {
             let config = args.settings.resolve()?;
             let path = key_path(&config);
+            let horizon = horizon(&config).context("find the data's correction horizon")?;
             changing(&config, |noting| {
                 noting.note(Change::new("pseudonym_key", "erase").with("id", args.id))?;
-                let horizon = config.horizon_days as Day;
                 anyhow::Ok(key_file::erase(&path, args.id, today(), horizon)?)
             })?;
             let (id, path) = (args.id, path.display());
@@ -99,6 +100,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn key_path(config: &Config) -> PathBuf {
     let own = || config.data_dir.join("pseudonyms.key");
     config.pseudonym_key.clone().unwrap_or_else(own)
+}
+
+/// For how many days events may come: by the settings, or by those under which the data
+/// came about if these are longer. The service serves by the data's, and what is erased
+/// does not come back.
+fn horizon(config: &Config) -> Result<Day, Error> {
+    let stored = match stored_settings(&config.data_dir) {
+        // No horizon is longer than that.
+        Ok(stored) => u16::try_from(stored.horizon_days).unwrap_or(u16::MAX),
+        Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(config.horizon_days.max(stored.into()))
 }
 
 fn today() -> Day {

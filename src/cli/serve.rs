@@ -6,8 +6,9 @@ use super::{logging, settings};
 use crate::config::Config;
 use crate::failpoint;
 use crate::log::disk::RealDisk;
+use crate::server::Service;
+use crate::server::exposure::{self, Exposed};
 use crate::server::listeners::Listeners;
-use crate::server::{Service, exposure};
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -39,16 +40,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses ports that lie open, or says at each start that they do.
+/// What is said of a port that lies open.
+const OPEN: &str = "insecure_i_know: whoever reaches this port may do everything";
+
+/// Refuses ports that lie open, or says at each start that they do: whichever log lines
+/// are written.
 fn warn_of_open_ports(config: &Config) -> anyhow::Result<()> {
-    for port in exposure::judge(config)? {
-        let lacks = port.lacks.join(" and ");
-        tracing::warn!(
-            setting = port.setting,
-            address = %port.address,
-            lacks,
-            "insecure_i_know: whoever reaches this port may do everything"
-        );
+    let logged = tracing::enabled!(tracing::Level::WARN);
+    for Exposed {
+        setting,
+        address,
+        lacks,
+    } in exposure::judge(config)?
+    {
+        let lacks = lacks.join(" and ");
+        if logged {
+            tracing::warn!(setting, %address, lacks, "{OPEN}");
+        } else {
+            // As with a log line, it starts though nobody reads this.
+            let _ = writeln!(
+                io::stderr(),
+                "quaymeter: {OPEN}: {setting} = {address} lacks {lacks}"
+            );
+        }
     }
     Ok(())
 }

@@ -263,7 +263,12 @@ fn tell(assembled: &Assembled, metrics: &Metrics, trail: &Trail) {
         |_| format!("{until_s} s since 1970"),
         |until| until.to_string(),
     );
-    let loaded = Change::new("certificate", "load").with("until", &until);
+    // A renewal of ours is told from another authority that vouches for clients.
+    let client_ca = assembled.client_ca_sha256.as_deref();
+    let loaded = Change::new("certificate", "load")
+        .with("until", &until)
+        .with("cert_sha256", &assembled.cert_sha256)
+        .with("client_ca_sha256", client_ca.unwrap_or("none"));
     trail.changed(loaded);
     if until_s <= jiff::Timestamp::now().as_second() {
         tracing::warn!(until, "the certificate was loaded, but its time is over");

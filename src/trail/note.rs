@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 use serde::Serialize;
+use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -56,17 +57,25 @@ impl Asked {
 
 /// As JSON, no longer than it may be.
 fn text(question: &impl Serialize) -> Box<str> {
-    const TOKENS: [&str; 3] = ["pageToken", "resumeToken", "atLeast"];
     let Ok(mut value) = serde_json::to_value(question) else {
         return "?".into();
     };
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|name, _| !TOKENS.contains(&name.as_str()));
+    leave_tokens_out(&mut value);
+    // Whoever watches asks a question within his own.
+    if let Some(query) = value.get_mut("query") {
+        leave_tokens_out(query);
     }
     let text = value.to_string();
     match text.char_indices().nth(ASKED_CHARS_MAX) {
         None => text.into(),
         Some((end, _)) => format!("{}… of {} bytes", &text[..end], text.len()).into(),
+    }
+}
+
+fn leave_tokens_out(question: &mut Value) {
+    const TOKENS: [&str; 3] = ["pageToken", "resumeToken", "atLeast"];
+    if let Some(fields) = question.as_object_mut() {
+        fields.retain(|name, _| !TOKENS.contains(&name.as_str()));
     }
 }
 
@@ -79,6 +88,10 @@ mod tests {
     fn a_question_is_kept_without_tokens_and_no_longer_than_it_may_be() {
         let question = json!({ "enterprises": ["E1"], "pageToken": "x", "atLeast": "y" });
         assert_eq!(&*text(&question), r#"{"enterprises":["E1"]}"#);
+        let query = json!({ "atLeast": "y", "pageToken": "x", "grain": "DAY" });
+        let watch = json!({ "interval": "1s", "query": query, "resumeToken": "z" });
+        let kept = r#"{"interval":"1s","query":{"grain":"DAY"}}"#;
+        assert_eq!(&*text(&watch), kept);
         let long = json!({ "enterprises": vec!["港"; 3000] });
         let kept = text(&long);
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Files of who may call of which some are faulty: what changes in the others holds.
 
 use crate::ending::{end, ended, watching};
+use crate::noted::{changed, each};
 use crate::place::until;
 use crate::port::{Bearer, CALLERS, Port, callers, reason, throughput};
 use crate::service::Service;
@@ -22,6 +23,13 @@ async fn breaks(port: &Port, service: &Service, change: impl FnOnce()) {
     let before = failures();
     change();
     until("it was tried", async || failures() > before).await;
+}
+
+/// What the audit trail says of files that could not be used.
+fn noted(port: &Port) -> String {
+    let mut told = changed(&port.place, "service", "callers");
+    told.retain(|record| record["action"] == "fail");
+    each(&told, "fault").join("\n")
 }
 
 /// A key that is taken back ends what it opened, and is refused.
@@ -52,6 +60,10 @@ async fn a_key_is_taken_back_although_other_files_are_faulty() {
     asked(&service, &signer.token("reader")).await.unwrap();
     asked(&service, port.operator()).await.unwrap();
     service.stop();
+    let noted = noted(&port);
+    for fault in ["keys.json", ".oprate: found an unknown name"] {
+        assert!(noted.contains(fault), "{noted}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,4 +83,7 @@ async fn keys_that_were_open_to_others_are_read_once_they_are_not() {
     mode(0o600);
     until("he is known", async || asked(&service, &key).await.is_ok()).await;
     service.stop();
+    let noted = noted(&port);
+    let fault = "are open to others (mode 644), expected mode 600";
+    assert!(noted.contains(fault), "{noted}");
 }

@@ -1,6 +1,8 @@
 //! The audit trail over the real binary: what is done by whom stands in it, whole, and
 //! what is changed in it afterwards is found.
 
+use crate::ending::{end, ended, watching};
+use crate::noted::{changed, each, records, trail};
 use crate::place::{QUARTER_MS, arrivals, get, text, until};
 use crate::port::{Bearer, CALLERS, Port, id, ingest, page, throughput};
 use crate::service::{Service, quaymeter};
@@ -8,39 +10,23 @@ use quaymeter::pb::{
     GetStatusRequest, GetThroughputRequest, ListTopEnterprisesRequest, Measure,
     PublishEventsRequest, Role,
 };
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Child, Stdio};
 use tonic::Code;
 
 fn directory(port: &Port) -> PathBuf {
     port.place.data().join("trail")
 }
 
-fn trail(port: &Port, arguments: &[&str]) -> Output {
-    let mut command = quaymeter();
-    command.arg("trail").args(arguments);
-    command.arg("--data-dir").arg(port.place.data());
-    command.output().unwrap()
-}
-
-/// The records of a chain that a command shows.
-fn records(port: &Port, arguments: &[&str]) -> Vec<Value> {
-    let all = [&["show", "--json", "--last", "0"], arguments].concat();
-    let shown = trail(port, &all);
-    let (out, err) = text(&shown);
-    assert!(shown.status.success(), "{err}");
-    let lines = out.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 fn verified(port: &Port, heads: &[&str]) -> (i32, String) {
     let heads = heads.iter().flat_map(|head| ["--head", head]);
     let arguments: Vec<_> = ["verify"].into_iter().chain(heads).collect();
-    let verified = trail(port, &arguments);
+    let verified = trail(&port.place, &arguments);
     let (out, err) = text(&verified);
     (verified.status.code().unwrap(), out + &err)
 }
@@ -94,12 +80,10 @@ async fn calls(port: &Port, service: &Service, [publisher, reader, gone]: &Shown
     }
     let mut client = throughput(service, Bearer::of(gone)).await;
     client.get_status(status.clone()).await.unwrap();
+    let watch = watching(service, Bearer::of(gone)).await;
     port.revoke(gone);
-    until("the key is good no more", async || {
-        client.get_status(status.clone()).await.is_err()
-    })
-    .await;
-    // That one may have been under way when the key ended; this one comes with it.
+    ended(&end(watch).await);
+    // Once: of two there might be two records.
     let refused = client.get_status(status).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(page(service, Some(port.operator())).0, 200);
@@ -145,6 +129,12 @@ fn answers_and_refusals(kept: &[Value]) {
         ("method", "GetThroughput"),
         ("code", "InvalidArgument"),
     ]);
+    // One that was answered before it was refused.
+    let watched = [("caller", "reader"), ("method", "WatchThroughput")];
+    one(kept, &[&[("kind", "read")], &watched[..]].concat());
+    let broken_off = refused(&watched);
+    assert_eq!(broken_off["code"], "Unauthenticated");
+    assert_eq!(broken_off["reason"], "CREDENTIALS_ENDED");
     refused(&[("method", "metrics"), ("caller", "reader"), ("code", "403")]);
     refused(&[("method", "metrics"), ("code", "401"), ("cause", "missing")]);
     one(
@@ -173,7 +163,7 @@ fn loads(kept: &[Value], gone: &str) {
 }
 
 fn changes(port: &Port, gone: &str) {
-    let commands = records(port, &["--chain", "commands"]);
+    let commands = records(&port.place, &["--chain", "commands"]);
     let created: Vec<_> = commands
         .iter()
         .filter(|record| record["action"] == "create")
@@ -187,7 +177,7 @@ fn changes(port: &Port, gone: &str) {
     assert!(revoked["uid"].is_string());
     let none = port.keys(&["revoke", "000000000000"]);
     assert!(!none.status.success());
-    let after = records(port, &["--chain", "commands"]);
+    let after = records(&port.place, &["--chain", "commands"]);
     assert_eq!(after.len(), commands.len(), "nothing was about to be done");
 }
 
@@ -200,10 +190,56 @@ async fn who_did_what_stands_in_the_trail() {
     service.stop();
     let (status, told) = verified(&port, &[]);
     assert_eq!(status, 0, "{told}");
-    let kept = records(&port, &[]);
+    let kept = records(&port.place, &[]);
     answers_and_refusals(&kept);
     loads(&kept, id(&shown[2]));
     changes(&port, id(&shown[2]));
+}
+
+/// A command that makes a key.
+fn making(port: &Port, caller: &str) -> Child {
+    let mut command = quaymeter();
+    command.args(["keys", "create", caller]);
+    command.args(port.settings());
+    command.arg("--data-dir").arg(port.place.data());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_could_not_be_written_is_noted_as_one_that_failed() {
+    let port = Port::new(CALLERS);
+    port.key("reader");
+    let file = port.key_file();
+    let before = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    // What is read from a pipe ends when we say so.
+    mkfifoat(CWD, file.as_path(), Mode::RUSR | Mode::WUSR).unwrap();
+    let making = making(&port, "publisher");
+    let mut options = File::options();
+    options
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let mut pipe = None;
+    until("the keys are being read", async || {
+        // Nobody can write what nobody reads.
+        pipe = options.open(&file).ok();
+        pipe.is_some()
+    })
+    .await;
+    // A directory: no file comes in its place.
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    pipe.unwrap().write_all(&before).unwrap();
+    let made = making.wait_with_output().unwrap();
+    assert!(!made.status.success(), "{}", text(&made).0);
+    let commands = changed(&port.place, "commands", "api_key");
+    assert_eq!(each(&commands, "action"), ["create", "create", "fail"]);
+    assert_eq!(each(&commands, "failed"), ["", "", "create"]);
+    for field in ["id", "caller", "expires"] {
+        assert_eq!(commands[1][field], commands[2][field], "{field}");
+    }
+    assert_eq!(commands[2]["caller"], "publisher");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +264,7 @@ async fn what_was_asked_is_kept_by_callers_and_of_anyone() {
     }
     assert_eq!(get(&service.http, "/metrics").0, 200);
     service.stop();
-    let kept = records(&port, &[]);
+    let kept = records(&port.place, &[]);
     one(
         &kept,
         &[
@@ -260,18 +296,18 @@ async fn a_service_that_was_killed_leaves_a_whole_trail_that_says_so() {
     let refused = publish(&service, Bearer::of(&reader), "").await;
     assert_eq!(refused, Err(Code::PermissionDenied));
     until("the refusal is written", async || {
-        !records(&port, &["--kind", "refused"]).is_empty()
+        !records(&port.place, &["--kind", "refused"]).is_empty()
     })
     .await;
     service.kill();
     port.serve(&[]).stop();
     let (status, told) = verified(&port, &[]);
     assert_eq!(status, 0, "{told}");
-    let started = records(&port, &["--kind", "started"]);
+    let started = records(&port.place, &["--kind", "started"]);
     let clean: Vec<_> = started.iter().map(|record| &record["clean"]).collect();
     assert_eq!(clean, [true, false]);
-    assert_eq!(records(&port, &["--kind", "stopped"]).len(), 1);
-    assert_eq!(records(&port, &["--caller", "reader"]).len(), 1);
+    assert_eq!(records(&port.place, &["--kind", "stopped"]).len(), 1);
+    assert_eq!(records(&port.place, &["--caller", "reader"]).len(), 1);
 }
 
 fn first_file(directory: &Path) -> PathBuf {

@@ -8,6 +8,9 @@ mod completions;
 mod dcsa;
 mod demo;
 mod exact;
+#[allow(dead_code, reason = "made for other targets too")]
+#[path = "../support/noted.rs"]
+mod noted;
 mod personal;
 mod place;
 mod progress;

@@ -1,6 +1,7 @@
 //! Keys that begin, and keys that are gone: no turn is lost, and nothing that is sent
 //! again counts as changed.
 
+use crate::noted::{changed, each};
 use crate::place::{Place, counted, get, metric, passage, published, queries, text, until};
 use crate::service::quaymeter;
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
@@ -145,6 +146,37 @@ fn pseudonyms(path: &Path, words: &str) -> (Option<i32>, String) {
     (output.status.code(), told + &errors)
 }
 
+/// What the audit trail has of the keys once a second was added and the first erased, as
+/// commands tried it and as services loaded it. It is told whole.
+fn noted(place: &Place, from: Date, begun: Date) -> String {
+    let tried = changed(place, "commands", "pseudonym_key");
+    let actions = [
+        "rotate", "fail", "rotate", "fail", "rotate", "erase", "fail", "erase",
+    ];
+    assert_eq!(each(&tried, "action"), actions);
+    let failed = ["", "rotate", "", "rotate", "", "", "erase", ""];
+    assert_eq!(each(&tried, "failed"), failed);
+    assert_eq!(tried[0]["from"], tried[1]["from"]);
+    assert_eq!(tried[2]["from"], tried[3]["from"]);
+    assert_eq!(tried[4]["from"], from.to_string());
+    assert_eq!(each(&tried[5..], "id"), ["1"; 3]);
+    let loads = changed(place, "service", "pseudonym_key");
+    assert_eq!(each(&loads, "action"), ["load"; 4]);
+    let keys = each(&loads, "keys");
+    let [first, second] = [from, begun].map(|day| format!(" 2={day}:"));
+    let expected = [
+        ["1=first:", ""],
+        ["1=first:", &first],
+        ["1=first:", &second],
+        ["1=erased:", &second],
+    ];
+    for (keys, [one, two]) in keys.into_iter().zip(expected) {
+        assert!(keys.starts_with(one) && keys.contains(two), "{keys}");
+        assert_eq!(keys.contains(' '), !two.is_empty(), "{keys}");
+    }
+    format!("{tried:?}{loads:?}")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_added_to_a_running_service_and_erased_when_nothing_needs_it() {
     let place = Place::new();
@@ -192,9 +224,78 @@ async fn a_key_is_added_to_a_running_service_and_erased_when_nothing_needs_it() 
     .await;
     let (_, page) = get(&service.http, "/metrics");
     service.stop();
+    let noted = noted(&place, from, begun);
     for secret in secrets {
-        for told in [&place.logged(), &page, &listed, &told] {
+        for told in [&place.logged(), &page, &listed, &told, &noted] {
             assert!(!told.contains(secret));
         }
     }
+}
+
+#[test]
+fn a_key_is_not_erased_within_the_horizon_of_the_data_whatever_is_configured() {
+    let place = Place::new();
+    let path = place.path("keys");
+    let begun = |days: i64| {
+        let from = in_days(-days);
+        key_file(
+            &path,
+            &format!("1 = {}\n2 from {from} = {}\n", key('1'), key('2')),
+        );
+        from
+    };
+    let refused = |words: &str, from: Date, days: i64| {
+        let before = std::fs::read_to_string(&path).unwrap();
+        let (status, told) = pseudonyms(&path, words);
+        assert_eq!(status, Some(1), "{told}");
+        let earliest = from.checked_add(Span::new().days(days)).unwrap();
+        assert!(told.contains(&format!("before {earliest}")), "{told}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    };
+    let from = begun(60);
+    let mut settings = vec!["--horizon-days", "90", "--quarter-days", "92"];
+    settings.extend(["--pseudonym-key", path.to_str().unwrap()]);
+    place.serve(&settings).stop();
+    // The default is 35 days.
+    refused("erase 1", from, 90 + 2);
+    refused("erase 1 --horizon-days 30", from, 90 + 2);
+    refused(
+        "erase 1 --horizon-days 100 --quarter-days 102",
+        from,
+        100 + 2,
+    );
+    begun(92);
+    let format = place.data().join("format.json");
+    let whole = std::fs::read(&format).unwrap();
+    std::fs::write(&format, &whole[..whole.len() / 2]).unwrap();
+    let (status, told) = pseudonyms(&path, "erase 1");
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("format.json"), "{told}");
+    std::fs::write(&format, &whole).unwrap();
+    let (status, told) = pseudonyms(&path, "erase 1");
+    assert_eq!(status, Some(0), "{told}");
+    // Without data the settings say it.
+    std::fs::remove_file(&format).unwrap();
+    refused("erase 1", begun(30), 35 + 2);
+    begun(37);
+    let (status, told) = pseudonyms(&path, "erase 1");
+    assert_eq!(status, Some(0), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_that_cannot_be_loaded_leaves_the_keys_and_is_noted() {
+    let place = Place::new();
+    let path = place.path("keys");
+    let [one, two] = ['5', '6'].map(key);
+    key_file(&path, &format!("1 = {one}\n"));
+    let service = place.serve(&["--pseudonym-key", path.to_str().unwrap()]);
+    key_file(&path, &format!("1 = {one}\n1 = {two}\n"));
+    let failures = "quaymeter_pseudonym_keys_reload_failures_total ";
+    until("that was tried", async || metric(&service, failures) >= 1.0).await;
+    service.stop();
+    let kept = changed(&place, "service", "pseudonym_key");
+    assert_eq!(each(&kept, "action"), ["load", "fail"]);
+    let fault = each(&kept, "fault")[1];
+    assert!(fault.contains("line 2 of the pseudonym keys in"), "{fault}");
+    assert!(!fault.contains(&one) && !fault.contains(&two), "{fault}");
 }

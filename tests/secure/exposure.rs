@@ -69,6 +69,22 @@ fn what_is_meant_to_lie_open_is_told_at_each_start() {
 }
 
 #[test]
+fn what_is_meant_to_lie_open_is_told_whichever_log_lines_are_written() {
+    for level in ["off", "error", "off,quaymeter::log=debug", "warn"] {
+        let place = Place::new();
+        let log = File::create(place.path("log.txt")).unwrap();
+        let flags = ["--listen", "0.0.0.0:0", "--insecure-i-know"];
+        let mut command = serve(&place, &flags);
+        command.args(["--log-level", level]).stderr(log);
+        Service::of(command).stop();
+        let logged = place.logged();
+        assert_eq!(logged.matches(OPEN).count(), 1, "{level}: {logged}");
+        assert!(logged.contains("tls.cert and callers"), "{level}: {logged}");
+        assert!(logged.contains("0.0.0.0:0"), "{level}: {logged}");
+    }
+}
+
+#[test]
 fn the_health_port_may_listen_anywhere() {
     let place = Place::new();
     let service = Service::of(serve(&place, &["--health-listen", "0.0.0.0:0"]));

@@ -1,7 +1,22 @@
 //! Clients that show certificates.
 
 use crate::authority::Authority;
+use crate::noted::records;
+use crate::place::until;
 use crate::world::{World, ran, shown, url};
+use std::collections::BTreeSet;
+
+/// Why handshakes were refused, as the audit trail has it.
+fn refused(world: &World) -> BTreeSet<String> {
+    let mut refused = records(&world.place, &["--kind", "refused"]);
+    refused.retain(|record| record["method"] == "handshake");
+    let causes = refused.iter().map(|record| {
+        assert_eq!(record["peer"], "127.0.0.1", "{record}");
+        assert_eq!(record["code"], "Unauthenticated", "{record}");
+        record["cause"].as_str().unwrap().to_owned()
+    });
+    causes.collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_certificates_are_required_only_a_good_one_is_let_in() {
@@ -33,7 +48,18 @@ async fn where_certificates_are_required_only_a_good_one_is_let_in() {
     let failed = "quaymeter_tls_handshake_failures_total{port=\"grpc\"} ";
     let failed = page.lines().find_map(|line| line.strip_prefix(failed));
     assert!(failed.unwrap().parse::<f64>().unwrap() >= 4.0, "{failed:?}");
+    let causes = [
+        "certificate_expired",
+        "certificate_invalid",
+        "certificate_missing",
+        "certificate_of_unknown_issuer",
+    ];
+    until("all of them are noted", async || {
+        refused(&world).len() >= causes.len()
+    })
+    .await;
     service.stop();
+    assert_eq!(refused(&world), BTreeSet::from(causes.map(String::from)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +72,10 @@ async fn where_certificates_are_optional_one_that_is_shown_must_be_good() {
     let other = Authority::new(&world.place.path(""), "other");
     let stranger = other.client("stranger");
     world.status(&service, Some(&stranger)).await.unwrap_err();
+    until("he is noted", async || !refused(&world).is_empty()).await;
     service.stop();
+    let causes = ["certificate_of_unknown_issuer".to_owned()];
+    assert_eq!(refused(&world), BTreeSet::from(causes));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Certificates that are renewed while the service runs.
 
 use crate::authority::Authority;
+use crate::noted::{changed, each, sha256};
 use crate::place::{address, arrivals, until};
 use crate::service::Service;
 use crate::world::World;
@@ -66,6 +67,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_open_streams_go_o
     sending.acknowledged(1).await;
     let (grpc, client) = (address(&service), world.client());
     assert_eq!(client.shown_at(&grpc).await, world.server.der());
+    let own = std::fs::read(&world.server.cert).unwrap();
     let renewed = world.authority.server_until("renewed", 2031);
     world.server.become_that_of(&renewed);
     until("the renewed certificate is shown", async || {
@@ -77,6 +79,12 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_open_streams_go_o
     let expiry = world.metric(&service, EXPIRY).await;
     assert!((expiry - 1_956_441_600.0).abs() < 0.5, "{expiry}");
     service.stop();
+    let loads = changed(&world.place, "service", "certificate");
+    assert_eq!(each(&loads, "action"), ["load", "load"]);
+    assert_eq!(loads[1]["until"], "2031-12-31T00:00:00Z");
+    let hashes = [own, std::fs::read(&renewed.cert).unwrap()].map(sha256);
+    assert_eq!(each(&loads, "cert_sha256"), hashes);
+    assert_eq!(each(&loads, "client_ca_sha256"), ["none", "none"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +125,19 @@ async fn a_bad_new_file_keeps_the_old_and_is_told_once() {
     })
     .await;
     service.stop();
+    let tried = changed(&world.place, "service", "certificate");
+    let actions = ["load", "fail", "fail", "fail", "load"];
+    assert_eq!(each(&tried, "action"), actions);
+    let faults = [
+        "",
+        "use the private key",
+        "found no such key",
+        "read the certificate",
+        "",
+    ];
+    for (told, fault) in each(&tried, "fault").into_iter().zip(faults) {
+        assert!(told.contains(fault) && !told.contains("HIDDEN"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +150,7 @@ async fn another_authority_of_clients_holds_from_the_next_connection_on() {
     let stranger = other.client("stranger");
     world.status(&service, Some(&stranger)).await.unwrap_err();
     let ours = std::fs::read(world.authority.file()).unwrap();
+    let hashes = [&ours, &std::fs::read(other.file()).unwrap()].map(sha256);
     std::fs::copy(other.file(), world.authority.file()).unwrap();
     let trusted = world.place.path("ours.pem");
     std::fs::write(&trusted, ours).unwrap();
@@ -154,4 +176,9 @@ async fn another_authority_of_clients_holds_from_the_next_connection_on() {
     .await;
     assert!(!asked(&known).await);
     service.stop();
+    // No renewal: the certificate is the same.
+    let loads = changed(&world.place, "service", "certificate");
+    let own = sha256(std::fs::read(&world.server.cert).unwrap());
+    assert_eq!(each(&loads, "cert_sha256"), [&*own; 2]);
+    assert_eq!(each(&loads, "client_ca_sha256"), hashes);
 }

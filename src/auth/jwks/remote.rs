@@ -14,6 +14,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -34,6 +35,13 @@ const AGAIN_MIN: Duration = Duration::from_secs(1);
 
 /// … up to this, or how often is fetched.
 const AGAIN_MAX: Duration = Duration::from_secs(300);
+
+/// Characters of ids that are named in the audit trail: a line of it is no longer than it
+/// may be, and the hash beside them says the rest.
+const NAMED_CHARS_MAX: usize = 16 << 10;
+
+/// SHA-256 of a key set, as it was fetched.
+type Hash = [u8; 32];
 
 type Https = Client<HttpsConnector<HttpConnector>, Body>;
 
@@ -124,17 +132,17 @@ async fn follow(
 ) {
     let mut again = AGAIN_MIN;
     let mut wanted_at = Instant::now();
+    let mut taken: Option<Hash> = None;
     loop {
         let fetched = match timeout(FETCH_WITHIN, fetch(&url)).await {
             Ok(fetched) => fetched,
             Err(_) => Err(Error::Late),
         };
         let pause = match fetched {
-            Ok(jwks) => {
-                let ids = jwks.ids();
-                if held.now().ids() != ids {
-                    let loaded = Change::new("issuer_keys", "load").with("url", &url);
-                    trail.changed(loaded.with("keys", ids.join(" ")));
+            Ok((jwks, hash)) => {
+                // Not by the ids: another key may come under the same one, or under none.
+                if taken.replace(hash) != Some(hash) {
+                    trail.changed(loaded(&url, &jwks, &hash));
                 }
                 held.put(jwks);
                 again = AGAIN_MIN;
@@ -164,8 +172,18 @@ async fn follow(
     }
 }
 
+/// That keys were taken in which are not those that were fetched before.
+fn loaded(url: &str, jwks: &Jwks, hash: &Hash) -> Change {
+    let ids = jwks.ids().join(" ");
+    let named: String = ids.chars().take(NAMED_CHARS_MAX).collect();
+    Change::new("issuer_keys", "load")
+        .with("url", url)
+        .with("keys", named)
+        .with("keys_sha256", hex::encode(hash))
+}
+
 /// A connection of its own: hours lie between two fetches.
-async fn fetch(url: &str) -> Result<Jwks, Error> {
+async fn fetch(url: &str) -> Result<(Jwks, Hash), Error> {
     let request = Request::get(url)
         .header("accept", "application/json")
         .body(Body::empty())?;
@@ -183,7 +201,7 @@ async fn fetch(url: &str) -> Result<Jwks, Error> {
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(Jwks::parse(&bytes)?)
+    Ok((Jwks::parse(&bytes)?, Sha256::digest(&bytes).into()))
 }
 
 /// Whether a URL may be `http` was judged when it was read. Redirects are not followed.

@@ -1,4 +1,7 @@
 use super::*;
+use crate::auth::jwks::Jwks;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const CALLERS: &str = "
 [[callers]]
@@ -113,4 +116,85 @@ async fn a_caller_ends_with_his_key_his_name_and_his_rights() {
         &keys
     ));
     assert!(ends(&keys, &key, &CALLERS.replace("\"all\"", "[]"), &keys));
+}
+
+/// Two issuers.
+const ISSUERS: [&str; 2] = ["one", "two"];
+
+/// A set in which the keys of both are at the same place.
+fn trusting(place: &str, jwks: HashMap<Source, Arc<Held>>, before: &Set) -> Set {
+    let issuer = |name| {
+        format!(
+            "[[issuers]]\nissuer = \"{name}\"\naudience = \"q\"\nalgorithms = [\"EdDSA\"]\n{place}\n"
+        )
+    };
+    let issuers = ISSUERS.map(issuer).concat();
+    let parts = Parts {
+        callers: Callers::parse(&format!("{issuers}{CALLERS}")).unwrap(),
+        keys: None,
+        jwks,
+    };
+    Set::new(parts, before)
+}
+
+fn jwks(ids: &[&str]) -> Jwks {
+    let key = |id: &&str| {
+        format!(
+            r#"{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"{id}"}}"#
+        )
+    };
+    let keys: Vec<_> = ids.iter().map(key).collect();
+    Jwks::parse(format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes()).unwrap()
+}
+
+/// Whether each of the issuers has a key of this id: a token that names it fails by its
+/// signature then.
+fn have(set: &Set, id: &str) -> [bool; 2] {
+    let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let header = part(format!("{{\"alg\":\"EdDSA\",\"kid\":\"{id}\"}}"));
+    ISSUERS.map(|name| {
+        let claims = part(format!("{{\"iss\":\"{name}\"}}"));
+        let text = format!("{header}.{claims}.{}", part("none".into()));
+        match set.of_token(&text, at(0)).err() {
+            Some(Cause::TokenSignature) => true,
+            Some(Cause::TokenKeyUnknown) => false,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn issuers_with_one_file_have_the_same_keys_and_lose_them_together() {
+    let read = |ids: &[&str], before: &Set| {
+        let held = Arc::new(Held::of(jwks(ids)));
+        let place = Source::File("keys.json".into());
+        trusting(
+            "jwks_file = \"keys.json\"",
+            HashMap::from([(place, held)]),
+            before,
+        )
+    };
+    let set = read(&["old", "new"], &Set::default());
+    assert_eq!(have(&set, "old"), [true; 2]);
+    assert_eq!(have(&set, "new"), [true; 2]);
+    let set = read(&["new"], &set);
+    assert_eq!(have(&set, "old"), [false; 2]);
+    assert_eq!(have(&set, "new"), [true; 2]);
+}
+
+#[test]
+fn issuers_with_one_url_have_what_was_fetched_for_either() {
+    let url = "jwks_url = \"https://login.example/keys\"";
+    let trusting = |before: &Set| trusting(url, HashMap::new(), before);
+    let set = trusting(&Set::default());
+    assert_eq!(have(&set, "old"), [false; 2]);
+    // Whoever fetches does it once for a source.
+    let fetched = |set: &Set, ids: &[&str]| set.sources()[0].1.put(jwks(ids));
+    fetched(&set, &["old"]);
+    assert_eq!(have(&set, "old"), [true; 2]);
+    let set = trusting(&set);
+    assert_eq!(have(&set, "old"), [true; 2], "it is kept");
+    fetched(&set, &["new"]);
+    assert_eq!(have(&set, "old"), [false; 2]);
+    assert_eq!(have(&set, "new"), [true; 2]);
 }

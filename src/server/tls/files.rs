@@ -113,6 +113,10 @@ pub struct Assembled {
     pub verifier: Verifier,
     /// When the certificate ends, in seconds since 1970.
     pub expires_s: i64,
+    /// SHA-256 of the certificate's file, in hexadecimal digits.
+    pub cert_sha256: String,
+    /// The same of the clients' authorities, if there are any.
+    pub client_ca_sha256: Option<String>,
 }
 
 impl Files {
@@ -173,6 +177,8 @@ impl Files {
             config,
             verifier,
             expires_s,
+            cert_sha256: self.cert.sha256(),
+            client_ca_sha256: self.client_ca.as_ref().map(Part::sha256),
         })
     }
 
@@ -232,6 +238,11 @@ impl Part {
             found,
             expected,
         }
+    }
+
+    /// It is told, and so it is never asked of the key.
+    fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(&self.bytes))
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
