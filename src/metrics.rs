@@ -207,10 +207,11 @@ metrics! {
 
 /// The limits that something may be discarded for, as statuses and connections
 /// name them; with `_` for spaces they are the labels.
-const LIMITS: [&str; 37] = [
+const LIMITS: [&str; 41] = [
     "connections",
     "connections of strangers",
     "refusals of strangers",
+    "refusals of callers",
     "handshakes",
     "a handshake to end",
     "connections that say nothing",
@@ -221,6 +222,8 @@ const LIMITS: [&str; 37] = [
     "calls in progress",
     "watches",
     "dumps",
+    "explanations under way",
+    "lists of events of a cell",
     "backups",
     "credit",
     "bytes of requests",
@@ -243,7 +246,8 @@ const LIMITS: [&str; 37] = [
     "a request to arrive",
     "cells for one question",
     "rows to watch",
-    "bytes of one answer",
+    "events of the cell",
+    "events that may pair",
     "other",
 ];
 
@@ -372,4 +376,34 @@ fn label(name: &'static str, prefix: &str) -> String {
 
 fn strip(name: &'static str, prefix: &str) -> &'static str {
     name.strip_prefix(prefix).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LIMITS;
+    use std::collections::BTreeSet;
+
+    /// What stands as code in the columns `reason` of a page's tables.
+    fn reasons(page: &str) -> BTreeSet<String> {
+        let (mut reasons, mut column) = (BTreeSet::new(), None);
+        for line in page.lines() {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            if let Some(at) = cells.iter().position(|cell| *cell == "`reason`") {
+                column = Some(at);
+            } else if cells.len() == 1 {
+                column = None;
+            } else if let Some(cell) = column.and_then(|at| cells.get(at)) {
+                let code = cell.split('`').skip(1).step_by(2);
+                reasons.extend(code.map(str::to_owned));
+            }
+        }
+        reasons
+    }
+
+    #[test]
+    fn each_limit_stands_on_its_page_by_the_name_that_it_is_counted_by() {
+        let limits = LIMITS.into_iter().filter(|limit| *limit != "other");
+        let labels: BTreeSet<_> = limits.map(|limit| limit.replace(' ', "_")).collect();
+        assert_eq!(labels, reasons(include_str!("../docs/limits.md")));
+    }
 }

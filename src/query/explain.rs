@@ -161,17 +161,21 @@ fn source(found: &str) -> Result<CompactString, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::caller::Caller;
     use crate::log::disk::RealDisk;
     use crate::log::embedded::{self, Log};
     use crate::meter::Counts;
     use crate::meter::cell::{Cells, Keeping};
+    use crate::pb;
     use crate::query::Settings;
+    use crate::query::asker::Asker;
     use crate::view::{State, View};
     use jiff::tz::TimeZone;
     use std::sync::mpsc;
     use std::time::Instant;
     use tokio::sync::watch;
     use tonic::Code;
+    use tonic::metadata::MetadataMap;
     use tonic_types::StatusExt as _;
 
     /// Far more than anything here takes: reached only when something hangs.
@@ -219,6 +223,15 @@ mod tests {
 
     const NOWHERE: (&str, &Position) = ("", &Position::START);
 
+    /// A limit was reached, and it is told which and when to come back.
+    #[track_caller]
+    fn assert_later(refused: &Status, limit: &str) {
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(status::limit_of(refused).as_deref(), Some(limit));
+        let retry = refused.get_error_details().retry_info().cloned();
+        assert_eq!(retry.and_then(|info| info.retry_delay), Some(RETRY_AFTER));
+    }
+
     /// An explanation that goes on for as long as it is wanted, and tells at its
     /// end whether that was why.
     fn endless(
@@ -254,9 +267,7 @@ mod tests {
             began.recv_timeout(DEADLINE).unwrap();
         }
         let refused = told(&asked.service, NOWHERE, |_| Ok(())).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        let retry = refused.get_error_details().retry_info().cloned();
-        assert_eq!(retry.and_then(|info| info.retry_delay), Some(RETRY_AFTER));
+        assert_later(&refused, "explanations under way");
         // Callers that go away make room, though their threads were busy.
         running.iter().for_each(tokio::task::JoinHandle::abort);
         for _ in &running {
@@ -266,6 +277,34 @@ mod tests {
         let freed = tokio::time::timeout(DEADLINE, freed).await;
         drop(freed.unwrap().unwrap());
         told(&asked.service, NOWHERE, |_| Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_list_more_than_allowed_is_told_when_to_come_back() {
+        let (asked, metadata) = (asked(), MetadataMap::new());
+        let tokens = crate::view::token::Tokens::new(&[7; 32]);
+        let asker = Asker::new(&Caller::anyone(), &tokens, 0);
+        let at = |ms| Some(crate::query::ask::message(ms));
+        let request = pb::ListCellEventsRequest {
+            facility: "CNNBO/BLCT2".into(),
+            enterprise: "ygt:a".into(),
+            role: pb::Role::Carrier.into(),
+            from: at(0),
+            to: at(900_000),
+            ..Default::default()
+        };
+        let ask = async || list(&asked.service, (asker.clone(), &metadata), &request).await;
+        let mut sent = Vec::new();
+        for _ in 0..LISTINGS_MAX {
+            sent.push(ask().await.unwrap());
+        }
+        let Err(refused) = ask().await else {
+            panic!("one more is sent");
+        };
+        assert_later(&refused, "lists of events of a cell");
+        // Whoever takes no more of his makes room.
+        drop(sent.pop());
+        sent.push(ask().await.unwrap());
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -291,6 +330,8 @@ mod tests {
         let refused = told(&asked.service, NOWHERE, many).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(refused.get_error_details().retry_info().is_none());
+        let limit = status::limit_of(&refused);
+        assert_eq!(limit.as_deref(), Some("events of the cell"));
         let message = refused.message();
         assert!(
             message.contains("more than 7 events of the cell"),

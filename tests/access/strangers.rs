@@ -1,5 +1,6 @@
 //! What strangers cannot keep from those who are known, over the real binary.
 
+use crate::memory::{MIB, Memory};
 use crate::place::{DEADLINE, address, arrivals, until};
 use crate::port::{Bearer, CALLERS, Exchange, Port, channel, publishing, throughput};
 use crate::service::Service;
@@ -54,6 +55,7 @@ async fn those_who_hold_all_connections_make_way_for_who_is_known() {
     let mut here = publishing(&service, Bearer::of(&key), "here")
         .await
         .unwrap();
+    let memory = Memory::of(service.pid());
     let mut crowd = Vec::new();
     for _ in 0..60 {
         crowd.push(stranger(&service).await);
@@ -71,6 +73,7 @@ async fn those_who_hold_all_connections_make_way_for_who_is_known() {
     assert!(cut(crowd.swap_remove(0)).await, "the oldest is still here");
     let refused = "quaymeter_discarded_total{reason=\"connections\"} ";
     assert_eq!(port.metric(&service, refused) as u64, 0);
+    memory.stayed_within(4 * MIB);
     service.stop();
 }
 
@@ -82,6 +85,7 @@ async fn who_calls_on_without_credentials_is_heard_ever_later_and_loses_the_conn
     let mut here = publishing(&service, Bearer::of(&key), "here")
         .await
         .unwrap();
+    let memory = Memory::of(service.pid());
     let lost = "quaymeter_discarded_total{reason=\"refusals_of_strangers\"} ";
     // A few are told, each time.
     let mut client = throughput(&service, Bearer::none()).await;
@@ -97,6 +101,7 @@ async fn who_calls_on_without_credentials_is_heard_ever_later_and_loses_the_conn
         let mut client = ThroughputServiceClient::new(channel.clone());
         calls.spawn(async move { client.get_status(pb::GetStatusRequest::default()).await });
     }
+    goes_on(&mut here, 1).await;
     let mut unanswered = 0;
     while let Some(called) = timeout(DEADLINE, calls.join_next()).await.unwrap() {
         let refused = called.unwrap().unwrap_err();
@@ -104,7 +109,9 @@ async fn who_calls_on_without_credentials_is_heard_ever_later_and_loses_the_conn
     }
     assert!(unanswered > 0, "the connection lasted");
     assert!(port.metric(&service, lost) as u64 >= 1);
-    goes_on(&mut here, 1).await;
+    goes_on(&mut here, 2).await;
+    // 600 calls of some 20 KiB.
+    memory.stayed_within(16 * MIB);
     service.stop();
 }
 
@@ -114,6 +121,7 @@ async fn idle_strangers_do_not_keep_the_metrics_from_who_may_have_them() {
     let service = port.serve(&[]);
     let mut kept = TcpStream::connect(&service.http).await.unwrap();
     scrape(&mut kept, port.operator()).await;
+    let memory = Memory::of(service.pid());
     let mut crowd = Vec::new();
     for _ in 0..100 {
         crowd.push(TcpStream::connect(&service.http).await.unwrap());
@@ -122,6 +130,7 @@ async fn idle_strangers_do_not_keep_the_metrics_from_who_may_have_them() {
     // Who was let through before is not cut for any of them.
     scrape(&mut kept, port.operator()).await;
     assert!(cut(crowd.swap_remove(0)).await, "the oldest is still here");
+    memory.stayed_within(4 * MIB);
     service.stop();
 }
 

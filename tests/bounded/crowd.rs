@@ -104,6 +104,7 @@ async fn connections_leave_the_log_its_files() {
     let service = serve_with_few(&place);
     let mut publish = ingest(&service.grpc).await;
     let neighbour = Neighbour::at(&service.grpc).await;
+    let memory = Memory::of(service.pid());
     let mut sockets = Vec::new();
     for _ in 0..FEW + 100 {
         sockets.push(TcpStream::connect(address(&service)).await.unwrap());
@@ -127,6 +128,8 @@ async fn connections_leave_the_log_its_files() {
     assert!(segments() > before, "none was begun");
     neighbour.goes_on().await;
     assert!(place.logged().contains("fewer connections"));
+    // Connections, and what ten thousand events come to.
+    memory.stayed_within(FEW as u64 * 32 * 1024 + 16 * MIB);
     drop(sockets);
     service.stop();
 }

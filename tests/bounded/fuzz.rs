@@ -214,6 +214,7 @@ async fn no_request_to_the_side_ports_makes_them_panic_hang_or_leak() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed());
     let place = Place::new();
     let service = place.serve(&[]);
+    let neighbour = Neighbour::at(&service.grpc).await;
     let memory = Memory::of(service.pid());
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut knocks = JoinSet::new();
@@ -230,6 +231,7 @@ async fn no_request_to_the_side_ports_makes_them_panic_hang_or_leak() {
             knocked.unwrap();
         }
     }
+    neighbour.goes_on().await;
     while let Some(knocked) = knocks.join_next().await {
         knocked.unwrap();
     }
@@ -237,5 +239,6 @@ async fn no_request_to_the_side_ports_makes_them_panic_hang_or_leak() {
     assert_eq!(crate::place::get(&service.http, "/metrics").0, 200);
     memory.stayed_within(16 * MIB);
     assert_quiet(&place.logged());
+    neighbour.leaves().await;
     service.stop();
 }

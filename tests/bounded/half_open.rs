@@ -68,6 +68,7 @@ async fn probes_that_never_end_take_no_place_of_calls_and_hardly_memory() {
     let place = Place::new();
     let service = place.serve(&["--limits-calls", "8"]);
     let neighbour = Neighbour::at(&service.grpc).await;
+    let memory = Memory::of(service.pid());
     let mut raw = Raw::connect(&service.grpc, WIDE).await;
     let mut calls = Vec::new();
     for path in [
@@ -85,6 +86,8 @@ async fn probes_that_never_end_take_no_place_of_calls_and_hardly_memory() {
         call.send(framed(0, &[0; 4097]).slice(..4000), false).await;
         assert_too_large(&call.ends().await, "bytes of a message");
     }
+    // 400 calls of some 20 KiB, and what they said.
+    memory.stayed_within(2 * EACH as u64 * 32 * 1024);
     drop(calls);
     neighbour.leaves().await;
     service.stop();

@@ -28,6 +28,7 @@ async fn a_watch_that_is_not_read_loses_its_connection_and_no_other_does() {
     let service = place.serve(&["--limits-answer-taking-ms", "1500"]);
     fill(&service.grpc).await;
     let neighbour = Neighbour::at(&service.grpc).await;
+    let memory = Memory::of(service.pid());
     let mut watch = queries(&service.grpc).await;
     let mut watch = watch.watch_throughput(watching()).await.unwrap();
     let watch = watch.get_mut();
@@ -45,6 +46,8 @@ async fn a_watch_that_is_not_read_loses_its_connection_and_no_other_does() {
     let answer = call.answer.await.unwrap();
     let first = answer.into_body().data().await.unwrap().unwrap();
     assert!(!first.is_empty() && raw.is_open());
+    // Three watches.
+    memory.stayed_within(3 * 18 * MIB);
     service.stop();
 }
 

@@ -2,13 +2,17 @@
 //! no-shows, dumps and the status.
 
 use crate::fixture::{Post, at, ms};
-use crate::service::{Running, invalid, loaded, port, reason, tokens};
+use crate::service::{Running, asked, assert_limited, invalid, loaded, port, reason, tokens};
+use quaymeter::auth::caller::Caller;
 use quaymeter::event::{Classifier, Role};
 use quaymeter::meter::figure::Meaning;
+use quaymeter::pb::throughput_service_server::ThroughputService as _;
 use quaymeter::pb::{
     self, AppointmentStage, DurationKind, Fullness, Measure, Movement, VesselCallStage,
 };
+use quaymeter::query::Settings;
 use quaymeter::view::position::Position;
+use tonic::Request;
 
 async fn with_leaders() -> Running {
     let mut port = port();
@@ -339,6 +343,30 @@ async fn a_dump_carries_its_state_even_if_there_is_nothing_to_dump() {
     };
     let refused = client.dump_cells(wrong).await.unwrap_err();
     assert_eq!(reason(&refused), invalid("grain"));
+}
+
+/// Those that nobody takes: over a socket, so short a dump would be sent at once.
+#[tokio::test]
+async fn dumps_are_limited_and_a_place_is_free_again_after_one_ends() {
+    let (_stop, service) = asked(&port(), Settings::default());
+    let dump = async || {
+        let mut request = Request::new(pb::DumpCellsRequest {
+            grain: pb::Grain::Day.into(),
+            ..Default::default()
+        });
+        request.extensions_mut().insert(Caller::anyone());
+        service.dump_cells(request).await
+    };
+    let mut held = Vec::new();
+    for _ in 0..Settings::default().dumps_max {
+        held.push(dump().await.unwrap());
+    }
+    let Err(refused) = dump().await else {
+        panic!("one more is given");
+    };
+    assert_limited(&refused, "dumps", true);
+    drop(held.pop());
+    held.push(dump().await.unwrap());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use quaymeter::pb::throughput_service_server::ThroughputServiceServer;
 use quaymeter::pb::{self, Fullness, Movement};
 use quaymeter::query::enterprises::Directory;
 use quaymeter::query::{Service, Settings};
+use quaymeter::status::limit_of;
 use quaymeter::view::SourceSeen;
 use quaymeter::view::position::Position;
 use quaymeter::view::token::Tokens;
@@ -76,11 +77,7 @@ impl Running {
 
     /// One that takes whoever calls for this caller.
     pub async fn of(port: &Port, settings: Settings, caller: Caller) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let clock = Arc::new(|| ms(NOW));
-        let answers = Budget::new(256 << 20);
-        let (view, names) = (port.view.clone(), Arc::new(Names));
-        let service = Service::new(view, names, clock, stopped, settings, answers, tokens());
+        let (stop, service) = asked(port, settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
@@ -104,6 +101,26 @@ impl Running {
             .await
             .unwrap()
     }
+}
+
+/// A service without its sockets, and what stops it.
+pub fn asked(port: &Port, settings: Settings) -> (watch::Sender<bool>, Service) {
+    let (stop, stopped) = watch::channel(false);
+    let clock = Arc::new(|| ms(NOW));
+    let answers = Budget::new(256 << 20);
+    let (view, names) = (port.view.clone(), Arc::new(Names));
+    let service = Service::new(view, names, clock, stopped, settings, answers, tokens());
+    (stop, service)
+}
+
+/// The limit is told, and whether it is worth trying again.
+#[track_caller]
+pub fn assert_limited(refused: &Status, limit: &str, later: bool) {
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(limit_of(refused).as_deref(), Some(limit));
+    let details = refused.get_error_details();
+    let delay = details.retry_info().and_then(|info| info.retry_delay);
+    assert_eq!(delay.is_some(), later, "{details:?}");
 }
 
 /// Of every service here.

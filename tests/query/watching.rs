@@ -1,13 +1,13 @@
 //! Watches: a snapshot and its changes are the state, whatever is watched.
 
 use crate::fixture::{Port, Post, at, ms};
-use crate::service::{Running, figures_of};
+use crate::service::{Running, assert_limited, figures_of};
 use compact_str::CompactString;
 use proptest::prelude::*;
 use quaymeter::meter::figure::{Figure, Figures, Meaning};
 use quaymeter::pb;
 use quaymeter::query::throughput::Key;
-use quaymeter::query::watch::{Diff, Rows, Step, diff, messages};
+use quaymeter::query::watch::{Diff, ROWS_MAX, Rows, Step, diff, messages};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tonic::Code;
@@ -220,13 +220,7 @@ async fn watches_are_limited_and_a_place_is_free_again_after_one_ends() {
         held.push(client.watch_throughput(watch()).await.unwrap());
     }
     let refused = client.watch_throughput(watch()).await.unwrap_err();
-    assert_eq!(refused.code(), Code::ResourceExhausted);
-    let details = tonic_types::StatusExt::get_error_details(&refused);
-    assert!(
-        details
-            .retry_info()
-            .is_some_and(|info| info.retry_delay.is_some())
-    );
+    assert_limited(&refused, "watches", true);
     drop(held);
     let again = async {
         while client.watch_throughput(watch()).await.is_err() {
@@ -234,6 +228,46 @@ async fn watches_are_limited_and_a_place_is_free_again_after_one_ends() {
         }
     };
     soon(again).await;
+}
+
+/// One row of a watch of quarter-hours.
+fn row(enterprise: &'static str, quarter: i64) -> Post {
+    let at = ms("2026-11-22T16:00:00Z") + quarter * 900_000;
+    Post::new(enterprise, at, &[(Meaning::TrucksIn, 1)])
+}
+
+#[tokio::test]
+async fn no_more_rows_are_watched_than_may_be() {
+    const QUARTERS: i64 = 80;
+    let mut port = Port::new("Asia/Shanghai", "2026-11-23T00:00:00Z");
+    let mut rows = Vec::new();
+    for n in 0..ROWS_MAX as i64 / QUARTERS {
+        let enterprise: &'static str = format!("ygt:{n}").leak();
+        rows.extend((0..QUARTERS).map(|quarter| row(enterprise, quarter)));
+    }
+    assert_eq!(rows.len(), ROWS_MAX);
+    port.post(&rows);
+    let running = Running::start(&port).await;
+    let mut client = running.client().await;
+    let mut request = watch();
+    if let Some(query) = &mut request.query {
+        query.grain = pb::Grain::Quarter.into();
+    }
+    let watched = client.watch_throughput(request.clone()).await;
+    let mut watched = watched.unwrap().into_inner();
+    let mut told = 0;
+    while told < ROWS_MAX {
+        let part = soon(watched.message()).await.unwrap().unwrap();
+        told += part.rows.len();
+    }
+    assert_eq!(told, ROWS_MAX);
+    port.post(&[row("ygt:0", QUARTERS)]);
+    let ended = soon(watched.message()).await.unwrap_err();
+    assert_limited(&ended, "rows to watch", false);
+    let another = client.watch_throughput(request).await;
+    let mut another = another.unwrap().into_inner();
+    let refused = soon(another.message()).await.unwrap_err();
+    assert_limited(&refused, "rows to watch", false);
 }
 
 #[tokio::test]

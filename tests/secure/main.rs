@@ -9,7 +9,13 @@ mod exposure;
 mod files;
 mod handshakes;
 mod health;
+#[expect(dead_code, reason = "other tests ask it more")]
+#[path = "../bounded/memory.rs"]
+mod memory;
 mod mutual;
+#[allow(dead_code, reason = "made for other targets too")]
+#[path = "../support/noted.rs"]
+mod noted;
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../e2e/place.rs"]
 mod place;

@@ -37,7 +37,7 @@ pub async fn list(
     asker.must_operate("ListCellEvents")?;
     let Question { cell, figures } = Question::parse(service, request)?;
     let listings = &past(service)?.listings;
-    let sending = place(listings, "lists of a cell's events", RETRY_AFTER)?;
+    let sending = place(listings, "lists of events of a cell", RETRY_AFTER)?;
     let call = place(&service.0.calls, "calls in progress", query::RETRY_AFTER)?;
     let deadline = wait::deadline(metadata);
     wait::until_reached(&service.0.view, &asker, &request.at_least, deadline).await?;
