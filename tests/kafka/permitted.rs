@@ -1,21 +1,25 @@
 //! Permissions, as the page grants them: with them everybody does his work, and nothing
-//! else; without any one of them an instance says which resource it may not use.
+//! else; without any one of them he does not, and says which resource he may not use.
 
 use crate::gate::{Gate, HOUR, gate};
 use crate::grants::{self, Grant};
-use crate::instances::{World, a_day, assert_meant, deliver_meant};
+use crate::instances::{DEADLINE, World, a_day, assert_meant, deliver_meant, ended_within};
 use crate::place::{arrivals, ingest, text};
 use crate::requeued::misplaced;
 use crate::service::Service;
 use crate::strangers::poison_in;
 use quaymeter::config::{Config, Sources};
 use quaymeter::log::Record;
-use quaymeter::log::kafka::connection::Connection;
-use quaymeter::log::kafka::polled::Read;
-use quaymeter::log::kafka::sweep::Sweep;
+use quaymeter::log::kafka::connection::{Connection, Context};
+use quaymeter::log::kafka::failure::Failure;
 use quaymeter::pb;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use std::collections::BTreeSet;
 use std::fs::{File, read_to_string};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 const PARTITIONS: u32 = 2;
@@ -65,7 +69,7 @@ async fn delivered(instance: &Service, events: u32) -> quaymeter::simulate::Simu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_pages_permissions_everybody_does_his_work_and_nothing_else() {
+async fn with_the_pages_permissions_and_none_less_everybody_does_his_work_and_nothing_else() {
     let Some(gate) = gate() else { return };
     let world = World::bare(Arc::clone(&gate.broker), PARTITIONS);
     grants::apply(&gate, &grants::commands(&world));
@@ -94,6 +98,8 @@ async fn with_the_pages_permissions_everybody_does_his_work_and_nothing_else() {
     assert!(read_by(&gate, &world, &people.warehouse, "events").unwrap() > 800);
 
     denied(&gate, &world, &people, &server);
+    // Here, because each of the page's commands is a Java of its own.
+    tokio::task::block_in_place(|| each_is_needed(&gate, &world, &server));
     instance.stop();
 }
 
@@ -144,8 +150,9 @@ fn denied(gate: &Gate, world: &World, people: &People, server: &str) {
     }
 }
 
-/// How many records somebody reads of a topic, in a group of his own name.
-fn read_by(gate: &Gate, world: &World, shown: &[String], name: &str) -> Result<usize, String> {
+/// How many records somebody reads of a topic as a warehouse does, in a group that he joins,
+/// and in which he says how far he is.
+fn read_by(gate: &Gate, world: &World, shown: &[String], name: &str) -> KafkaResult<usize> {
     let flags = shown.iter().map(|flag| flag.split_once('=').unwrap());
     let mut flags: Vec<(&'static str, String)> = flags
         .map(|(name, value)| match name {
@@ -154,23 +161,150 @@ fn read_by(gate: &Gate, world: &World, shown: &[String], name: &str) -> Result<u
         })
         .collect();
     flags.push(("kafka.brokers", gate.secured.clone()));
-    flags.push(("kafka.prefix", "warehouse".into()));
     let config = Config::resolve(Sources {
         flags,
         ..Sources::default()
     });
     let connection = Connection::of(&config.unwrap()).unwrap();
+    let mut client = connection.client();
+    client
+        .set(
+            "group.id",
+            format!("warehouse-{:016x}", rand::random::<u64>()),
+        )
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true");
     tokio::task::block_in_place(|| {
-        let told = |failure: quaymeter::log::kafka::failure::Failure| failure.to_string();
-        let sweep = Sweep::open(&connection, &world.topic(name), PARTITIONS);
-        let mut sweep = sweep.map_err(told)?;
-        sweep.begin(&[0; PARTITIONS as usize]).map_err(told)?;
-        let mut count = 0;
-        while sweep.next(|_: Read<'_>| ()).map_err(told)?.is_some() {
-            count += 1;
+        let consumer: BaseConsumer<Context> = connection.make(&client, connection.context())?;
+        consumer.subscribe(&[&world.topic(name)])?;
+        let (started, mut count, mut ended) = (Instant::now(), 0, BTreeSet::new());
+        while ended.len() < PARTITIONS as usize {
+            assert!(started.elapsed() < DEADLINE, "{name}: {count}, {ended:?}");
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(_)) => count += 1,
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    ended.insert(partition);
+                }
+                Some(Err(error)) if is_denial(&error) => return Err(error),
+                // The client goes on trying.
+                Some(Err(_)) | None => {}
+            }
         }
+        consumer.commit_consumer_state(CommitMode::Sync)?;
         Ok(count)
     })
+}
+
+fn is_denial(error: &KafkaError) -> bool {
+    Failure::of("read topic")(error.clone()).is_denied()
+}
+
+/// What somebody is granted: so many permissions.
+fn granted(gate: &Gate, who: &str, count: usize) -> Vec<Grant> {
+    let grants = grants::of(gate, &format!("User:{who}"));
+    assert_eq!(grants.len(), count, "{who}: {grants:?}");
+    grants
+}
+
+/// What shows somebody new who has these permissions.
+fn having(gate: &Gate, grants: &[Grant]) -> Vec<String> {
+    let who = format!("{:016x}", rand::random::<u64>());
+    grants::give(gate, &format!("User:{who}"), grants);
+    shown(gate, &who)
+}
+
+/// These permissions, about another world than that of this prefix.
+fn about(grants: &[Grant], prefix: &str, other: &World) -> Vec<Grant> {
+    let mut grants = grants.to_vec();
+    for grant in &mut grants {
+        grant.resource = grant.resource.replace(prefix, &other.prefix);
+    }
+    grants
+}
+
+/// Without any one of his permissions nobody of those who are no instances does his work.
+/// All are tried at once: whom no settings are told asks for some seconds, because the topic
+/// may have been made just now.
+fn each_is_needed(gate: &Gate, world: &World, server: &str) {
+    let create = ["topics", "create"];
+    let audit = ["audit", "-q", server];
+    // It takes all that listing them does.
+    let requeue = ["dead-letter", "requeue", "--all"];
+    let commands = [
+        ("quaymeter-topics", 9, &create[..]),
+        ("quaymeter-audit", 7, &audit[..]),
+        ("quaymeter-mender", 7, &requeue[..]),
+    ];
+    thread::scope(|scope| {
+        for (who, count, words) in commands {
+            let all = granted(gate, who, count);
+            for lacking in 0..count {
+                let all = all.clone();
+                scope.spawn(move || {
+                    let refused = is_refused(gate, world, all.clone(), lacking, words)
+                        || words == create && makes_none(gate, &world.prefix, &all, lacking);
+                    assert!(refused, "{who} needs no {:?}", all[lacking]);
+                });
+            }
+        }
+        let all = granted(gate, "warehouse", 2);
+        for lacking in 0..all.len() {
+            let all = all.clone();
+            scope.spawn(move || reads_nothing(gate, world, all, lacking));
+        }
+    });
+}
+
+/// Whether a command fails of somebody who has all of these permissions but one; then it
+/// names what he may not use.
+fn is_refused(
+    gate: &Gate,
+    world: &World,
+    mut grants: Vec<Grant>,
+    lacking: usize,
+    words: &[&str],
+) -> bool {
+    let lacks = grants.remove(lacking);
+    let command = gate.command(world, words, &having(gate, &grants));
+    let output = ended_within(DEADLINE, command);
+    let output = output.unwrap_or_else(|said| panic!("{words:?} without {lacks:?}: {said:?}"));
+    if output.status.success() {
+        return false;
+    }
+    let (told, errors) = text(&output);
+    let named = lacks.named();
+    // Of settings the client library passes on nothing, so the command itself says why.
+    let is_why = |line: &str| line.contains("uthorization") || line.contains("DescribeConfigs");
+    let is_told = errors
+        .lines()
+        .any(|line| line.contains(&named) && is_why(line));
+    assert!(
+        is_told && output.status.code() == Some(1),
+        "{words:?} without {lacks:?}: {told}{errors}"
+    );
+    println!("{words:?} without {lacks:?}: {errors}");
+    true
+}
+
+/// The same of who makes topics, where there are none: if all are there, it takes no
+/// permission to make them.
+fn makes_none(gate: &Gate, prefix: &str, all: &[Grant], lacking: usize) -> bool {
+    let bare = World::bare(Arc::clone(&gate.broker), PARTITIONS);
+    let grants = about(all, prefix, &bare);
+    is_refused(gate, &bare, grants, lacking, &["topics", "create"])
+}
+
+/// Without one of these permissions nothing is read in a group.
+fn reads_nothing(gate: &Gate, world: &World, mut grants: Vec<Grant>, lacking: usize) {
+    let lacks = grants.remove(lacking);
+    let refused = read_by(gate, world, &having(gate, &grants), "events").unwrap_err();
+    let expected = match lacks.resource == world.topic("events") {
+        true => RDKafkaErrorCode::TopicAuthorizationFailed,
+        false => RDKafkaErrorCode::GroupAuthorizationFailed,
+    };
+    let found = refused.rdkafka_error_code();
+    assert_eq!(found, Some(expected), "without {lacks:?}: {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,18 +334,14 @@ async fn without_any_one_permission_an_instance_says_what_it_may_not_use() {
 /// Starts an instance that has all of these permissions but one, on topics of its own, and
 /// waits until it says what it may not use.
 fn without(gate: &Gate, prefix: &str, grants: &[Grant], lacking: usize) -> String {
-    let who = format!("without-{lacking}");
     let world = World::of(Arc::clone(&gate.broker), PARTITIONS);
-    let mut grants = grants.to_vec();
-    for grant in &mut grants {
-        grant.resource = grant.resource.replace(prefix, &world.prefix);
-    }
+    let mut grants = about(grants, prefix, &world);
     let lacks = grants.remove(lacking);
-    grants::give(gate, &format!("User:{who}"), &grants);
+    let known_as = having(gate, &grants);
     // Something that is to be counted, and put away.
     poison_in(&world, PARTITIONS);
     let log = gate.path("log");
-    let mut serve = gate.serving(&world, "first", &shown(gate, &who));
+    let mut serve = gate.serving(&world, "first", &known_as);
     serve.stderr(File::create(&log).unwrap());
     let events = lacks.resource.ends_with(".events");
     let status = Service::start_or_end(serve).map(|mut instance| {

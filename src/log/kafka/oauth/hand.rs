@@ -4,7 +4,7 @@
 //! blocks before anything is polled (a transactional producer's beginning, the first
 //! question of a consumer), and the client that asks about topics polls no event at all,
 //! so none of them would ever speak to a broker. The safe bindings have nothing for
-//! that: hence the only `unsafe` in this crate.
+//! that: hence the `unsafe`, which src/allocator.rs alone has besides.
 #![expect(
     unsafe_code,
     reason = "rdkafka has no safe way to set a token from outside of its event"
