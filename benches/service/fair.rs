@@ -367,10 +367,11 @@ fn fill(corpus: &Reader, queue: &mpsc::Sender<Chunk>, over: &AtomicBool, days: &
 }
 
 async fn pump(mut lane: Lane, chunks: Arc<Mutex<mpsc::Receiver<Chunk>>>) -> anyhow::Result<Heard> {
+    let events = FLOOD_EVENTS.min(lane.batch_events_max());
     loop {
         let chunk = chunks.lock().await.recv().await;
         let Some(chunk) = chunk else { break };
-        for piece in chunk.pieces(FLOOD_EVENTS) {
+        for piece in chunk.pieces(events) {
             if !lane.send(piece, None).await {
                 return lane.finish().await;
             }

@@ -19,10 +19,8 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 const STREAMS: usize = 3;
-/// Events in a batch of its streams.
-const BATCH_EVENTS: u32 = 500;
-/// Of each that calls, in chunks of 500: as many as it may, and four times as many.
-const CALL_CHUNKS: [usize; 3] = [2, 2, 8];
+/// Of each that calls, in batches of what it may: one, and four times as many events.
+const CALL_BATCHES: [usize; 3] = [1, 1, 4];
 
 /// A flood, until it is stopped.
 pub struct Hostile {
@@ -34,7 +32,8 @@ pub struct Hostile {
 struct Shared {
     source: usize,
     token: AsciiMetadataValue,
-    chunks: Vec<Chunk>,
+    /// Each as large as it may be.
+    batches: Vec<Chunk>,
     over: AtomicBool,
     tried: AtomicU64,
     taken: AtomicU64,
@@ -47,12 +46,18 @@ impl Hostile {
         chunks: Vec<Chunk>,
         token: AsciiMetadataValue,
     ) -> anyhow::Result<Self> {
-        let most = CALL_CHUNKS.into_iter().max().unwrap_or_default();
+        let most = CALL_BATCHES.into_iter().max().unwrap_or_default();
         ensure!(chunks.len() > most, "too few events for a flood");
+        let source = chunks[0].source;
+        let opening = opening(source, 0, &token);
+        let lane = Lane::open(connect(url).await?, &opening).await?;
+        let most = lane.batch_events_max();
+        lane.abandon();
+        let batches = chunks.into_iter().flat_map(|chunk| chunk.pieces(most));
         let shared = Arc::new(Shared {
-            source: chunks[0].source,
+            source,
+            batches: batches.collect(),
             token,
-            chunks,
             over: AtomicBool::new(false),
             tried: AtomicU64::new(0),
             taken: AtomicU64::new(0),
@@ -61,7 +66,7 @@ impl Hostile {
         for number in 0..STREAMS {
             tasks.spawn(Arc::clone(&shared).reset(connect(url).await?, number));
         }
-        for at_once in CALL_CHUNKS {
+        for at_once in CALL_BATCHES {
             tasks.spawn(Arc::clone(&shared).call(connect(url).await?, at_once));
         }
         let started = Instant::now();
@@ -82,6 +87,15 @@ impl Hostile {
     }
 }
 
+fn opening(source: usize, number: usize, token: &AsciiMetadataValue) -> Opening<'_> {
+    Opening {
+        source,
+        number: 1 + number,
+        window: 1 << 20,
+        token: Some(token),
+    }
+}
+
 impl Shared {
     fn goes_on(&self) -> bool {
         self.tried.fetch_add(1, Ordering::Relaxed);
@@ -89,25 +103,17 @@ impl Shared {
     }
 
     async fn reset(self: Arc<Self>, channel: Channel, number: usize) {
-        let mut chunks = self.chunks.iter().cycle().skip(number);
+        let mut batches = self.batches.iter().cycle().skip(number).peekable();
         while self.goes_on() {
-            let opening = Opening {
-                source: self.source,
-                number: 1 + number,
-                window: 1 << 20,
-                token: Some(&self.token),
-            };
+            let opening = opening(self.source, number, &self.token);
             let Ok(mut lane) = Lane::open(channel.clone(), &opening).await else {
                 continue;
             };
             self.taken.fetch_add(1, Ordering::Relaxed);
             let mut left = lane.window();
-            while left >= u64::from(BATCH_EVENTS) {
-                left -= u64::from(BATCH_EVENTS);
-                let Some(mut chunk) = chunks.next().cloned() else {
-                    return;
-                };
-                if !lane.send(chunk.split(BATCH_EVENTS), None).await {
+            while let Some(batch) = batches.next_if(|batch| u64::from(batch.events) <= left) {
+                left -= u64::from(batch.events);
+                if !lane.send(batch.clone(), None).await {
                     break;
                 }
             }
@@ -118,7 +124,7 @@ impl Shared {
     async fn call(self: Arc<Self>, channel: Channel, at_once: usize) {
         let mut grpc = Grpc::new(channel);
         let path = PathAndQuery::from_static("/quaymeter.v1.IngestService/PublishEvents");
-        let parts = self.chunks.chunks(at_once).map(|chunks| {
+        let parts = self.batches.chunks(at_once).map(|chunks| {
             let bytes: Vec<u8> = chunks
                 .iter()
                 .flat_map(|chunk| chunk.bytes.clone())

@@ -57,6 +57,8 @@ pub struct Lane {
     credit: Arc<Semaphore>,
     /// Events that were granted first.
     window: u64,
+    /// Events that a batch may have.
+    batch_events_max: u32,
     due: Due,
     sequence: u64,
     heard: JoinHandle<anyhow::Result<Heard>>,
@@ -105,10 +107,16 @@ impl Lane {
             requests,
             credit,
             window,
+            batch_events_max: opened.batch_events_max,
             due,
             sequence: 0,
             heard,
         })
+    }
+
+    /// Events that a batch of its may have.
+    pub fn batch_events_max(&self) -> u32 {
+        self.batch_events_max
     }
 
     /// Sends some events once there is credit; `at` is when they were due.

@@ -10,8 +10,9 @@ pub struct Rights {
     pub publish: Option<Publish>,
     /// What he may see, if anything.
     pub read: Option<Read>,
-    /// Whether he may run the service: backups, dead letters, dumps, explanations and
-    /// the state of the whole.
+    /// Whether he may run the service: backups, dumps, explanations, metrics, the state of
+    /// the whole, and to watch all. Dead letters are not among it: the command that handles them
+    /// works on Kafka, and whom that lets in is for Kafka to say.
     pub operate: bool,
     /// What he may take of the service in a second and at once.
     pub quota: Quota,

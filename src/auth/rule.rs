@@ -42,7 +42,7 @@ const TABLE: &[(&str, Rule)] = &[
     ("/quaymeter.v1.ThroughputService/ListNoShows", Rule::Read),
     (
         "/quaymeter.v1.ThroughputService/WatchThroughput",
-        Rule::Read,
+        Rule::ReadOrOperate,
     ),
     (
         "/quaymeter.v1.ThroughputService/GetStatus",

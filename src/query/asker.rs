@@ -33,6 +33,18 @@ impl Asker {
         }
     }
 
+    /// The same, who watches: whoever runs the service watches all.
+    #[must_use]
+    pub fn watching(self) -> Self {
+        match self.operates {
+            true => Self {
+                sight: self.sight.of_all(),
+                ..self
+            },
+            false => self,
+        }
+    }
+
     /// What he may see.
     pub fn sight(&self) -> &Sight {
         &self.sight

@@ -94,6 +94,15 @@ impl Sight {
         }
     }
 
+    /// The same of one from whom nothing is hidden.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        Self {
+            limited: None,
+            ..self
+        }
+    }
+
     /// Whether nothing is hidden from him.
     pub fn is_everything(&self) -> bool {
         self.limited.is_none()

@@ -28,6 +28,7 @@ pub(super) async fn watch(
     (asker, metadata): (Asker, &MetadataMap),
     request: pb::WatchThroughputRequest,
 ) -> Result<Streamed<pb::WatchThroughputResponse>, Status> {
+    let asker = asker.watching();
     let query = request.query.unwrap_or_default();
     if !query.page_token.is_empty() {
         return Err(status::invalid(

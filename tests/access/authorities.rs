@@ -8,6 +8,8 @@ use crate::place::until;
 use crate::port::{Bearer, Shown, reason};
 use quaymeter::pb::GetStatusRequest;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
+use std::time::Duration;
+use tokio::time::timeout;
 use tonic::Status;
 
 async fn asked(line: &Shown) -> Result<(), Status> {
@@ -16,12 +18,18 @@ async fn asked(line: &Shown) -> Result<(), Status> {
     answer.map(drop)
 }
 
+/// A call of our client on a connection that is refused just then may never be answered:
+/// neither side has a socket for it any more.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Whether a new connection with a certificate is let in.
 async fn is_let_in(secured: &Secured, identity: &Identity) -> bool {
     let Ok(channel) = secured.endpoint(Some(identity)).connect().await else {
         return false;
     };
-    asked(&Shown::new(channel, Bearer::none())).await.is_ok()
+    let line = Shown::new(channel, Bearer::none());
+    let asking = timeout(ANSWERED_WITHIN, asked(&line)).await;
+    asking.is_ok_and(|answer| answer.is_ok())
 }
 
 #[track_caller]

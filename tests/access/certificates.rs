@@ -30,7 +30,11 @@ impl Secured {
             let known = format!("{line}certificates = [\"{certificate}\"]\n");
             callers = callers.replace(&line, &known);
         }
-        let port = Port::new(&callers);
+        Self::of(Port::new(&callers))
+    }
+
+    /// Of a port whose callers' file is written.
+    pub fn of(port: Port) -> Self {
         let authority = Authority::new(port.place.path("").as_path(), "authority");
         let own = authority.server("service");
         trust(&port, &[&authority]);

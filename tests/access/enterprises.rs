@@ -1,15 +1,18 @@
 //! Every method, for every kind of caller, about his own enterprise, about another one and
 //! about one that nobody has ever named.
 
+use crate::authority::Identity;
+use crate::certificates::Secured;
 use crate::grid::refused;
 use crate::methods::{Outcome, outcome, told};
 use crate::place::DEADLINE;
-use crate::port::{Bearer, Port, Shown, channel, ingest, throughput};
+use crate::port::{Bearer, Port, Shown};
 use crate::rules::{Question, RULES, Rule, Whose, booked};
-use crate::service::Service;
 use crate::signer::{ISSUER, Signer};
 use bytes::{Buf as _, BufMut as _};
 use quaymeter::pb;
+use quaymeter::pb::ingest_service_client::IngestServiceClient;
+use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
 use std::str::FromStr as _;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -69,11 +72,37 @@ const KINDS: [Kind; 8] = [
     kind("operator", "operate = true", Some("operate"), true),
 ];
 
-/// A service, and what a caller of each kind may show: a key, or a token.
+/// What a caller shows.
+#[derive(Clone)]
+enum Credential {
+    Nothing,
+    /// A key, or a token.
+    Bearer(Bearer),
+    Certificate(Identity),
+}
+
+/// A service behind TLS, and what a caller of each kind may show.
 struct World {
-    _port: Port,
-    service: Service,
-    shown: Vec<Vec<Bearer>>,
+    secured: Secured,
+    shown: Vec<Vec<Credential>>,
+}
+
+/// Whose certificates name a kind of caller.
+fn subject(name: &str) -> String {
+    format!("{name}.example")
+}
+
+/// A key and a token of a kind of caller, before the service starts.
+fn bearers(port: &Port, signer: &Signer, name: &str) -> Vec<Credential> {
+    let shown = match name {
+        "nobody" => return vec![Credential::Nothing],
+        "stranger" => [
+            Port::new("").key("operator"),
+            Signer::new("k").token("reader"),
+        ],
+        name => [port.key(name), signer.token(name)],
+    };
+    shown.map(|of| Credential::Bearer(Bearer::of(&of))).into()
 }
 
 impl World {
@@ -88,36 +117,43 @@ impl World {
         );
         for Kind { name, rights, .. } in KINDS.iter().filter(|kind| kind.right.is_some()) {
             callers += &format!(
-                "[[callers]]\nname = \"{name}\"\nkeys = \"all\"\n\
-                 tokens = [{{ issuer = \"{ISSUER}\", subject = \"{name}\" }}]\n{rights}\n"
+                "[[callers]]\nname = \"{name}\"\nkeys = \"all\"\ncertificates = [{:?}]\n\
+                 tokens = [{{ issuer = \"{ISSUER}\", subject = \"{name}\" }}]\n{rights}\n",
+                subject(name)
             );
         }
         port.rewrite(&callers);
-        let shown = |kind: &Kind| {
-            let of = |key: String, token: String| [key, token].map(|of| Bearer::of(&of)).into();
-            match kind.name {
-                "nobody" => vec![Bearer::none()],
-                "stranger" => {
-                    let elsewhere = Port::new("").key("operator");
-                    of(elsewhere, Signer::new("k").token("reader"))
-                }
-                name => of(port.key(name), signer.token(name)),
+        let shown = KINDS.map(|kind| bearers(&port, &signer, kind.name));
+        let secured = Secured::of(port);
+        let mut world = Self {
+            secured,
+            shown: shown.into(),
+        };
+        for (kind, shown) in KINDS.iter().zip(&mut world.shown) {
+            if kind.name != "nobody" {
+                let identity = world.secured.authority.client(&subject(kind.name));
+                shown.push(Credential::Certificate(identity));
             }
-        };
-        let shown = KINDS.iter().map(shown).collect();
-        let service = port.serve(&[]);
-        let world = Self {
-            _port: port,
-            service,
-            shown,
-        };
+        }
         world.fill().await;
         world
     }
 
-    fn of(&self, name: &str) -> Bearer {
+    /// A connection of somebody's, another one each time: who is not known on one waits
+    /// there.
+    async fn connected(&self, credential: &Credential) -> Shown {
+        let (identity, bearer) = match credential.clone() {
+            Credential::Nothing => (None, Bearer::none()),
+            Credential::Bearer(bearer) => (None, bearer),
+            Credential::Certificate(identity) => (Some(identity), Bearer::none()),
+        };
+        self.secured.shown(identity.as_ref(), bearer).await
+    }
+
+    /// One of a kind of caller.
+    async fn of(&self, name: &str) -> Shown {
         let at = KINDS.iter().position(|kind| kind.name == name);
-        self.shown[at.unwrap()][0].clone()
+        self.connected(&self.shown[at.unwrap()][0]).await
     }
 
     async fn fill(&self) {
@@ -126,11 +162,11 @@ impl World {
             events,
             ..Default::default()
         };
-        let mut port = ingest(&self.service, self.of("port")).await;
+        let mut port = IngestServiceClient::new(self.of("port").await);
         let answer = port.publish_events(request).await.unwrap().into_inner();
         assert_eq!(answer.accepted, 2, "{:?}", answer.results);
         let at_least = answer.position;
-        let mut reader = throughput(&self.service, self.of("reader")).await;
+        let mut reader = ThroughputServiceClient::new(self.of("reader").await);
         let status = reader.get_status(pb::GetStatusRequest { at_least }).await;
         status.unwrap();
     }
@@ -249,12 +285,10 @@ async fn each_kind_of_caller_is_answered_of_his_own_and_of_another_as_of_none() 
     let world = World::start().await;
     for rule in RULES {
         for (kind, shown) in KINDS.iter().zip(&world.shown) {
-            for bearer in shown {
-                // Another connection each time: who is not known on one waits there.
-                let shown = Shown::new(channel(&world.service).await, bearer.clone());
-                judge(&shown, rule, kind).await;
+            for credential in shown {
+                judge(&world.connected(credential).await, rule, kind).await;
             }
         }
     }
-    world.service.stop();
+    world.secured.service.stop();
 }

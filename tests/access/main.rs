@@ -6,17 +6,24 @@ mod authority;
 mod authorities;
 mod certificates;
 mod client;
+mod crowding;
 #[path = "../support/declared.rs"]
 mod declared;
 mod ending;
 mod enterprises;
 mod expiry;
 mod faulty;
+mod given_up;
 #[path = "../support/grid.rs"]
 mod grid;
 mod keys;
 mod matrix;
+#[path = "../bounded/memory.rs"]
+#[expect(dead_code, reason = "other tests ask it more")]
+mod memory;
 mod methods;
+#[path = "../support/noted.rs"]
+mod noted;
 #[path = "../e2e/place.rs"]
 #[allow(dead_code, reason = "made for another target too")]
 mod place;

@@ -43,6 +43,7 @@ pub struct Question {
 const KNOWN: Option<&[&str]> = Some(&[""]);
 const PUBLISH: Option<&[&str]> = Some(&["publish"]);
 const READ: Option<&[&str]> = Some(&["read"]);
+const READ_OR_OPERATE: Option<&[&str]> = Some(&["read", "operate"]);
 const OPERATE: Option<&[&str]> = Some(&["operate"]);
 
 /// All rows. Publishing comes last: it makes enterprises known.
@@ -61,10 +62,7 @@ pub const RULES: &[Rule] = &[
     unnamed("/quaymeter.v1.ThroughputService/DumpCells", OPERATE),
     unnamed("/quaymeter.v1.ThroughputService/LookupEvent", OPERATE),
     unnamed("/quaymeter.v1.ThroughputService/ListTopEnterprises", READ),
-    unnamed(
-        "/quaymeter.v1.ThroughputService/GetStatus",
-        Some(&["read", "operate"]),
-    ),
+    unnamed("/quaymeter.v1.ThroughputService/GetStatus", READ_OR_OPERATE),
     Rule {
         path: "/quaymeter.v1.ThroughputService/ListVesselCalls",
         asks: READ,
@@ -81,7 +79,7 @@ pub const RULES: &[Rule] = &[
     ),
     named(
         "/quaymeter.v1.ThroughputService/WatchThroughput",
-        READ,
+        READ_OR_OPERATE,
         |id| {
             let query = Some(figures(id));
             let watch = pb::WatchThroughputRequest {

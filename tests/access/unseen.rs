@@ -10,6 +10,9 @@ use quaymeter::pb::event::Detail;
 use quaymeter::pb::{self, AppointmentStage, Dimension, Event, Role};
 use std::time::Duration;
 
+/// Events in a batch: as many as whoever is known may send.
+const BATCH: usize = 250;
+
 const CALLERS: &str = r#"
 [[callers]]
 name = "tos"
@@ -67,21 +70,23 @@ impl World {
         world
     }
 
-    /// Sends a batch, and waits until who may see only some is answered of it: what one
+    /// Sends events, and waits until who may see only some is answered of them: what one
     /// caller sent, another one waits for.
     async fn send(&self, events: Vec<Event>) {
-        let count = events.len() as u32;
-        let request = pb::PublishEventsRequest {
-            source: "tos".into(),
-            events,
-            ..Default::default()
-        };
         let mut sending = ingest(&self.service, Bearer::of(&self.tos)).await;
-        let answer = sending.publish_events(request).await.unwrap().into_inner();
-        assert_eq!(answer.accepted, count, "{:?}", answer.results);
-        let question = pb::GetStatusRequest {
-            at_least: answer.position,
-        };
+        let mut at_least = String::new();
+        for events in events.chunks(BATCH) {
+            let request = pb::PublishEventsRequest {
+                source: "tos".into(),
+                events: events.to_vec(),
+                ..Default::default()
+            };
+            let answer = sending.publish_events(request).await.unwrap().into_inner();
+            let count = events.len() as u32;
+            assert_eq!(answer.accepted, count, "{:?}", answer.results);
+            at_least = answer.position;
+        }
+        let question = pb::GetStatusRequest { at_least };
         let mut asking = self.client(&self.limited).await;
         asking.get_status(question).await.unwrap();
     }
