@@ -247,7 +247,10 @@ fn each_is_needed(gate: &Gate, world: &World, server: &str) {
                     for lacking in (first..count).step_by(AT_ONCE) {
                         let refused = is_refused(gate, world, all.clone(), lacking, words)
                             || words == create && makes_none(gate, &world.prefix, &all, lacking);
-                        assert!(refused, "{who} needs no {:?}", all[lacking]);
+                        // Who is not let ask for the group's coordinator may be through before
+                        // the client hears of it: it reads without that, and then fails or not.
+                        let may_pass = all[lacking].named().starts_with("as group ");
+                        assert!(refused || may_pass, "{who} needs no {:?}", all[lacking]);
                     }
                 });
             }
