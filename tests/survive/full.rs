@@ -187,7 +187,7 @@ async fn a_filesystem_that_really_fills_up_needs_no_restart() {
     let service = Service::of(command);
     let (url, data) = (site.url(), seen_by(service.pid(), &site));
     published(&url, arrivals(0..100)).await;
-    let (watch, done) = publishing(&url, 100..20_000);
+    let (watch, done) = publishing(&url, 100..80_000);
     until("events are on their way", async || {
         watch.settled.load(Ordering::SeqCst) > 500
     })
@@ -206,7 +206,7 @@ async fn a_filesystem_that_really_fills_up_needs_no_restart() {
     std::fs::remove_file(&ballast).unwrap();
     let position = done.await.unwrap();
     crate::place::reached(&url, &position).await;
-    assert_eq!(trucks_in(&url).await, 20_000);
+    assert_eq!(trucks_in(&url).await, 80_000);
     until("a checkpoint holds all", async || {
         let end = metric(&service, "quaymeter_log_end_offset");
         metric(&service, "quaymeter_checkpoint_offset") >= end
