@@ -189,11 +189,12 @@ impl Spool {
         Ok(())
     }
 
-    /// The log clock's UTC day.
+    /// The log clock's UTC day; today while the log is empty, for what comes meanwhile.
     fn clock(&self) -> i64 {
         let appended = self.before.freshness.as_ref();
         let appended = appended.and_then(|of| of.appended_at);
-        appended.map_or(0, |at| at.seconds.div_euclid(DAY_MS / 1000))
+        let seconds = appended.map_or_else(|| Timestamp::now().as_second(), |at| at.seconds);
+        seconds.div_euclid(DAY_MS / 1000)
     }
 
     /// All days that may be kept, from the oldest on, in pieces.

@@ -90,6 +90,16 @@ async fn a_service_that_counts_on_answers_what_its_log_comes_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_sent_nothing_answers_that() {
+    let place = Place::new();
+    let service = place.serve(&[]);
+    let told = assert_exact(&audit(&place, Some(&service.grpc), &[]).await);
+    assert_eq!(number(&told, " records"), 0, "{told}");
+    service.stop();
+    assert_exact(&audit(&place, None, &[]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cell_that_was_corrupted_is_found_and_named() {
     let place = Place::new();
     let service = place.serve(&[]);

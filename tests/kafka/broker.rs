@@ -34,9 +34,11 @@ impl Broker {
         Self::owned_by(std::process::id(), nodes)
     }
 
-    /// A new cluster for a test that stops nodes, if tests may start one.
+    /// A new cluster for a test that stops nodes, if tests may start one: whom it kills is
+    /// missed soon, and whom a busy machine lets wait as long, too.
     pub fn own(nodes: usize) -> Option<Self> {
-        Self::may_start().then(|| Self::start(nodes))
+        let options = ["--nodes", &nodes.to_string(), "--missed-after", "4"];
+        Self::may_start().then(|| Self::started(std::process::id(), &options).0)
     }
 
     /// Whether tests may start clusters; if not, says that one is passed over. A
