@@ -115,6 +115,15 @@ impl Caller {
         }
     }
 
+    /// Whether they hold longer than another's, if neither are taken back.
+    pub fn outlasts(&self, other: &Self) -> bool {
+        match (self.until, other.until) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(own), Some(others)) => own > others,
+        }
+    }
+
     /// Whether they are good no more.
     pub fn has_ended(&self) -> bool {
         // Without who would tell nobody vouches for him any more.

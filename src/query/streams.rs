@@ -141,7 +141,7 @@ impl Watching {
         let ask = move |question: &throughput::Question, state: &State, ahead: &Ahead| {
             let rows = watch::rows(question, &state.cells, ahead)?;
             let known = resumed.and_then(|token| token.since(question, state, &rows));
-            Ok((rows, known, watch::Token::after(state)))
+            Ok((rows, known, watch::Token::after(state, question.sight())))
         };
         let asker = self.asker.clone();
         let evaluated = self.service.evaluate_ahead(asker, question, None, ask);

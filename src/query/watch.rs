@@ -86,7 +86,7 @@ pub fn rows(question: &Question, cells: &Cells, ahead: &Ahead) -> Result<Rows, S
 }
 
 /// Up to where a watch has told which rows. All take the same room, whatever they say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// The history in which the position means something.
     #[serde(with = "postcard::fixint::le")]
@@ -96,11 +96,16 @@ pub struct Token {
 }
 
 impl Token {
-    /// After all that the state holds.
-    pub fn after(state: &State) -> Self {
-        Self {
+    /// After all that the state holds. Of no history for whoever may not see all: if he
+    /// may one day, what he was told is not what there was.
+    pub fn after(state: &State, sight: &Sight) -> Self {
+        let of_all = Self {
             history: state.history.id(),
             position: state.position,
+        };
+        match sight.is_everything() {
+            true => of_all,
+            false => Self::default(),
         }
     }
 

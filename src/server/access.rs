@@ -13,6 +13,7 @@ use super::late::Late;
 use crate::auth::known::{Known, Refusal};
 use crate::metrics::Metrics;
 use crate::status;
+use crate::turns::Shares;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
@@ -33,20 +34,16 @@ const AT_ONCE_MAX: u32 = 16;
 /// Later ones hear of it so much later …
 const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
-/// … and as many wait for it, of all strangers and of all who are known. With more, who
-/// calls again loses the connection.
+/// … and as many wait for it, of all strangers and of all who are known, who share them:
+/// none takes the room in which another waits. With more, who calls again loses the
+/// connection.
 const WAITING_MAX: usize = 256;
-
-/// As the limits are named.
-const REFUSALS: [&str; 2] = ["refusals of strangers", "refusals of callers"];
 
 /// Wraps the server's services.
 #[derive(Clone)]
 pub struct Layer {
     known: Arc<Known>,
-    /// Strangers, and who are known.
-    waiting: [Arc<Semaphore>; 2],
-    metrics: Arc<Metrics>,
+    waits: Waits,
 }
 
 impl Layer {
@@ -54,30 +51,59 @@ impl Layer {
     pub fn new(known: Arc<Known>, metrics: Arc<Metrics>) -> Self {
         Self {
             known,
-            waiting: [(); 2].map(|()| Arc::new(Semaphore::new(WAITING_MAX))),
-            metrics,
+            waits: Waits::new(metrics),
         }
     }
 
     /// Answers a call that is not let in.
     fn refuse(&self, path: &str, refusal: Refusal, guest: Option<Guest>) -> Response<Body> {
         let mut refused = refused(path, refusal);
-        let Some(guest) = guest else { return refused };
-        if guest.refused() < AT_ONCE_MAX {
-            return refused;
-        }
-        let whose = usize::from(guest.is_known());
-        match Arc::clone(&self.waiting[whose]).try_acquire_owned() {
-            Ok(waits) => {
-                let late = Late::by(REFUSED_AFTER).with(waits);
-                refused.extensions_mut().insert(late);
-            }
-            Err(_) => {
-                self.metrics.limit(REFUSALS[whose]).increment(1);
-                guest.dismiss();
-            }
+        if let Some(late) = guest.and_then(|guest| self.waits.refuse(&guest)) {
+            refused.extensions_mut().insert(late);
         }
         refused
+    }
+}
+
+/// Those who wait to hear that they are refused.
+#[derive(Clone)]
+struct Waits {
+    strangers: Arc<Semaphore>,
+    callers: Arc<Shares>,
+    metrics: Arc<Metrics>,
+}
+
+impl Waits {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            strangers: Arc::new(Semaphore::new(WAITING_MAX)),
+            callers: Arc::new(Shares::new(WAITING_MAX as u64)),
+            metrics,
+        }
+    }
+
+    /// How late one hears of it whose call is refused; none if at once, or if his connection
+    /// ends for it.
+    fn refuse(&self, guest: &Guest) -> Option<Late> {
+        if guest.refused() < AT_ONCE_MAX {
+            return None;
+        }
+        let late = Late::by(REFUSED_AFTER);
+        let (late, limit) = match guest.name() {
+            None => {
+                let waits = Arc::clone(&self.strangers).try_acquire_owned().ok();
+                (waits.map(|waits| late.with(waits)), "refusals of strangers")
+            }
+            Some(name) => {
+                let waits = self.callers.take(&name, 1);
+                (waits.map(|waits| late.with(waits)), "refusals of callers")
+            }
+        };
+        if late.is_none() {
+            self.metrics.limit(limit).increment(1);
+            guest.dismiss();
+        }
+        late
     }
 }
 
@@ -158,5 +184,54 @@ fn refused(path: &str, refusal: Refusal) -> Response<Body> {
             refused.extensions_mut().insert(caller);
             refused
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::caller::Caller;
+    use crate::auth::rights::Rights;
+    use crate::config::{Config, Sources};
+    use crate::server::guests::{Guests, Place};
+    use std::task::Waker;
+    use tokio::sync::watch;
+
+    fn waits() -> Waits {
+        let config = Config::resolve(Sources::default()).unwrap();
+        Waits::new(Arc::new(Metrics::new(&config.metrics).unwrap()))
+    }
+
+    /// A connection whose next refusal is not heard of at once.
+    fn refused(guests: &Arc<Guests>, waits: &Waits, name: &str) -> Place {
+        let (place, _) = guests.admit().unwrap();
+        let (_, ended) = watch::channel(None);
+        let rights = Arc::new(Rights::default());
+        let caller = Caller::known(name.into(), rights, ended);
+        place.guest().is_known_as(&caller);
+        for _ in 0..AT_ONCE_MAX {
+            assert!(waits.refuse(place.guest()).is_none());
+        }
+        place
+    }
+
+    fn is_to_go(place: &mut Place) -> bool {
+        place.is_to_go(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn who_calls_on_what_he_may_not_loses_no_connection_but_his_own() {
+        let (guests, waits) = (Guests::new(8), waits());
+        let [mut floods, mut other] =
+            ["floods", "other"].map(|name| refused(&guests, &waits, name));
+        let flood = std::iter::from_fn(|| waits.refuse(floods.guest()));
+        let flood: Vec<Late> = flood.take(WAITING_MAX).collect();
+        assert_eq!(flood.len(), WAITING_MAX * 3 / 4);
+        assert!(is_to_go(&mut floods));
+        assert!(waits.refuse(other.guest()).is_some());
+        assert!(!is_to_go(&mut other));
+        // Nobody waits any more.
+        drop(flood);
+        assert_eq!(waits.callers.take("other", WAITING_MAX).map(drop), Some(()));
     }
 }

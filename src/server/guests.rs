@@ -56,8 +56,8 @@ struct Known {
     who: Who,
 }
 
-/// Who is known on a connection. Credentials that have ended make way for those that he
-/// shows then: a token lasts for an hour, and a connection for longer.
+/// Who is known on a connection, by those of his credentials that hold longest, the newest
+/// of them: a token lasts for an hour, and a connection for longer.
 type Who = Arc<Mutex<Option<Caller>>>;
 
 impl State {
@@ -86,9 +86,15 @@ impl State {
             return;
         }
         self.looked = Some(Instant::now());
-        let has_ended = |known: &Known| known.who.lock().as_ref().is_none_or(Caller::has_ended);
-        for (number, former) in self.known.extract_if(.., |_, known| has_ended(known)) {
-            *former.who.lock() = None;
+        let is_former = |known: &Known| {
+            let mut who = known.who.lock();
+            let ended = who.as_ref().is_none_or(Caller::has_ended);
+            if ended {
+                *who = None;
+            }
+            ended
+        };
+        for (number, former) in self.known.extract_if(.., |_, known| is_former(known)) {
             self.strangers.insert(number, former.go);
         }
     }
@@ -206,7 +212,7 @@ struct Standing {
 
 impl Guest {
     /// Somebody is known on this connection: it makes way for no other any more, if it is
-    /// within his share of them, and until the last credentials that he has shown end.
+    /// within his share of them, and until the credentials that he has shown end.
     pub fn is_known_as(&self, caller: &Caller) {
         // Nearly every call finds it so.
         if self.goes_on_as(caller) {
@@ -219,14 +225,14 @@ impl Guest {
         self.stay(caller, || share().map(Some));
     }
 
-    /// Whether somebody was known before; if his credentials have ended, these take their
-    /// place.
+    /// Whether somebody was known before; these credentials take the place of his, unless
+    /// those hold longer.
     fn goes_on_as(&self, caller: &Caller) -> bool {
         let mut who = self.0.who.lock();
         let Some(known) = who.as_mut() else {
             return false;
         };
-        if known.has_ended() {
+        if known.has_ended() || !known.outlasts(caller) {
             *known = caller.clone();
         }
         true
@@ -262,9 +268,9 @@ impl Guest {
         state.known.insert(*number, known);
     }
 
-    /// Whether somebody is known on it.
-    pub fn is_known(&self) -> bool {
-        self.0.who.lock().is_some()
+    /// Who is known on it, by his name.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.0.who.lock().as_ref()?.name().cloned()
     }
 
     /// A call was refused: how often it was before on this connection.
@@ -285,6 +291,10 @@ mod tests {
     use crate::auth::rights::Rights;
     use std::task::Waker;
     use tokio::sync::watch;
+
+    fn is_known(place: &Place) -> bool {
+        place.guest().name().is_some()
+    }
 
     fn is_to_go(place: &mut Place) -> bool {
         place.is_to_go(&mut Context::from_waker(Waker::noop()))
@@ -340,7 +350,7 @@ mod tests {
             place.guest().is_known_as(&flood);
             place.guest().is_known_as(&flood);
         }
-        let known = come.iter().filter(|place| place.guest().is_known()).count();
+        let known = come.iter().filter(|place| is_known(place)).count();
         assert_eq!(known, 6);
         let others = [caller("a"), caller("b")].map(|(other, _end)| {
             let (place, entry) = admit(&guests);
@@ -352,7 +362,7 @@ mod tests {
             come.iter_mut().map(is_to_go).filter(|goes| *goes).count(),
             2
         );
-        assert!(others.iter().all(|(place, _)| place.guest().is_known()));
+        assert!(others.iter().all(|(place, _)| is_known(place)));
         assert!(guests.admit().is_none());
         come.clear();
         assert_eq!(admit(&guests).1, Entry::Free);
@@ -369,7 +379,7 @@ mod tests {
         callers[1].1.send_replace(Some(Ended::Revoked));
         assert_eq!(admit(&guests).1, Entry::MadeWay);
         assert_eq!(come.each_mut().map(is_to_go), [false, true]);
-        assert!(!come[1].guest().is_known());
+        assert!(!is_known(&come[1]));
     }
 
     #[test]
@@ -382,7 +392,23 @@ mod tests {
         let (next, _end) = caller("a");
         place.guest().is_known_as(&next);
         assert!(guests.admit().is_none());
-        assert!(place.guest().is_known());
+        assert!(is_known(&place));
+    }
+
+    #[test]
+    fn who_shows_other_credentials_early_stays_known_by_those_that_hold_longer() {
+        let guests = Guests::new(1);
+        let (place, _) = admit(&guests);
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        let ((first, end), (next, _end)) = (caller("a"), caller("a"));
+        place.guest().is_known_as(&first.within(hours(1)));
+        place.guest().is_known_as(&next.within(hours(2)));
+        let (brief, over) = caller("a");
+        place.guest().is_known_as(&brief.within(hours(1)));
+        end.send_replace(Some(Ended::Revoked));
+        over.send_replace(Some(Ended::Revoked));
+        assert!(guests.admit().is_none());
+        assert!(is_known(&place));
     }
 
     #[test]

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Among the extensions of an answer: it is to go so much later.
 #[derive(Clone)]
 pub struct Late {
     by: Duration,
     /// What it holds until then.
-    _waits: Option<Arc<OwnedSemaphorePermit>>,
+    _waits: Option<Arc<dyn Send + Sync>>,
 }
 
 impl Late {
@@ -20,7 +19,7 @@ impl Late {
     }
 
     /// The same, with a place among those that wait.
-    pub fn with(self, waits: OwnedSemaphorePermit) -> Self {
+    pub fn with(self, waits: impl Send + Sync + 'static) -> Self {
         Self {
             _waits: Some(Arc::new(waits)),
             ..self

@@ -1,7 +1,7 @@
 //! What one who is known cannot keep from others, over the real binary.
 
 use crate::place::{DEADLINE, until};
-use crate::port::{Bearer, CALLERS, Port, Shown, channel, throughput};
+use crate::port::{Bearer, CALLERS, Port, Shown, throughput};
 use crate::service::Service;
 use quaymeter::pb::throughput_service_client::ThroughputServiceClient;
 use quaymeter::pb::{GetStatusRequest, ListEnterprisesRequest};
@@ -39,6 +39,24 @@ async fn who_holds_more_connections_than_his_share_makes_way_with_the_rest() {
     service.stop();
 }
 
+/// Whether he is told that he may not call this; else he lost the connection.
+async fn is_told(client: &mut ThroughputServiceClient<Shown>) -> bool {
+    let may_not = ListEnterprisesRequest::default();
+    let refused = client.list_enterprises(may_not).await.unwrap_err();
+    refused.code() == Code::PermissionDenied
+}
+
+/// So many calls at once on one connection of what he may not: how many are not told.
+async fn at_once(line: &ThroughputServiceClient<Shown>, calls: usize) -> usize {
+    let mut told = JoinSet::new();
+    for _ in 0..calls {
+        let mut client = line.clone();
+        told.spawn(async move { is_told(&mut client).await });
+    }
+    let told = timeout(DEADLINE, told.join_all()).await.unwrap();
+    told.iter().filter(|told| !**told).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_known_and_calls_on_what_he_may_not_loses_the_connection() {
     let port = Port::new(CALLERS);
@@ -46,31 +64,15 @@ async fn who_is_known_and_calls_on_what_he_may_not_loses_the_connection() {
     let service = port.serve(&[]);
     let mut here = asked(&service, &key).await;
     let lost = "quaymeter_discarded_total{reason=\"refusals_of_callers\"} ";
-    let bearer = Bearer::of(port.operator());
-    let may_not = ListEnterprisesRequest::default;
     // A few are told, each time.
     let mut client = asked(&service, port.operator()).await;
     for _ in 0..20 {
-        let refused = client.list_enterprises(may_not()).await.unwrap_err();
-        assert_eq!(refused.code(), Code::PermissionDenied);
+        assert!(is_told(&mut client).await);
     }
     assert_eq!(port.metric(&service, lost) as u64, 0);
     // More at once than may wait to be told.
-    let channel = channel(&service).await;
-    let mut first = ThroughputServiceClient::with_interceptor(channel.clone(), bearer.clone());
-    first.get_status(GetStatusRequest::default()).await.unwrap();
-    let mut calls = JoinSet::new();
-    for _ in 0..600 {
-        let (channel, bearer) = (channel.clone(), bearer.clone());
-        let mut client = ThroughputServiceClient::with_interceptor(channel, bearer);
-        calls.spawn(async move { client.list_enterprises(may_not()).await });
-    }
-    let mut unanswered = 0;
-    while let Some(called) = timeout(DEADLINE, calls.join_next()).await.unwrap() {
-        let refused = called.unwrap().unwrap_err();
-        unanswered += u32::from(refused.code() != Code::PermissionDenied);
-    }
-    assert!(unanswered > 0, "the connection lasted");
+    let line = asked(&service, port.operator()).await;
+    assert!(at_once(&line, 600).await > 0, "the connection lasted");
     until("it is counted", async || {
         port.metric(&service, lost) as u64 >= 1
     })

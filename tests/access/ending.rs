@@ -163,8 +163,8 @@ pub async fn watching(service: &Service, bearer: Bearer) -> Watch {
     watching_over(Shown::new(channel(service).await, bearer)).await
 }
 
-/// The same over a connection that there is.
-pub async fn watching_over(line: Shown) -> Watch {
+/// A watch of two days, by enterprise.
+fn two_days() -> pb::WatchThroughputRequest {
     let at = recently();
     let query = pb::GetThroughputRequest {
         from: Some(instant(at - at.rem_euclid(86_400_000) - 86_400_000)),
@@ -173,13 +173,27 @@ pub async fn watching_over(line: Shown) -> Watch {
         group_by: vec![pb::Dimension::Enterprise.into()],
         ..pb::GetThroughputRequest::default()
     };
-    let request = pb::WatchThroughputRequest {
+    pb::WatchThroughputRequest {
         query: Some(query),
         ..pb::WatchThroughputRequest::default()
-    };
+    }
+}
+
+/// A watch, and the first that it tells.
+async fn begun(
+    line: Shown,
+    request: pb::WatchThroughputRequest,
+) -> (Watch, pb::WatchThroughputResponse) {
     let mut client = ThroughputServiceClient::new(line);
     let mut watch = client.watch_throughput(request).await.unwrap().into_inner();
-    assert!(watch.message().await.unwrap().unwrap().snapshot);
+    let first = watch.message().await.unwrap().unwrap();
+    (watch, first)
+}
+
+/// The same over a connection that there is.
+pub async fn watching_over(line: Shown) -> Watch {
+    let (watch, first) = begun(line, two_days()).await;
+    assert!(first.snapshot);
     watch
 }
 
@@ -241,5 +255,32 @@ async fn a_token_ends_what_it_opened_when_it_expires() {
     let started = std::time::Instant::now();
     ended(&end(watch).await);
     assert!(started.elapsed() < Duration::from_secs(30));
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_begins_anew_for_whoever_sees_more_than_what_he_was_told() {
+    let few = CALLERS.replace(
+        "read = \"all\"",
+        "read = [{ enterprise = \"ygt:F1\", roles = \"all\" }]",
+    );
+    let port = Port::new(&few);
+    let bearer = Bearer::of(&port.key("reader"));
+    let service = port.serve(&[]);
+    let line = Shown::new(channel(&service).await, bearer);
+    let (watch, first) = begun(line.clone(), two_days()).await;
+    assert!(first.snapshot);
+    port.rewrite(CALLERS);
+    ended(&end(watch).await);
+    let resumed = |resume_token| pb::WatchThroughputRequest {
+        resume_token,
+        ..two_days()
+    };
+    let (watch, anew) = begun(line.clone(), resumed(first.resume_token)).await;
+    assert!(anew.snapshot);
+    drop(watch);
+    // Now that he sees all, he is told what changed since.
+    let (_, then) = begun(line, resumed(anew.resume_token)).await;
+    assert!(!then.snapshot);
     service.stop();
 }
