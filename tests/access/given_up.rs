@@ -12,7 +12,7 @@ use tonic::{Code, Request, Status};
 const EVENTS: u32 = 10;
 
 /// Batches that are to be counted though their calls were given up.
-const GIVEN_UP: i64 = 4;
+const GIVEN_UP: i64 = 20;
 
 /// A batch of its own, which is given up when it takes longer than this.
 async fn publish(
