@@ -193,7 +193,9 @@ impl Spool {
     fn clock(&self) -> i64 {
         let appended = self.before.freshness.as_ref();
         let appended = appended.and_then(|of| of.appended_at);
-        let seconds = appended.map_or_else(|| Timestamp::now().as_second(), |at| at.seconds);
+        // One that holds nothing but what was put away has no clock either.
+        let appended = appended.map(|at| at.seconds).filter(|&at| at > 0);
+        let seconds = appended.unwrap_or_else(|| Timestamp::now().as_second());
         seconds.div_euclid(DAY_MS / 1000)
     }
 

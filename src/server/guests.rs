@@ -225,14 +225,15 @@ impl Guest {
         self.stay(caller, || share().map(Some));
     }
 
-    /// Whether somebody was known before; these credentials take the place of his, unless
-    /// those hold longer.
+    /// Whether somebody was known before; his new credentials take the place of those,
+    /// unless they hold longer, and another's once they have ended.
     fn goes_on_as(&self, caller: &Caller) -> bool {
         let mut who = self.0.who.lock();
         let Some(known) = who.as_mut() else {
             return false;
         };
-        if known.has_ended() || !known.outlasts(caller) {
+        let lasts = known.name() != caller.name() || known.outlasts(caller);
+        if known.has_ended() || !lasts {
             *known = caller.clone();
         }
         true
@@ -403,10 +404,12 @@ mod tests {
         let ((first, end), (next, _end)) = (caller("a"), caller("a"));
         place.guest().is_known_as(&first.within(hours(1)));
         place.guest().is_known_as(&next.within(hours(2)));
-        let (brief, over) = caller("a");
+        let ((brief, over), (other, gone)) = (caller("a"), caller("b"));
         place.guest().is_known_as(&brief.within(hours(1)));
-        end.send_replace(Some(Ended::Revoked));
-        over.send_replace(Some(Ended::Revoked));
+        place.guest().is_known_as(&other);
+        for end in [end, over, gone] {
+            end.send_replace(Some(Ended::Revoked));
+        }
         assert!(guests.admit().is_none());
         assert!(is_known(&place));
     }

@@ -268,13 +268,14 @@ async fn a_watch_begins_anew_for_whoever_sees_more_than_what_he_was_told() {
     let bearer = Bearer::of(&port.key("reader"));
     let service = port.serve(&[]);
     let line = Shown::new(channel(&service).await, bearer);
-    let (watch, first) = begun(line.clone(), two_days()).await;
+    let request = two_days();
+    let (watch, first) = begun(line.clone(), request.clone()).await;
     assert!(first.snapshot);
     port.rewrite(CALLERS);
     ended(&end(watch).await);
     let resumed = |resume_token| pb::WatchThroughputRequest {
         resume_token,
-        ..two_days()
+        ..request.clone()
     };
     let (watch, anew) = begun(line.clone(), resumed(first.resume_token)).await;
     assert!(anew.snapshot);
