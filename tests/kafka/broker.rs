@@ -20,6 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(240);
 /// start none.
 const ELSEWHERE: &str = "QUAYMETER_TEST_BROKERS";
 
+/// So many lines of a node's log are printed when a test fails.
+const LINES_TOLD: usize = 100;
+
 /// A cluster; dropping it stops every process of it and removes its data.
 pub struct Broker {
     bootstrap: String,
@@ -152,6 +155,9 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let Some(folder) = &self.folder else { return };
+        if std::thread::panicking() {
+            tell_of_transactions(folder.path());
+        }
         // Nobody needs the data any more, so nothing is put in order for long.
         if let Err(why) = script("stop", folder.path(), &["--now"]) {
             assert!(std::thread::panicking(), "{why}");
@@ -189,6 +195,27 @@ impl Shared {
 pub fn shared() -> Arc<Broker> {
     static SHARED: Shared = Shared::new();
     SHARED.get()
+}
+
+/// Prints what the nodes' logs say last of transactions, and what went wrong: the logs go
+/// with the cluster, and a test that waited in vain tells only that nothing came.
+fn tell_of_transactions(folder: &Path) {
+    for node in 1..=3 {
+        let log = folder.join(format!("node-{node}/log"));
+        let Ok(log) = std::fs::read_to_string(log) else {
+            return;
+        };
+        let is_told = |line: &&str| {
+            ["Transaction", "WARN", "ERROR"]
+                .iter()
+                .any(|of| line.contains(of))
+        };
+        let told: Vec<&str> = log.lines().filter(is_told).collect();
+        println!("node {node}, the last of {} lines:", told.len());
+        for line in &told[told.len().saturating_sub(LINES_TOLD)..] {
+            println!("{line}");
+        }
+    }
 }
 
 /// The brokers of a cluster that runs already, if the tests are pointed at one.
