@@ -19,7 +19,7 @@ pub const FLAG: &str = "--bare-server";
 
 /// As in the service.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 const CREDIT_EVENTS: u64 = 20_000;
 

@@ -33,8 +33,9 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 const BEGINNING_BYTES: usize = 24 + 9;
 
 /// What a connection may read before others get their turn. A frame takes at least
-/// ten bytes and its stream's handler must have read it before some 30,000 more
-/// have come, or HTTP/2 ends the connection.
+/// ten bytes and its stream's handler must have read it before some 130,000 more
+/// have come, or HTTP/2 ends the connection. That is twenty turns: a handler may lie with
+/// a thread that the machine lets wait.
 const TURN_BYTES: usize = 64 << 10;
 
 /// Accepts connections on a listener, over TLS if there is any, within these limits. A

@@ -4,9 +4,11 @@ use std::time::Duration;
 use tonic::transport::Server;
 
 /// Both windows small and large as measured against the many-small-frames trap
-/// of HTTP/2: see ARCHITECTURE.md.
+/// of HTTP/2: see ARCHITECTURE.md. Half of a connection's is what unread frames of less
+/// than 256 bytes may lack of them, all together, before the connection is ended: some
+/// 130,000 of a byte. All streams' windows, 32 MiB, are less than it.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Streams open at once on a connection; a client waits with more. Each of them
 /// holds up to a window of what is on its way, in either direction.
